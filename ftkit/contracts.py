@@ -1,0 +1,165 @@
+"""What each kind of component takes and gives, and the context every stage and component runs in.
+
+Types only: nothing here computes, and nothing here knows a particular component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pydantic import Field
+
+from ftkit.records import Example, Message
+from ftkit.registry import Config
+
+if TYPE_CHECKING:
+    import polars
+
+    Table: TypeAlias = polars.DataFrame
+    """Rows of prepare. A source gives its own columns and `id`; after mapping: id, input, target, group."""
+
+
+class Machine(Config):
+    """The machine block of a recipe: where and how wide to compute. Never hashed; changes results by rounding at most."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    micro_batch: int | Literal["auto"] = Field("auto", description="rows per forward pass")
+    threads: int | Literal["auto"] = Field("auto", description="CPU threads of torch")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+
+
+class Task(Protocol):
+    """Advance a bar of progress; `note` replaces the small print behind it."""
+
+    def advance(self, count: int = 1, note: str = "") -> None: ...
+
+
+class Progress(Protocol):
+    """Where a stage says what it does: a bar for what takes long, a line for what must be known."""
+
+    def task(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Task]: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Quiet:
+    """Progress that shows nothing; `said` keeps the lines."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Task]:
+        """A bar nobody sees."""
+        yield self
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count nothing."""
+
+    def say(self, text: str) -> None:
+        """Keep a line."""
+        self.said.append(text)
+
+
+def _never() -> None:
+    """The stop check of a context that cannot be stopped."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds a computation without being part of it.
+
+    `check_stop` raises StoppedError or InterruptedRunError once the user asked to stop; call it between units of
+    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network.
+    """
+
+    progress: Progress = field(default_factory=Quiet)
+    check_stop: Callable[[], None] = _never
+    machine: Machine = Machine()
+    base_dir: Path = Path()
+    offline: bool = False
+    trust_remote_code: bool = False
+
+    def resolve(self, path: str) -> Path:
+        """A path of the recipe as a path of this process."""
+        return self.base_dir / Path(path).expanduser()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a cleaning step did to one row; becomes a line of `ledger.jsonl`."""
+
+    id: str
+    step: str
+    action: Literal["drop", "change", "flag"]
+    reason: str
+    kept_id: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Result of a cleaning step: every id of the input table is in `table` or in a drop event."""
+
+    table: Table
+    events: list[Event]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What the recipe asks the model to do, with everything resolved (labels known, extractor chosen)."""
+
+    kind: Literal["classify", "generate"]
+    labels: tuple[str, ...]
+    max_new_tokens: int
+    extract: Callable[[str], str | None]
+
+
+class Prompter(Protocol):
+    """A fitted prompt: turns an example into the messages before the answer. Never reads `example.target`."""
+
+    demonstration_ids: tuple[str, ...]
+
+    def __call__(self, example: Example) -> list[Message]: ...
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """What a method made of a base model. The loop optimises the parameters that require a gradient.
+
+    `model` has the forward of the base model. `kind` says how it is saved: `adapter` keeps only the adapter's
+    weights beside the base's identity, `model` keeps all. `save(folder)` and `load(folder)` move the trainable
+    weights out and in, as safetensors.
+    """
+
+    model: Any
+    kind: Literal["adapter", "model"]
+    save: Callable[[Path], None]
+    load: Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodDefaults:
+    """What a method trains with unless the recipe says otherwise."""
+
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report. `html` is already escaped; both may be empty, then the section is left out."""
+
+    title: str
+    html: str
+    markdown: str
+
+
+Scores: TypeAlias = "Sequence[float] | float"
+"""What a metric returns: one number per prediction, or one for the whole corpus."""
+
+Json: TypeAlias = Mapping[str, Any]

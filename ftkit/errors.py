@@ -1,0 +1,74 @@
+"""The error tree: every failure a user can meet, each class with the exit code of the command line.
+
+Knows nothing of what raises it.
+
+    FtkitError 70                our bug, unless a subclass says otherwise
+    ├── RecipeError 2            the recipe or the command line is wrong
+    ├── DataError 3              rows, files, columns, labels
+    ├── MachineError 4           device, memory, disk, network, missing packages or models
+    ├── DivergedError 5          training left the finite numbers
+    ├── BusyError 6              the run directory is in use
+    ├── ArtifactError 7          an artifact is damaged or belongs to something else
+    ├── StoppedError 75          stopped by SIGTERM, resumable
+    └── InterruptedRunError 130  stopped by Ctrl-C, resumable
+"""
+
+from __future__ import annotations
+
+
+class FtkitError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+    exit_code = 70
+
+
+class RecipeError(FtkitError):
+    """The recipe or the command line is wrong. `problems` holds one line per mistake."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class DataError(FtkitError):
+    """Rows, files, columns or labels are not what the recipe says."""
+
+    exit_code = 3
+
+
+class MachineError(FtkitError):
+    """Device, memory, disk, network, or something that has to be installed or downloaded first."""
+
+    exit_code = 4
+
+
+class DivergedError(FtkitError):
+    """Loss or gradients became NaN or infinite; the last update was not applied."""
+
+    exit_code = 5
+
+
+class BusyError(FtkitError):
+    """Another process holds the run directory."""
+
+    exit_code = 6
+
+
+class ArtifactError(FtkitError):
+    """A stored artifact is damaged, incomplete, or was made from something else."""
+
+    exit_code = 7
+
+
+class StoppedError(FtkitError):
+    """SIGTERM arrived; the same command continues."""
+
+    exit_code = 75
+
+
+class InterruptedRunError(FtkitError):
+    """Ctrl-C arrived; the same command continues."""
+
+    exit_code = 130

@@ -1,0 +1,362 @@
+"""The recipe: its schema, and `load_recipe`, which reports every mistake at once with file:line:column.
+
+Knows which components exist (by listing their folders) and no stage, model or row.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from ftkit.contracts import Machine
+from ftkit.errors import RecipeError
+from ftkit.registry import Choice, Config, choice_of, suggest
+from ftkit.yaml_tree import KeyPath, Tree, parse, set_value
+
+if TYPE_CHECKING:
+    SourceChoice: TypeAlias = Choice
+    CleaningChoice: TypeAlias = Choice
+    PromptChoice: TypeAlias = Choice
+    ExtractorChoice: TypeAlias = Choice
+    MethodChoice: TypeAlias = Choice
+    MetricChoice: TypeAlias = Choice
+else:
+    SourceChoice = choice_of("sources")
+    CleaningChoice = choice_of("cleaning")
+    PromptChoice = choice_of("prompting")
+    ExtractorChoice = choice_of("extractors")
+    MethodChoice = choice_of("methods")
+    MetricChoice = choice_of("metrics")
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _share_or_source(value: Any) -> str:
+    return "source" if isinstance(value, (str, dict, Choice)) else "share"
+
+
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+ShareOrSource: TypeAlias = Annotated[
+    Annotated[Share, Tag("share")] | Annotated[SourceChoice, Tag("source")], Discriminator(_share_or_source)
+]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+
+
+class Model(Config):
+    """The base model: a local folder (`path`) or a repository of the hub (`hub`, best with a `revision`)."""
+
+    path: str | None = Field(None, description="folder with config.json, safetensors and tokenizer")
+    hub: str | None = Field(None, description="repository of the hub, as owner/name")
+    revision: str | None = Field(None, description="commit, tag or branch of the hub repository")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU that has it")
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        {"enable_thinking": False}, description="given to the chat template"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Model:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("revision belongs to hub; a path has none")
+        return self
+
+
+class Classify(Config):
+    """Choose one of `labels` for each input, by the score the model gives to each."""
+
+    labels: Literal["auto"] | list[str] = Field("auto", description="auto: all targets found in train")
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: str | list[str]) -> str | list[str]:
+        if isinstance(labels, list) and (len(set(labels)) != len(labels) or len(labels) < 2 or not all(labels)):
+            raise ValueError("labels must be two or more distinct, non-empty strings")
+        return labels
+
+
+class Generate(Config):
+    """Write an answer; `extract` takes what is compared out of the answer and of the target."""
+
+    max_new_tokens: Count = 256
+    extract: ExtractorChoice = Field(default_factory=lambda: ExtractorChoice.model_validate("exact"))
+
+
+class TaskChoice(Choice):
+    """What the model is to do: classify or generate."""
+
+    classify: Classify | None = None
+    generate: Generate | None = None
+
+
+class Split(Config):
+    """How rows become valid and test: a share of the rows, or a source of their own. The rest is train."""
+
+    valid: ShareOrSource = 0.1
+    test: ShareOrSource = 0.2
+    group: str | None = Field(None, description="column; rows with the same value stay in one split")
+
+
+class Limit(Config):
+    """At most so many rows of each split are kept, the first in the order of the split."""
+
+    train: Count | None = None
+    valid: Count | None = None
+    test: Count | None = None
+
+
+class Data(Config):
+    """Where rows come from, how they are cleaned and split."""
+
+    source: SourceChoice
+    clean: list[CleaningChoice] = Field(
+        default_factory=lambda: [CleaningChoice.model_validate(name) for name in DEFAULT_CLEANING]
+    )
+    split: Split = Split()
+    limit: Limit = Limit()
+
+
+DEFAULT_CLEANING = ("fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts")
+
+
+class Baseline(Config):
+    """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
+
+    instructions: list[str] = Field(
+        default=["Classify the text. Answer with one of: {labels}.", "Classify the text."],
+        min_length=1,
+        description="wordings; {labels} stands for the labels",
+    )
+    prompts: list[PromptChoice] = Field(
+        default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
+    )
+    normalize: list[Literal["sum", "mean", "calibrated"]] = Field(
+        default=["sum", "mean", "calibrated"], min_length=1, description="of label scores; classify only"
+    )
+    max_candidates: Count = Field(24, description="prompts scored on valid at most")
+    max_valid_rows: Count = Field(500, description="valid rows a prompt is judged on")
+
+    @field_validator("instructions")
+    @classmethod
+    def _plain_names_only(cls, instructions: list[str]) -> list[str]:
+        for text in instructions:
+            try:
+                found = [name for _, name, spec, conversion in string.Formatter().parse(text) if name is not None]
+            except ValueError as error:
+                raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
+            for name in found:
+                if name != "labels":
+                    raise ValueError(f"{text!r}: unknown placeholder {{{name}}}; only {{labels}} is known")
+        return instructions
+
+    @field_validator("prompts")
+    @classmethod
+    def _has_zero_shot(cls, prompts: list[Choice]) -> list[Choice]:
+        if not any(prompt.name == "zero_shot" for prompt in prompts):
+            raise ValueError("zero_shot must be among the prompts: training uses its wording")
+        return prompts
+
+
+class Train(Config):
+    """How the model is tuned. Learning rate and weight decay default to those of the method."""
+
+    method: Annotated[list[MethodChoice], BeforeValidator(_as_list), Field(min_length=1)] = Field(
+        default_factory=lambda: [MethodChoice.model_validate("lora")]
+    )
+    epochs: Positive = 3.0
+    max_steps: Count | None = Field(None, description="optimizer steps at most")
+    learning_rate: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
+    global_batch_size: Count = Field(32, description="rows per optimizer step")
+    max_grad_norm: Positive = 1.0
+    gradient_checkpointing: bool = False
+    evals_per_epoch: Count = 1
+    patience: Count | None = Field(3, description="evaluations on valid without improvement before training stops")
+    checkpoint_steps: Count = Field(50, description="optimizer steps between checkpoints")
+    too_long: Literal["error", "drop", "cut"] = Field(
+        "cut", description="rows that do not fit the context; cut shortens the input, never the target"
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _methods_differ(cls, methods: list[Choice]) -> list[Choice]:
+        chosen = [method.name for method in methods]
+        if len(set(chosen)) != len(chosen):
+            raise ValueError("a method stands twice; name each at most once")
+        return methods
+
+
+class Evaluate(Config):
+    """What is measured on test. Default: accuracy and macro_f1 to classify, exact_match to generate."""
+
+    metrics: list[MetricChoice] = Field(default=[], description="empty: the defaults of the task")
+
+
+class Prices(Config):
+    """Money, in any one currency. Tokens are per million."""
+
+    gpu_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="an hour of the machine that trains")
+    input_tokens: Annotated[float, Field(ge=0)] = Field(0.0, description="a million prompt tokens")
+    output_tokens: Annotated[float, Field(ge=0)] = Field(0.0, description="a million completion tokens")
+
+
+class Compare(Config):
+    """The one question asked of the test rows, declared before anything runs."""
+
+    primary: str | None = Field(None, description="metric that decides; default: the first of evaluate.metrics")
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    prices: Prices = Prices()
+
+
+class Recipe(Config):
+    """One question to answer: is fine-tuning worth it for this task?"""
+
+    name: Annotated[str, Field(pattern=f"^{'[A-Za-z0-9][A-Za-z0-9._-]{0,99}'}$", description="name of the run")]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    model: Model
+    task: TaskChoice
+    data: Data
+    baseline: Baseline = Baseline()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
+    machine: Machine = Machine()
+
+    TASK_METRICS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "classify": ("accuracy", "macro_f1"),
+        "generate": ("exact_match", "token_f1"),
+    }
+
+    @property
+    def metrics(self) -> list[Choice]:
+        """The metrics to compute, defaults filled in; the primary one among them."""
+        chosen = self.evaluate.metrics or [
+            MetricChoice.model_validate(name) for name in self.TASK_METRICS[self.task.name]
+        ]
+        return list(chosen)
+
+    @property
+    def primary(self) -> Choice:
+        """The metric that decides."""
+        name = self.compare.primary or self.metrics[0].name
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    @model_validator(mode="after")
+    def _primary_is_measured(self) -> Recipe:
+        measured = [metric.name for metric in self.metrics]
+        if self.compare.primary is not None and self.compare.primary not in measured:
+            hint = suggest(self.compare.primary, measured)
+            raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_only_to_classify(self) -> Recipe:
+        if self.task.name == "generate" and any("{labels}" in text for text in self.baseline.instructions):
+            if "instructions" in self.baseline.model_fields_set:
+                raise ValueError("baseline.instructions: {labels} needs task: classify")
+        return self
+
+
+def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and check a recipe. Raises RecipeError that lists every mistake, each with its place."""
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe") from None
+    except IsADirectoryError:
+        raise RecipeError(f"{path}: is a folder, not a recipe") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+    return parse_recipe(text, name=str(path), overrides=overrides)
+
+
+def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """`load_recipe` on a text; `name` stands where the file's name would."""
+    tree = parse(text, name)
+    for assignment in overrides:
+        set_value(tree, assignment)
+    if not isinstance(tree.value, dict):
+        raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
+    try:
+        return Recipe.model_validate(tree.value)
+    except ValidationError as error:
+        raise RecipeError(*sorted({_problem(tree, detail) for detail in error.errors()}, key=_by_place)) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
+
+
+def _by_place(problem: str) -> tuple[str, list[int]]:
+    name, *rest = problem.split(":")
+    return name, [int(part) for part in rest[:2] if part.isdigit()]
+
+
+def _problem(tree: Tree, detail: ErrorDetails) -> str:
+    """One line for one pydantic error: place, full key, what was found, what to do."""
+    path, node, known = _walk(tree.value, detail["loc"])
+    key = ".".join(map(str, path)) or "recipe"
+    place = tree.place(path)
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: {key}: unknown key{suggest(str(path[-1]), known)}"
+    if detail["type"] == "missing":
+        return f"{place}: {key}: is missing"
+    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
+    if message.startswith(f"{path[0] if path else ''}."):
+        return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
+    found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
+    return f"{place}: {key}: {message}{found}"
+
+
+def _walk(value: Any, loc: Sequence[str | int]) -> tuple[KeyPath, Any, list[str]]:
+    """Follow an error's location through the recipe's own values, skipping what only the schema knows.
+
+    Returns the path in the recipe, the value there, and the names known at the last step (for suggestions).
+    """
+    path: list[str | int] = []
+    schema: Any = Recipe
+    known: list[str] = []
+    for index, part in enumerate(loc):
+        fields = getattr(schema, "model_fields", {})
+        known = list(fields)
+        is_last = index == len(loc) - 1
+        if isinstance(value, dict) and (part in value or (is_last and part in fields)):
+            path.append(part)
+            value = value.get(str(part))
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            path.append(part)
+            value = value[part]
+        schema = _schema_of(schema, part)
+    return tuple(path), value, known
+
+
+def _schema_of(schema: Any, part: str | int) -> Any:
+    """The model class below `part`: a field's, or the same one where `part` is an index or a union's tag."""
+    fields = getattr(schema, "model_fields", {})
+    if part not in fields:
+        return schema
+    return _first_model(fields[part].annotation) or schema
+
+
+def _first_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return annotation
+    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)
+
+
+def _lower(message: str) -> str:
+    return message[0].lower() + message[1:]

@@ -1,0 +1,159 @@
+"""Components: how they are declared, found and chosen. One folder is one kind, one file is one component.
+
+Knows no particular component. A component file holds one `Config`, one function and one decorator line:
+
+    class Length(Config):
+        max_words: int = 400
+
+    @component
+    def apply(config: Length, table: Table, ctx: Context) -> Cleaned: ...
+
+Its name is the name of its file, its kind the name of its folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, create_model, model_serializer, model_validator
+
+KINDS = ("sources", "cleaning", "prompting", "extractors", "methods", "metrics", "sections")
+
+
+class Config(BaseModel):
+    """Base of every block of a recipe: unknown keys refused, no coercion, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A function of one kind with the Config it takes first. `doc` is the docstring of its file."""
+
+    kind: str
+    name: str
+    config_type: type[Config]
+    function: Callable[..., Any]
+    doc: str
+
+
+_components: dict[tuple[str, str], Component] = {}
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def component(function: Function) -> Function:
+    """Register a function under the name of its file; its first parameter's type is its Config."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    _, kind, name = module.__name__.rsplit(".", 2)
+    first = next(iter(inspect.signature(function).parameters))
+    annotation = inspect.signature(function).parameters[first].annotation
+    config_type = getattr(module, annotation) if isinstance(annotation, str) else annotation
+    assert issubclass(config_type, Config), f"{module.__name__}: the first parameter takes a Config"
+    _components[kind, name] = Component(kind, name, config_type, function, inspect.getdoc(module) or "")
+    return function
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """Names of all components of a kind, sorted, from a listing of its folder."""
+    package = importlib.import_module(f"ftkit.{kind}")
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name[0] != "_"))
+
+
+def find(kind: str, name: str) -> Component:
+    """The component of that name. Raises KeyError with a suggestion where there is none."""
+    if name not in names(kind):
+        raise KeyError(f"no {kind} component is called {name!r}{suggest(name, names(kind))}")
+    importlib.import_module(f"ftkit.{kind}.{name}")
+    return _components[kind, name]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """'; did you mean …?' where a known name is near, else the known names themselves."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+class Choice(Config):
+    """One of several named things: written as `name`, or as `{name: {options}}`.
+
+    Subclasses have one optional field per name, so that errors and the JSON Schema know where they are.
+    """
+
+    kind: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, Choice):
+            return value
+        if isinstance(value, str):
+            value = {value: {}}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError("expected one name, or {name: {options}}" + suggest("", cls.model_fields))
+        ((name, options),) = value.items()
+        return {name: {} if options is None else options}
+
+    @model_serializer(mode="plain")
+    def _only_what_was_chosen(self) -> dict[str, Any]:
+        return {self.name: self.options.model_dump(mode="json")}
+
+    @property
+    def name(self) -> str:
+        """The name that was chosen."""
+        (name,) = self.model_fields_set
+        return name
+
+    @property
+    def options(self) -> Config:
+        """The Config of what was chosen."""
+        options = getattr(self, self.name)
+        assert isinstance(options, Config)
+        return options
+
+    @property
+    def component(self) -> Component:
+        """The component that was chosen."""
+        return find(self.kind, self.name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the chosen component with its options first."""
+        return self.component.function(self.options, *args, **kwargs)
+
+
+@cache
+def choice_of(kind: str) -> type[Choice]:
+    """The Choice type over all components of a kind."""
+    fields: dict[str, Any] = {
+        name: (find(kind, name).config_type | None, None) for name in names(kind)
+    }
+    choice = create_model(f"{kind.capitalize()}Choice", __base__=Choice, **fields)
+    choice.kind = kind
+    choice.model_config["json_schema_extra"] = _name_or_object(list(fields))
+    choice.model_rebuild(force=True)
+    return choice
+
+
+def _name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:
+    def rewrite(schema: dict[str, Any]) -> None:
+        as_object = {**schema, "minProperties": 1, "maxProperties": 1}
+        as_object["properties"] = {
+            name: {"anyOf": [p for p in value.get("anyOf", [value])]} for name, value in schema["properties"].items()
+        }
+        for value in as_object["properties"].values():
+            value.pop("default", None)
+        schema.clear()
+        schema["anyOf"] = [{"enum": known}, as_object]
+
+    return rewrite

@@ -1,0 +1,1 @@
+"""The stages: each reads the artifacts of earlier ones and writes its own into the folder it is given."""

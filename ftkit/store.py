@@ -1,0 +1,175 @@
+"""Run directories: hashes, stage keys, manifests, one lock, publish by rename.
+
+Knows files and bytes only, no stage and no model. Layout of a run directory:
+
+    recipe.yaml  recipe.resolved.json  latest.json  run.log  .lock
+    <stage>-<key>/           published: manifest.json was written last, then one rename
+    <stage>-<key>.partial/   under way or interrupted; continued by the next run
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftkit.errors import ArtifactError, BusyError
+
+MANIFEST = "manifest.json"
+UNHASHED = ("timing.json",)  # clock values; listed in no content id
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published stage: its folder and the id of its content (a hash over names and bytes of its files)."""
+
+    path: Path
+    content_id: str
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def derive_seed(seed: int, *purpose: str) -> int:
+    """A seed for one purpose, in [0, 2**31), from the recipe's seed and names."""
+    return int(digest([seed, *purpose])[:8], 16) >> 1
+
+
+def stage_key(name: str, version: int, config: Any, inputs: Mapping[str, str]) -> str:
+    """Key of a stage: hash of its name, VERSION, config, and the content ids of what it reads."""
+    return digest({"stage": name, "version": version, "config": config, "inputs": dict(inputs)})[:16]
+
+
+def cached_file_digest(path: Path, cache_path: Path) -> str:
+    """SHA-256 of a large file, remembered in `cache_path` by inode, size and mtime_ns."""
+    status = path.stat()
+    stamp = f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    cache = read_json(cache_path) if cache_path.exists() else {}
+    if stamp not in cache:
+        cache[stamp] = file_digest(path)
+        cache_path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(cache_path, cache)
+    return str(cache[stamp])
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory. Raises BusyError where another process has it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{run_dir}: another ftkit is working here; wait for it or use another name") from None
+        yield
+
+
+def published(run_dir: Path, stage: str, key: str) -> Artifact | None:
+    """The verified artifact of that key, or None. Raises ArtifactError where its files are not what was published."""
+    path = run_dir / f"{stage}-{key}"
+    if not path.exists():
+        return None
+    return verify(path)
+
+
+def verify(path: Path) -> Artifact:
+    """Check every file of a published folder against its manifest. Raises ArtifactError naming the first mismatch."""
+    try:
+        manifest = read_json(path / MANIFEST)
+        files = dict(manifest["files"])
+        content_id = str(manifest["content_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ArtifactError(f"{path}: {MANIFEST} is missing or damaged; delete the folder to have it made anew") from None
+    present = _file_names(path)
+    if present != set(files):
+        wrong = sorted(present ^ set(files))
+        raise ArtifactError(f"{path}: files are missing or foreign: {wrong}; delete the folder to have it made anew")
+    for name, expected in files.items():
+        if file_digest(path / name) != expected:
+            raise ArtifactError(f"{path / name}: bytes differ from the manifest; delete the folder to have it made anew")
+    if content_id != _content_id(files):
+        raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
+    return Artifact(path, content_id)
+
+
+def begin(run_dir: Path, stage: str, key: str) -> Path:
+    """The folder to work in; what an interrupted run left there is still there."""
+    partial = run_dir / f"{stage}-{key}.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) -> Artifact:
+    """Turn a finished `.partial` folder into an artifact: drop scratch, fsync, manifest last, one rename.
+
+    `keep` names the top-level files and folders that belong to the artifact; anything else is scratch.
+    """
+    for entry in partial.iterdir():
+        if entry.name not in keep:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    names = sorted(_file_names(partial))
+    for name in names:
+        _fsync(partial / name)
+    files = {name: file_digest(partial / name) for name in names}
+    content_id = _content_id(files)
+    write_json(partial / MANIFEST, {"content_id": content_id, "facts": dict(facts), "files": files})
+    final = partial.with_suffix("")
+    os.rename(partial, final)
+    _fsync(final.parent)
+    return Artifact(final, content_id)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old bytes or the new ones, never half: temporary file, fsync, rename."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file. Raises ArtifactError where it cannot be parsed."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path}: not valid JSON: {error}") from None
+
+
+def _content_id(files: Mapping[str, str]) -> str:
+    return digest({name: value for name, value in files.items() if Path(name).name not in UNHASHED})
+
+
+def _file_names(folder: Path) -> set[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix() for path in paths} - {MANIFEST}
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

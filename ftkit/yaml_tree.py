@@ -1,0 +1,162 @@
+"""YAML as plain values with the place of every key, its traps closed: strict scalars, no aliases, no equal keys.
+
+Knows no recipe. Scalars follow the YAML 1.2 core schema: `1e-4` is a number, `no` is a string, dates are strings.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from ftkit.errors import RecipeError
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+MAX_DEPTH = 40
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+
+
+@dataclass
+class Tree:
+    """Plain values of a YAML text and where each key (`places`) came from, as 'name:line:column'."""
+
+    value: Any
+    places: dict[KeyPath, str]
+    name: str
+    problems: list[str] = field(default_factory=list)
+
+    def place(self, path: Sequence[str | int]) -> str:
+        """Place of the deepest part of `path` that the text has."""
+        for end in range(len(path), -1, -1):
+            found = self.places.get(tuple(path[:end]))
+            if found:
+                return found
+        return f"{self.name}:1:1"
+
+
+def parse(text: str, name: str) -> Tree:
+    """Parse one YAML document. `name` is what places start with. Raises RecipeError with all problems found."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise RecipeError(f"{place}: not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise RecipeError(f"{name}: nested more than {MAX_DEPTH} deep") from None
+    tree = Tree(None, {}, name)
+    if node is not None:
+        tree.value = _convert(node, (), tree, set())
+    if tree.problems:
+        raise RecipeError(*tree.problems)
+    return tree
+
+
+def parse_scalar(text: str) -> Any:
+    """The value of one plain YAML scalar."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text.lower() == "true"
+    if _INT.match(text):
+        return int(text) if len(text) < 400 else text
+    if _FLOAT.match(text) and math.isfinite(float(text)):
+        return float(text)
+    return text
+
+
+def set_value(tree: Tree, assignment: str) -> None:
+    """Apply one `key.path=value` override; the value is YAML. Places of what it sets become '--set key.path'.
+
+    Raises RecipeError where the assignment has no '=' or its path leads through a scalar.
+    """
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {assignment}: expected key.path=value")
+    path = [int(part) if part.isdigit() else part for part in key.strip().split(".")]
+    place = f"--set {key.strip()}"
+    value = parse(text, place).value
+    if tree.value is None:
+        tree.value = {}
+    holder = tree.value
+    for depth, part in enumerate(path[:-1]):
+        holder = _descend(holder, part, place, path[: depth + 1])
+    _assign(holder, path[-1], value, place)
+    for known in [known for known in tree.places if known[: len(path)] == tuple(path)]:
+        del tree.places[known]
+    tree.places[tuple(path)] = place
+
+
+def _descend(holder: Any, part: str | int, place: str, path: Sequence[str | int]) -> Any:
+    if isinstance(holder, dict):
+        key = str(part)
+        if isinstance(holder.get(key), str):
+            holder[key] = {holder[key]: {}}  # `method: lora` opened up by --set train.method.lora.rank=4
+        if holder.get(key) is None:
+            holder[key] = {}
+        return holder[key]
+    if isinstance(holder, list) and isinstance(part, int) and part < len(holder):
+        if isinstance(holder[part], str):
+            holder[part] = {holder[part]: {}}
+        return holder[part]
+    raise RecipeError(f"{place}: {'.'.join(map(str, path))} leads into {type(holder).__name__} {holder!r}")
+
+
+def _assign(holder: Any, part: str | int, value: Any, place: str) -> None:
+    if isinstance(holder, dict):
+        holder[str(part)] = value
+    elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
+        holder[part] = value
+    else:
+        raise RecipeError(f"{place}: cannot set {part!r} in {type(holder).__name__} {holder!r}")
+
+
+def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Any:
+    place = f"{tree.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+    tree.places.setdefault(path, place)
+    if len(path) > MAX_DEPTH:
+        tree.problems.append(f"{place}: nested more than {MAX_DEPTH} deep")
+        return None
+    if id(node) in seen:
+        tree.problems.append(f"{place}: aliases (*name) are not allowed in a recipe; write the value out")
+        return None
+    seen.add(id(node))
+    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] in ("binary", "set", "omap", "pairs"):
+        tree.problems.append(f"{place}: tags like {node.tag!r} are not allowed in a recipe")
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return _convert_mapping(node, path, tree, seen)
+    if isinstance(node, yaml.SequenceNode):
+        return [_convert(item, (*path, index), tree, seen) for index, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
+    return parse_scalar(node.value) if node.style is None else node.value
+
+
+def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: set[int]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        place = f"{tree.name}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            tree.problems.append(f"{place}: a key must be a plain word")
+            continue
+        key = key_node.value
+        if key == "<<" and key_node.style is None:
+            tree.problems.append(f"{place}: merge keys (<<) are not allowed in a recipe; write the keys out")
+        elif key in values:
+            first = tree.places[(*path, key)]
+            tree.problems.append(f"{place}: {_dotted((*path, key))}: the key stands twice (first at {first})")
+        else:
+            tree.places[(*path, key)] = place
+            values[key] = _convert(value_node, (*path, key), tree, seen)
+    return values
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
