@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ftkit.records import Example, Prediction, read_examples, read_jsonl, read_predictions
+from ftkit.records import Example, Message, Prediction, read_examples, read_jsonl, read_predictions
 from ftkit.store import read_json, write_json
 
 
@@ -36,8 +36,7 @@ class Prepared:
 class Prompt:
     """A frozen prompt: strategy and options as in the recipe, the wording, the normalisation of label scores.
 
-    `messages` come before the example's own turn; `instruction` is put in front of the first user turn.
-    `name` is `zero_shot` or `few_shot`, the short name arms use.
+    `name` is `zero_shot` or `few_shot`, the short name arms use; `label` says which options it was drawn with.
     """
 
     name: str
@@ -46,6 +45,19 @@ class Prompt:
     demonstrations: tuple[tuple[str, str], ...]
     demonstration_ids: tuple[str, ...]
     normalize: str
+
+    def messages(self, text: str) -> list[Message]:
+        """The turns before the answer to `text`: instruction first, demonstrations as earlier turns.
+
+        No system turn: not every chat template takes one.
+        """
+        turns: list[Message] = []
+        for asked, answered in self.demonstrations:
+            turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+        turns.append({"role": "user", "content": text})
+        if self.instruction:
+            turns[0] = {"role": "user", "content": f"{self.instruction}\n\n{turns[0]['content']}"}
+        return turns
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
@@ -89,7 +101,16 @@ class Trained:
     path: Path
 
     FILES = frozenset(
-        {"adapter", "model", "steps.jsonl", "training.json", "valid_predictions.jsonl", "timing.json"}
+        {
+            "adapter",
+            "model",
+            "steps.jsonl",
+            "training.json",
+            "prompt.json",
+            "guards.json",
+            "valid_predictions.jsonl",
+            "timing.json",
+        }
     )
 
     @property
@@ -101,6 +122,16 @@ class Trained:
     def weights(self) -> Path:
         """The folder `adapter/` or `model/`."""
         return self.path / str(self.training["kind"])
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """The frozen prompts with the normalisation that suits the tuned model, chosen on valid."""
+        return {name: Prompt.from_json(value) for name, value in read_json(self.path / "prompt.json").items()}
+
+    @property
+    def guards(self) -> list[dict[str, Any]]:
+        """Checks of the trained rows: name, passed, detail."""
+        return list(read_json(self.path / "guards.json"))
 
     @property
     def steps(self) -> list[dict[str, Any]]:
@@ -184,3 +215,25 @@ class Compared:
 def write_timing(folder: Path, seconds: Mapping[str, float], **facts: Any) -> None:
     """Write `timing.json`: durations in seconds, and facts that depend on the clock. Part of no content id."""
     write_json(folder / "timing.json", {"seconds": dict(seconds), **facts})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything a report shows, gathered; sections only lay it out.
+
+    Keyed by method: `trainings` (training.json) and `steps`; by arm: `predictions`, on the same rows in the same order
+    as `tests`; by stage: `timings` (timing.json). `metrics` is metrics.json, `verdict` is verdict.json.
+    """
+
+    recipe: dict[str, Any]
+    summary: dict[str, Any]
+    candidates: list[dict[str, Any]]
+    trainings: dict[str, dict[str, Any]]
+    steps: dict[str, list[dict[str, Any]]]
+    arms: list[Arm]
+    chosen: dict[str, str]
+    tests: list[Example]
+    predictions: dict[str, list[Prediction]]
+    metrics: dict[str, Any]
+    verdict: dict[str, Any]
+    timings: dict[str, dict[str, Any]]

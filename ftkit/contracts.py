@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
-from ftkit.records import Example, Message
+from ftkit.records import Example
 from ftkit.registry import Config
 
 if TYPE_CHECKING:
@@ -74,13 +74,14 @@ class Context:
     """What surrounds a computation without being part of it.
 
     `check_stop` raises StoppedError or InterruptedRunError once the user asked to stop; call it between units of
-    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network.
+    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network. `cache_dir` keeps hashes of large files.
     """
 
     progress: Progress = field(default_factory=Quiet)
     check_stop: Callable[[], None] = _never
     machine: Machine = Machine()
     base_dir: Path = Path()
+    cache_dir: Path = Path("~/.cache/ftkit").expanduser()
     offline: bool = False
     trust_remote_code: bool = False
 
@@ -119,12 +120,15 @@ class TaskSpec:
     extract: Callable[[str], str | None]
 
 
-class Prompter(Protocol):
-    """A fitted prompt: turns an example into the messages before the answer. Never reads `example.target`."""
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """What a prompt strategy puts between instruction and question: rows of train, none for a bare instruction.
 
-    demonstration_ids: tuple[str, ...]
+    `label` says which options they were drawn with, e.g. `few_shot(k=4, balanced)`.
+    """
 
-    def __call__(self, example: Example) -> list[Message]: ...
+    label: str
+    examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True)

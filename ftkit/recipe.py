@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ftkit.contracts import Machine
@@ -131,9 +131,7 @@ class Baseline(Config):
     """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
 
     instructions: list[str] = Field(
-        default=["Classify the text. Answer with one of: {labels}.", "Classify the text."],
-        min_length=1,
-        description="wordings; {labels} stands for the labels",
+        default=[], description="wordings; {labels} stands for the labels. Empty: the defaults of the task"
     )
     prompts: list[PromptChoice] = Field(
         default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
@@ -142,7 +140,7 @@ class Baseline(Config):
         default=["sum", "mean", "calibrated"], min_length=1, description="of label scores; classify only"
     )
     max_candidates: Count = Field(24, description="prompts scored on valid at most")
-    max_valid_rows: Count = Field(500, description="valid rows a prompt is judged on")
+    max_valid_rows: Count = Field(500, description="valid rows a prompt or a checkpoint is judged on")
 
     @field_validator("instructions")
     @classmethod
@@ -222,35 +220,58 @@ class Compare(Config):
 class Recipe(Config):
     """One question to answer: is fine-tuning worth it for this task?"""
 
-    name: Annotated[str, Field(pattern=f"^{'[A-Za-z0-9][A-Za-z0-9._-]{0,99}'}$", description="name of the run")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="of the run's folder")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
     model: Model
     task: TaskChoice
     data: Data
-    baseline: Baseline = Baseline()
-    train: Train = Train()
+    baseline: Baseline = Field(default_factory=Baseline)
+    train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()
     machine: Machine = Machine()
 
-    TASK_METRICS: ClassVar[dict[str, tuple[str, ...]]] = {
+    _text: str = PrivateAttr("")
+
+    DEFAULT_METRICS: ClassVar[dict[str, tuple[str, ...]]] = {
         "classify": ("accuracy", "macro_f1"),
         "generate": ("exact_match", "token_f1"),
+    }
+    DEFAULT_INSTRUCTIONS: ClassVar[dict[str, list[str]]] = {
+        "classify": ["Classify the text. Answer with one of: {labels}.", "Classify the text."],
+        "generate": ["Answer the question."],
     }
 
     @property
     def metrics(self) -> list[Choice]:
-        """The metrics to compute, defaults filled in; the primary one among them."""
-        chosen = self.evaluate.metrics or [
-            MetricChoice.model_validate(name) for name in self.TASK_METRICS[self.task.name]
-        ]
-        return list(chosen)
+        """The metrics to compute, defaults filled in."""
+        names = self.DEFAULT_METRICS[self.task.name]
+        return list(self.evaluate.metrics or [MetricChoice.model_validate(name) for name in names])
 
     @property
     def primary(self) -> Choice:
         """The metric that decides."""
         name = self.compare.primary or self.metrics[0].name
         return next(metric for metric in self.metrics if metric.name == name)
+
+    @property
+    def search(self) -> Baseline:
+        """The baseline block with the wordings of the task filled in where it has none of its own."""
+        wordings = self.baseline.instructions or self.DEFAULT_INSTRUCTIONS[self.task.name]
+        return self.baseline.model_copy(update={"instructions": wordings})
+
+    @property
+    def text(self) -> str:
+        """The recipe as its author wrote it, overrides as comments before it; empty where it was made in Python."""
+        return self._text
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as plain values, every default written out."""
+        values = self.model_dump(mode="json")
+        values["baseline"] = self.search.model_dump(mode="json")
+        values["evaluate"]["metrics"] = [metric.model_dump(mode="json") for metric in self.metrics]
+        values["compare"]["primary"] = self.primary.name
+        return values
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> Recipe:
@@ -263,8 +284,7 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _labels_only_to_classify(self) -> Recipe:
         if self.task.name == "generate" and any("{labels}" in text for text in self.baseline.instructions):
-            if "instructions" in self.baseline.model_fields_set:
-                raise ValueError("baseline.instructions: {labels} needs task: classify")
+            raise ValueError("baseline.instructions: {labels} needs task: classify")
         return self
 
 
@@ -290,9 +310,11 @@ def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Reci
     if not isinstance(tree.value, dict):
         raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
     try:
-        return Recipe.model_validate(tree.value)
+        recipe = Recipe.model_validate(tree.value)
     except ValidationError as error:
         raise RecipeError(*sorted({_problem(tree, detail) for detail in error.errors()}, key=_by_place)) from None
+    recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
+    return recipe
 
 
 def json_schema() -> dict[str, Any]:
@@ -310,8 +332,12 @@ def _problem(tree: Tree, detail: ErrorDetails) -> str:
     path, node, known = _walk(tree.value, detail["loc"])
     key = ".".join(map(str, path)) or "recipe"
     place = tree.place(path)
+    if place == f"--set {key}":
+        place = "--set"
     if detail["type"] == "extra_forbidden":
-        return f"{place}: {key}: unknown key{suggest(str(path[-1]), known)}"
+        name = str(detail["loc"][-1])
+        what = "key" if path[-1:] == (name,) else f"name {name!r}"
+        return f"{place}: {key}: unknown {what}{suggest(name, known)}"
     if detail["type"] == "missing":
         return f"{place}: {key}: is missing"
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])

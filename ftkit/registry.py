@@ -32,6 +32,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    runs_code: ClassVar[bool] = False
+    """True for components that run code from elsewhere; they need --trust-remote-code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:

@@ -23,15 +23,20 @@ from typing import Any
 from ftkit.errors import ArtifactError, BusyError
 
 MANIFEST = "manifest.json"
-UNHASHED = ("timing.json",)  # clock values; listed in no content id
+UNHASHED = ("timing.json", "report.html", "report.md")  # they hold clock values; part of no content id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Artifact:
-    """A published stage: its folder and the id of its content (a hash over names and bytes of its files)."""
+    """A published stage: its folder, SHA-256 of each file, and the id of its content (a hash over both)."""
 
     path: Path
     content_id: str
+    files: Mapping[str, str]
+
+    def ids(self, *names: str) -> dict[str, str]:
+        """Content ids of single files, for stages that read only those."""
+        return {name: self.files[name] for name in names}
 
 
 def digest(value: Any) -> str:
@@ -105,7 +110,7 @@ def verify(path: Path) -> Artifact:
             raise ArtifactError(f"{path / name}: bytes differ from the manifest; delete the folder to have it made anew")
     if content_id != _content_id(files):
         raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
-    return Artifact(path, content_id)
+    return Artifact(path, content_id, files)
 
 
 def begin(run_dir: Path, stage: str, key: str) -> Path:
@@ -132,7 +137,7 @@ def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) ->
     final = partial.with_suffix("")
     os.rename(partial, final)
     _fsync(final.parent)
-    return Artifact(final, content_id)
+    return Artifact(final, content_id, files)
 
 
 def write_json(path: Path, value: Any) -> None:

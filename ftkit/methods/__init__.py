@@ -1,1 +1,83 @@
-"""Tuning methods: one file each, saying what is trainable and how it is saved. The loop is not theirs."""
+"""Tuning methods: one file each, saying what is trainable and how it is saved. The loop is not theirs.
+
+Knows no method by name. What low-rank adapters have in common stands here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ftkit.contracts import Trainable
+from ftkit.errors import RecipeError
+from ftkit.records import dump
+from ftkit.registry import Config
+
+if TYPE_CHECKING:
+    from ftkit.engine.load import LoadedModel
+
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"  # names peft reads
+
+
+class LowRank(Config):
+    """Options of low-rank adapters. `all-linear` is every linear layer but the output head."""
+
+    rank: int = Field(16, ge=1)
+    alpha: Annotated[float, Field(gt=0)] = Field(32, description="the update is scaled by alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
+
+
+def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
+    """Put a LoRA adapter on the base, in place; its first values come from torch's random numbers.
+
+    At first it changes nothing: one of its two factors is zero. Adapter weights are float32 or wider.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    options = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=config.target_modules,
+        bias="none",
+    )
+    base.model.requires_grad_(False)
+    try:
+        model = get_peft_model(base.model, options)
+    except ValueError as error:
+        found = sorted(
+            {name.rsplit(".", 1)[-1] for name, part in base.model.named_modules() if hasattr(part, "weight")}
+        )
+        raise RecipeError(
+            f"train.method target_modules: {config.target_modules!r} does not fit this model; its layers are "
+            f"{', '.join(found)} ({str(error).splitlines()[0]})"
+        ) from None
+    options.base_model_name_or_path = base.identity["repository"]
+
+    def save(folder: Path) -> None:
+        from peft import get_peft_model_state_dict
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        state = get_peft_model_state_dict(model)
+        tensors = {name: value.detach().contiguous() for name, value in sorted(state.items())}
+        save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+        # sorted: the order of a set of module names differs from process to process
+        plain = {
+            name: sorted(value) if isinstance(value, set) else value
+            for name, value in options.to_dict().items()
+        }
+        text = dump({**dict(sorted(plain.items())), "inference_mode": True})
+        (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
+
+    def load(folder: Path) -> None:
+        from peft import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
+
+    return Trainable(model, "adapter", save, load)

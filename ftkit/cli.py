@@ -1,0 +1,296 @@
+"""The command line: reads arguments, prints results on stdout, progress and errors on stderr, and exits.
+
+The only place that prints, reads ftkit's own environment settings or exits. Imports of work are inside the commands, so
+that help stays fast.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError, StoppedError
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Context
+    from ftkit.recipe import Recipe
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Should I fine-tune, or is a good prompt enough? One recipe answers with evidence.",
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run directory, e.g. runs/quickstart")]
+Overrides = Annotated[
+    Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="override one key of the recipe")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="no network: the hub's cache only")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
+TrustCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="run code that a model or metric brings; needs a pinned revision")
+]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="where run directories are kept")]
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    until: Annotated[str, typer.Option(help="last stage: prepare, baseline, train, evaluate or compare")] = "compare",
+    fresh: Annotated[bool, typer.Option("--fresh", help="make every stage anew")] = False,
+    offline: Offline = False,
+    runs_dir: RunsDir = Path("runs"),
+    trust_remote_code: TrustCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe from raw rows to a verdict; what is already published is reused."""
+    if until not in ("prepare", "baseline", "train", "evaluate", "compare"):
+        raise RecipeError(f"--until {until}: no such stage; prepare, baseline, train, evaluate or compare")
+    loaded = _load(recipe, overrides)
+    with _context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
+        from ftkit.pipeline import run as run_recipe
+
+        result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
+    if as_json:
+        paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
+        _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": result.verdict})
+    elif result.verdict is None:
+        print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
+    else:
+        from ftkit.report import one_sentence
+
+        print(one_sentence(result.verdict))
+        print(f"report: {result.artifacts['compare'].path / 'report.html'}")
+
+
+@app.command()
+def check(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    fast: Annotated[bool, typer.Option("--fast", help="schema and data columns only")] = False,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a recipe before it costs anything: schema, columns; then prompts, loss masks, rows that do not fit."""
+    loaded = _load(recipe, overrides)
+    with _context(offline=offline) as ctx:
+        from ftkit.stages.prepare import PrepareConfig
+        from ftkit.stages.prepare import check as check_columns
+
+        columns = check_columns(PrepareConfig(task=loaded.task, data=loaded.data, seed=loaded.seed), ctx)
+        if fast:
+            _print_json({"recipe": loaded.name, **columns}) if as_json else print(f"{recipe}: schema and columns are fine")
+            return
+        from ftkit.check import check_recipe
+
+        findings = check_recipe(loaded, ctx)
+    _print_json(findings.as_json()) if as_json else findings.print(sys.stdout)
+
+
+@app.command()
+def report(run_dir: RunPath, as_json: AsJson = False) -> None:
+    """Print the report of a finished run."""
+    from ftkit.rundir import compared
+
+    artifact = compared(run_dir)
+    if as_json:
+        _print_json(artifact.verdict)
+    else:
+        print((artifact.path / "report.md").read_text(encoding="utf-8"))
+        print(f"report: {artifact.path / 'report.html'}", file=sys.stderr)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="predictions.jsonl of the candidate")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="predictions.jsonl of what it is compared with")],
+    metric: Annotated[str, typer.Option(help="metric that decides")] = "accuracy",
+    margin: Annotated[float, typer.Option(help="difference that would matter")] = 0.02,
+    level: Annotated[float, typer.Option(help="confidence level")] = 0.95,
+    seed: Annotated[int, typer.Option(help="of the resampling")] = 17,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two prediction files on the same rows; nothing is trained."""
+    from ftkit.stages.compare import compare as compare_files
+
+    found = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
+    if as_json:
+        _print_json(found)
+    else:
+        from ftkit.report import one_sentence
+
+        print(one_sentence(found))
+
+
+@app.command()
+def predict(
+    run_dir: RunPath,
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="JSONL with the input column of the recipe")],
+    arm: Annotated[str, typer.Option(help="arm to answer with; default: the one to ship")] = "",
+    offline: Offline = False,
+) -> None:
+    """Answer new rows with the arm to ship; one JSON object a line on stdout."""
+    from ftkit.rundir import predict_rows
+    from ftkit.records import dump
+
+    with _context(offline=offline) as ctx:
+        answers = predict_rows(run_dir, rows, arm=arm, ctx=ctx)
+    for answer in answers:
+        print(dump(answer))
+
+
+@app.command()
+def export(
+    run_dir: RunPath,
+    out: Annotated[Path, typer.Option(help="folder to write; must not exist")],
+    arm: Annotated[str, typer.Option(help="arm to export; default: the one to ship")] = "",
+    offline: Offline = False,
+) -> None:
+    """Write the model of the arm to ship: merged safetensors, tokenizer, chat template, prompt."""
+    from ftkit.rundir import export_model
+
+    with _context(offline=offline) as ctx:
+        print(export_model(run_dir, out, arm=arm, ctx=ctx))
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[str, typer.Argument(help="sources, cleaning, prompting, …; default: all")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the components a recipe can choose from."""
+    from ftkit.registry import KINDS, find, names, suggest
+
+    if kind and kind not in KINDS:
+        raise RecipeError(f"list: {kind!r} is no kind of component{suggest(kind, KINDS)}")
+    kinds = [kind] if kind else KINDS
+    found = {each: {name: find(each, name).doc.split("\n")[0] for name in names(each)} for each in kinds}
+    if as_json:
+        _print_json(found)
+        return
+    for each, components in found.items():
+        print(each)
+        for name, doc in components.items():
+            print(f"  {name:18} {doc}")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or kind/name")]) -> None:
+    """Show one component: what it does and its options."""
+    from ftkit.registry import KINDS, find, names, suggest
+
+    kind, slash, short = name.rpartition("/")
+    found = [each for each in KINDS if (not slash or each == kind) and short in names(each)]
+    if not found:
+        known = [each for kinds in KINDS for each in names(kinds)]
+        raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
+    for each in found:
+        component = find(each, short)
+        print(f"{each}/{short}\n\n{component.doc}\n")
+        if component.config_type.__doc__ and component.config_type.model_fields:
+            print(component.config_type.__doc__.strip() + "\n")
+        for option, info in component.config_type.model_fields.items():
+            default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+            print(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors."""
+    from ftkit.recipe import json_schema
+
+    _print_json(json_schema())
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine has: versions, devices, memory, disk."""
+    from ftkit.machine import diagnosis
+
+    found = diagnosis(Path.cwd())
+    if as_json:
+        _print_json(found)
+        return
+    for name, value in found.items():
+        print(f"{name:16} {value if not isinstance(value, list) else '; '.join(map(str, value)) or 'none'}")
+
+
+def main() -> None:
+    """Run the command line; every error meant for the user ends in one message and its exit code."""
+    try:
+        app(standalone_mode=True)
+    except FtkitError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", InterruptedRunError.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except (MemoryError, OSError) as error:
+        _fail(f"{type(error).__name__}: {error}", MachineError.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    for line in message.splitlines() or [""]:
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _load(path: Path, overrides: list[str] | None) -> Recipe:
+    from ftkit.recipe import load_recipe
+
+    return load_recipe(path, overrides=overrides or [])
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@contextmanager
+def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
+    """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
+    from ftkit.contracts import Context
+    from ftkit.terminal import Terminal
+
+    with Terminal().shown() as terminal, _stop_flag() as check_stop:
+        yield Context(
+            progress=terminal, check_stop=check_stop, offline=offline, trust_remote_code=trust_remote_code
+        )
+
+
+@contextmanager
+def _stop_flag() -> Iterator[Callable[[], None]]:
+    asked: list[int] = []
+
+    def remember(number: int, frame: object) -> None:
+        if asked:  # the second signal does not wait
+            raise KeyboardInterrupt
+        asked.append(number)
+        print("stopping at the next safe point; once more to stop at once", file=sys.stderr)
+
+    def check_stop() -> None:
+        if asked:
+            kind = StoppedError if asked[0] == signal.SIGTERM else InterruptedRunError
+            raise kind("stopped; the same command continues where it was")
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield check_stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main()

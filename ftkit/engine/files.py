@@ -1,0 +1,143 @@
+"""A model's files: where they are, fetched where need be, and the hashes that say which model it is.
+
+Knows no tensor and no tokenizer: paths and bytes only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ftkit.contracts import Context, Json
+from ftkit.errors import MachineError
+from ftkit.store import cached_file_digest, file_digest
+
+WEIGHTS = ("*.safetensors",)
+SMALL_FILES = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+IDENTITY = (*WEIGHTS, *SMALL_FILES)
+NO_IDENTITY = ("ftkit.json", "manifest.json")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model, and how it is to be loaded. Either `path` or `hub`; a `revision` pins the hub repository."""
+
+    path: Path | None
+    hub: str | None
+    revision: str | None
+    precision: Literal["auto", "float32", "bfloat16"]
+    quantize: Literal["none", "nf4"] = "none"
+    chat_template_kwargs: Json = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The hub repository, or the last part of the path: never a path of this machine."""
+        return self.hub or (self.path.name if self.path is not None else "")
+
+
+def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
+    """The local folder of a model; a hub repository is downloaded where it is not cached.
+
+    `weights=False` leaves the weights where they are. Raises MachineError where the model is missing, gated, out of
+    reach, pickled, or no model at all.
+    """
+    folder = ctx.resolve(str(spec.path)) if spec.path is not None else _download(spec, ctx, weights=weights)
+    if not folder.is_dir():
+        raise MachineError(
+            f"model.path: {folder}: no such folder; give one with config.json, safetensors and tokenizer"
+        )
+    if not (folder / "config.json").is_file():
+        raise MachineError(
+            f"{folder}: config.json is missing; a model folder as transformers saves it is expected"
+        )
+    if weights and not any(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+        if pickled:
+            raise MachineError(f"{folder}: {pickled[0]}: pickled weights are refused; convert to safetensors")
+        raise MachineError(f"{folder}: no weights: *.safetensors is missing (pickled weights are refused)")
+    return folder
+
+
+def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> dict[str, Any]:
+    """What makes this model this model: `repository`, `commit`, and `files` with the sha256 of each.
+
+    Weights, config, tokenizer and chat template count; a model card does not. `cache_path` remembers hashes of
+    unchanged files between runs.
+    """
+    folder = fetch(spec, ctx)
+    paths = {path.name: path for pattern in IDENTITY for path in folder.glob(pattern)}
+    files = {
+        name: cached_file_digest(path, cache_path) if cache_path is not None else file_digest(path)
+        for name, path in sorted(paths.items())
+        if name not in NO_IDENTITY
+    }
+    return {"repository": spec.name, "commit": folder.name if spec.hub is not None else "", "files": files}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's config.json. Raises MachineError where it is not a JSON object."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MachineError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise MachineError(f"{path}: expected a JSON object")
+    return config
+
+
+def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    assert spec.hub is not None
+    code = ("*.py",) if ctx.trust_remote_code else ()
+    patterns = [*SMALL_FILES, *code, *(WEIGHTS if weights else ())]
+    where = f"model.hub: {spec.hub}" + (f" at {spec.revision}" if spec.revision else "")
+    try:
+        folder = snapshot_download(
+            spec.hub,
+            revision=spec.revision,
+            local_files_only=ctx.offline,
+            allow_patterns=patterns,
+            ignore_patterns=_in_folders(("original", "onnx", "openvino", "gguf", "metal")),
+        )
+    except GatedRepoError:
+        raise MachineError(
+            f"{where}: the repository is gated; ask for access on its page, then log in with `hf auth login`"
+        ) from None
+    except RevisionNotFoundError:
+        raise MachineError(f"{where}: the repository has no such revision; check model.revision") from None
+    except RepositoryNotFoundError:
+        raise MachineError(
+            f"{where}: no such repository, or a private one; check the name, or log in with `hf auth login`"
+        ) from None
+    except HFValidationError as error:
+        raise MachineError(f"{where}: not a repository name as owner/name: {error}") from None
+    except LocalEntryNotFoundError:
+        doing = "the network is off (offline)" if ctx.offline else "the hub cannot be reached"
+        raise MachineError(f"{where}: {doing} and the model is not in the cache; download it first") from None
+    except HfHubHTTPError as error:
+        raise MachineError(
+            f"{where}: the hub answered {error.response.status_code}; try again later"
+        ) from None
+    except OSError as error:
+        raise MachineError(
+            f"{where}: download failed: {error}; check network and disk, then run again"
+        ) from None
+    return Path(folder)
+
+
+def _in_folders(names: Iterable[str]) -> list[str]:
+    return [f"{name}/*" for name in names]

@@ -1,0 +1,317 @@
+"""Models into memory: base models, tuned ones, and the export of a merged one.
+
+Knows files, devices and precisions; no row, no task and no training.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ftkit.contracts import Context, Machine, Trainable
+from ftkit.engine.files import ModelSpec, fetch, identify, read_config
+from ftkit.engine.render import Renderer
+from ftkit.errors import ArtifactError, MachineError
+from ftkit.store import digest, file_digest, read_json, write_json
+
+__all__ = [
+    "LoadedModel",
+    "ModelSpec",
+    "base_arm",
+    "fetch",
+    "identify",
+    "load",
+    "load_renderer",
+    "load_tuned",
+    "merge",
+    "resolve_device",
+    "resolve_precision",
+    "save_tuned",
+    "wrap",
+]
+
+Precision = Literal["float32", "bfloat16"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FACTS = "ftkit.json"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass
+class LoadedModel:
+    """A model in memory with its renderer. `context_length` is in tokens, `identity` as `identify` gives it.
+
+    `precision` is what it computes in. `takes_tree` is found out on first use: whether its attention can share a
+    row's context among continuations.
+    """
+
+    model: Any
+    renderer: Renderer
+    precision: Precision
+    device: str
+    context_length: int
+    identity: dict[str, Any]
+    quantize: Literal["none", "nf4"] = "none"
+    takes_tree: bool | None = None
+
+
+def resolve_device(machine: Machine) -> str:
+    """The device to compute on; auto takes CUDA where there is one. Raises MachineError where it is missing."""
+    if machine.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if machine.device == "cuda" and not torch.cuda.is_available():
+        raise MachineError(
+            "machine.device: cuda is asked for, but torch finds no CUDA device; use auto or cpu"
+        )
+    if machine.device == "mps" and not torch.backends.mps.is_available():
+        raise MachineError("machine.device: mps is asked for, but torch finds none; use auto or cpu")
+    return machine.device
+
+
+def resolve_precision(precision: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
+    """What to compute in: auto is bfloat16 on CUDA with bfloat16 units, else float32.
+
+    Raises MachineError where bfloat16 is asked for on a device without it (a CPU counts as without).
+    """
+    has_bf16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        return "bfloat16" if has_bf16 else "float32"
+    if precision == "bfloat16" and not has_bf16:
+        raise MachineError(
+            f"model.precision: bfloat16 is asked for, but {device} has no bfloat16; use auto or float32"
+        )
+    return precision
+
+
+def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
+    """The model's tokenizer and chat template; no weights are read or downloaded."""
+    from transformers import AutoTokenizer
+
+    folder = fetch(spec, ctx, weights=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=_remote_code(spec, ctx))
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise MachineError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from None
+    eos_ids = {*_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")}
+    return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs)
+
+
+def load(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> LoadedModel:
+    """A base model with its renderer, in evaluation mode. Raises MachineError for all that can stand in the way."""
+    device = resolve_device(ctx.machine)
+    precision = resolve_precision(spec.precision, device)
+    if ctx.machine.threads != "auto":
+        torch.set_num_threads(ctx.machine.threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    folder = fetch(spec, ctx)
+    renderer = load_renderer(spec, ctx)
+    identity = identify(spec, ctx, cache_path=cache_path)
+    model = _load_weights(folder, spec, DTYPES[precision], device, ctx)
+    return LoadedModel(model, renderer, precision, device, _context_length(model), identity, spec.quantize)
+
+
+def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:
+    """A model that is in memory already, with its tokenizer. Its identity is the hash of its weights."""
+    parameter = next(model.parameters())
+    eos = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
+    renderer = Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=chat_template_kwargs)
+    files = {
+        "state": digest([[name, _tensor_digest(value)] for name, value in sorted(model.state_dict().items())])
+    }
+    identity = {"repository": type(model).__name__, "commit": "", "files": files}
+    precision: Precision = "bfloat16" if parameter.dtype == torch.bfloat16 else "float32"
+    quantize: Literal["none", "nf4"] = "nf4" if getattr(model, "is_loaded_in_4bit", False) else "none"
+    model.eval()
+    return LoadedModel(
+        model, renderer, precision, parameter.device.type, _context_length(model), identity, quantize
+    )
+
+
+def save_tuned(trainable: Trainable, base: LoadedModel, folder: Path) -> None:
+    """Write trainable weights, tokenizer, chat template (the plain one too) and `ftkit.json` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trainable.save(folder)
+    base.renderer.tokenizer.save_pretrained(folder)
+    hashes = {path.name: file_digest(path) for path in sorted(folder.glob("*.safetensors"))}
+    write_json(folder / FACTS, {"kind": trainable.kind, "base": base.identity, "weights": hashes})
+
+
+def load_tuned(spec: ModelSpec, folder: Path, kind: Literal["adapter", "model"], ctx: Context) -> LoadedModel:
+    """The base with the adapter of `folder` on it, or the tuned model that `folder` holds.
+
+    Raises ArtifactError where the folder is damaged or its adapter was trained on another base.
+    """
+    facts = _verified_facts(folder, kind)
+    if kind == "model":
+        whole = replace(spec, path=folder.absolute(), hub=None, revision=None, quantize="none")
+        return load(whole, ctx)
+    base = load(spec, ctx)
+    _check_base(folder, facts, base)
+    return replace(base, model=_with_adapter(base.model, folder, base.device))
+
+
+@contextmanager
+def base_arm(loaded: LoadedModel) -> Iterator[LoadedModel]:
+    """The same model with its adapter switched off, while the block lasts."""
+    from peft import PeftModel
+
+    if not isinstance(loaded.model, PeftModel):
+        yield loaded
+        return
+    with loaded.model.disable_adapter():
+        yield loaded
+
+
+def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
+    """Write base + adapter as one model: safetensors, tokenizer and chat template.
+
+    The adapter goes onto the unquantised base (also one that was trained on nf4), in float32; then the weights take
+    the precision of `spec`. Raises ArtifactError as `load_tuned` does.
+    """
+    facts = _verified_facts(folder, "adapter")
+    precision = resolve_precision(spec.precision, resolve_device(ctx.machine))
+    base = load(replace(spec, precision="float32", quantize="none"), ctx)
+    _check_base(folder, facts, base)
+    model = _with_adapter(base.model, folder, base.device).merge_and_unload().to(DTYPES[precision])
+    if base.renderer.has_template and model.generation_config is not None:
+        model.generation_config.eos_token_id = sorted(base.renderer.eos_ids)
+    model.save_pretrained(out)
+    base.renderer.tokenizer.save_pretrained(out)
+
+
+def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
+    if ctx.machine.attention != "auto":
+        options["attn_implementation"] = ctx.machine.attention
+    if spec.quantize == "nf4":
+        options["quantization_config"] = _nf4(dtype)
+        options["device_map"] = {"": device}
+    remote = _remote_code(spec, ctx)
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
+        if spec.quantize == "none":
+            model.to(device)
+    except torch.OutOfMemoryError:
+        raise MachineError(
+            f"{folder}: the model does not fit the memory of {device}; use a smaller one, or qlora"
+        ) from None
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, SafetensorError) as error:
+        raise MachineError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise MachineError(
+            f"{folder}: {len(missing)} weights are missing, {missing[0]} among them; fetch the model anew"
+        )
+    model.eval()
+    return model
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise MachineError(
+            "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _remote_code(spec: ModelSpec, ctx: Context) -> bool:
+    if ctx.trust_remote_code and not (spec.hub and spec.revision and COMMIT.fullmatch(spec.revision)):
+        raise MachineError(
+            "remote code is trusted only with model.hub and a model.revision that is a full commit (40 hex digits)"
+        )
+    return ctx.trust_remote_code
+
+
+def _context_length(model: Any) -> int:
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return 2**20  # a family without positions has no limit of its own
+
+
+def _eos_ids(path: Path) -> list[int]:
+    if not path.is_file():
+        return []
+    value = (
+        read_config(path.parent).get("eos_token_id") if path.name == "config.json" else _generation_eos(path)
+    )
+    return [] if value is None else [value] if isinstance(value, int) else [int(id) for id in value]
+
+
+def _generation_eos(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    except (ValueError, AttributeError) as error:
+        raise MachineError(f"{path}: not a JSON object: {error}") from None
+
+
+def _verified_facts(folder: Path, kind: str) -> dict[str, Any]:
+    path = folder / FACTS
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: {FACTS} is missing: not a folder of tuned weights that ftkit wrote")
+    facts = read_json(path)
+    if not isinstance(facts, dict) or not {"kind", "base", "weights"} <= facts.keys() or not facts["weights"]:
+        raise ArtifactError(f"{path}: keys kind, base and weights are expected; the file is damaged")
+    if facts["kind"] != kind:
+        raise ArtifactError(f"{path}: holds {facts['kind']!r}, expected {kind!r}")
+    for name, expected in facts["weights"].items():
+        weights = folder / name
+        if not weights.is_file() or file_digest(weights) != expected:
+            raise ArtifactError(
+                f"{weights}: missing, or its bytes are not those that were saved; train again"
+            )
+    return facts
+
+
+def _check_base(folder: Path, facts: dict[str, Any], base: LoadedModel) -> None:
+    trained, given = facts["base"]["files"], base.identity["files"]
+    if trained != given:
+        wrong = sorted(name for name in trained.keys() | given.keys() if trained.get(name) != given.get(name))
+        raise ArtifactError(
+            f"{folder}: the adapter was trained on another base ({facts['base']['repository']} "
+            f"{facts['base']['commit']}); files that differ: {', '.join(wrong)}; give the model it was trained on"
+        )
+
+
+def _with_adapter(model: Any, folder: Path, device: str) -> Any:
+    from peft import PeftModel
+
+    try:
+        tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise ArtifactError(f"{folder}: the adapter cannot be loaded: {_first_line(error)}") from None
+    tuned.eval()
+    return tuned
+
+
+def _tensor_digest(tensor: torch.Tensor) -> str:
+    import hashlib
+
+    flat = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+    return hashlib.sha256(flat.numpy().tobytes()).hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

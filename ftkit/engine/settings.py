@@ -1,0 +1,72 @@
+"""How the loop trains: settings and their defaults, the schedule of the learning rate, when valid is looked at.
+
+Pure numbers: no tensor, no file, no model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What decides the result of training. `warmup_share` is a share of the optimizer steps.
+
+    `epochs` may be a fraction; `max_steps` ends earlier. `patience` counts evaluations without a better value.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    epochs: float = 3.0
+    max_steps: int | None = None
+    global_batch_size: int = 32
+    warmup_share: float = 0.1
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    max_grad_norm: float = 1.0
+    gradient_checkpointing: bool = False
+    evals_per_epoch: int = 1
+    patience: int | None = 3
+    checkpoint_every_steps: int = 50
+    seed: int = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Steps of one training. Rows come as an endless row of shuffled epochs, cut into global batches of equal size."""
+
+    settings: TrainSettings
+    num_rows: int
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of one optimizer step: never more than there are."""
+        return min(self.settings.global_batch_size, self.num_rows)
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps in all."""
+        by_epochs = max(1, math.ceil(round(self.settings.epochs * self.num_rows / self.batch_size, 9)))
+        return by_epochs if self.settings.max_steps is None else min(by_epochs, self.settings.max_steps)
+
+    def epoch(self, step: int) -> float:
+        """Epochs seen after `step` optimizer steps."""
+        return round(step * self.batch_size / self.num_rows, 6)
+
+    def evaluates_after(self, step: int) -> bool:
+        """Whether a share of an epoch ended with this step; the last step always counts."""
+        parts = self.batch_size * self.settings.evals_per_epoch
+        ended = step * parts // self.num_rows > (step - 1) * parts // self.num_rows
+        return ended or step == self.num_steps
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of optimizer step 1, 2, …: linear warm-up, then the schedule down towards 0."""
+        warmup = math.ceil(self.settings.warmup_share * self.num_steps)
+        peak = self.settings.learning_rate
+        if step <= warmup:
+            return peak * step / warmup
+        left = 1 - (step - 1 - warmup) / max(1, self.num_steps - warmup)
+        if self.settings.schedule == "cosine":
+            return peak * 0.5 * (1 - math.cos(math.pi * left))
+        return peak * left if self.settings.schedule == "linear" else peak

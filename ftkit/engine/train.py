@@ -1,0 +1,369 @@
+"""The training loop, one for every method: what decides whether a result can be trusted stands here.
+
+Knows rows of ids and a trainable model; no text, no task and no recipe.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftkit.contracts import Context, Task, Trainable
+from ftkit.engine.batching import Budget, plan, vocabulary
+from ftkit.engine.checkpoint import Best, Checkpoints, State
+from ftkit.engine.load import LoadedModel
+from ftkit.engine.loss import Row, loss_of, summed_loss, total_weight
+from ftkit.engine.settings import Schedule, TrainSettings
+from ftkit.errors import DataError, DivergedError, InterruptedRunError, MachineError, StoppedError
+from ftkit.records import dump
+from ftkit.store import derive_seed, digest
+
+__all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", "seeded"]
+
+STEP_LOG = "steps.jsonl"
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good the weights are on valid: `value`, higher is better; `loss` breaks ties, lower is better."""
+
+    value: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What training did. Without an evaluation the last step is the best and has no value."""
+
+    num_steps: int
+    best_step: int
+    best_value: float | None
+    num_target_tokens: int
+    stopped_early: bool
+
+
+def fit(
+    trainable: Trainable,
+    rows: Sequence[Row],
+    settings: TrainSettings,
+    *,
+    loaded: LoadedModel,
+    evaluate: Callable[[], Evaluation] | None,
+    work_dir: Path,
+    ctx: Context,
+) -> FitResult:
+    """Train; afterwards `trainable` holds the best weights. Continues from the checkpoints in `work_dir`.
+
+    `work_dir/steps.jsonl` gets one line per optimizer step and per evaluation. `evaluate` is called with the model in
+    evaluation mode. Raises DivergedError before a loss or gradient that is not finite reaches the weights, DataError
+    for rows without a target, MachineError for more than one process or too little memory.
+    """
+    _check(rows)
+    loop = _Loop(trainable, rows, settings, loaded, evaluate, work_dir, ctx)
+    loop.resume()
+    model = trainable.model
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        with ctx.progress.task("training", loop.schedule.num_steps, unit="steps") as bar:
+            bar.advance(loop.state.step)
+            while loop.advance(bar):
+                pass
+    finally:
+        loop.log.close()
+        model.eval()
+        if settings.gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+    return loop.finish()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers of torch from `seed` within the block, as before behind it."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+class _Loop:
+    """One training under way: the model's weights, the optimizer, the state and the log move together."""
+
+    def __init__(
+        self,
+        trainable: Trainable,
+        rows: Sequence[Row],
+        settings: TrainSettings,
+        loaded: LoadedModel,
+        evaluate: Callable[[], Evaluation] | None,
+        work_dir: Path,
+        ctx: Context,
+    ) -> None:
+        self.model, self.rows, self.settings, self.evaluate, self.ctx = (
+            trainable.model,
+            rows,
+            settings,
+            evaluate,
+            ctx,
+        )
+        self.device = loaded.device
+        self.schedule = Schedule(settings, len(rows))
+        named = sorted(self.model.named_parameters())
+        self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
+        assert self.parameters, "a method leaves something to train"
+        assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), (
+            "float32 or wider"
+        )
+        self.optimizer = _adamw(list(self.parameters.values()), settings)
+        self.accelerator = _accelerator(loaded)
+        self.budget = Budget.of(ctx.machine, loaded.device)
+        self.state = State()
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self.log_path = work_dir / STEP_LOG
+        self.log = self.log_path.open("ab")
+        self.checkpoints = Checkpoints(
+            work_dir / "checkpoints", self._fingerprint(loaded), _environment(loaded), ctx.progress.say
+        )
+
+    def resume(self) -> None:
+        """Go to the newest whole checkpoint, or to the beginning; the log is cut back to it."""
+        state = self.checkpoints.newest()
+        if state is not None and state.log_bytes > self.log_path.stat().st_size:
+            self.ctx.progress.say(
+                f"{self.log_path.name} is shorter than its checkpoint says: training starts over"
+            )
+            shutil.rmtree(self.checkpoints.folder)
+            state = None
+        if state is not None:
+            self.checkpoints.restore(state, self.parameters, self.optimizer)
+            self.state = state
+            self.ctx.progress.say(f"training continues after step {state.step} of {self.schedule.num_steps}")
+        os.truncate(self.log_path, self.state.log_bytes)
+        if state is None and self.evaluate is not None:
+            self._evaluate(self.evaluate)
+
+    def advance(self, bar: Task) -> bool:
+        """One unit of work; False when there is none left. A stop leaves a checkpoint behind."""
+        state, settings = self.state, self.settings
+        try:
+            if state.pending_evaluation and self.evaluate is not None:
+                is_best = self._evaluate(self.evaluate)
+                state.pending_evaluation = False
+                if is_best or state.stopped_early or state.step == self.schedule.num_steps:
+                    self._save()
+            if state.stopped_early or state.step == self.schedule.num_steps:
+                return False
+            self._optimizer_step(bar)
+            last = state.step == self.schedule.num_steps
+            state.pending_evaluation = self.evaluate is not None and self.schedule.evaluates_after(state.step)
+            if state.step % settings.checkpoint_every_steps == 0 or (last and self.evaluate is None):
+                self._save()
+            self.ctx.check_stop()
+        except (StoppedError, InterruptedRunError):
+            if state.step > 0:
+                self._save()
+            raise
+        return True
+
+    def finish(self) -> FitResult:
+        """Put the best weights in place."""
+        state = self.state
+        best_step = state.step if state.best is None else state.best.step
+        if best_step != state.step:
+            self.checkpoints.restore_weights(best_step, self.parameters)
+        value = None if state.best is None else state.best.value
+        return FitResult(state.step, best_step, value, state.num_target_tokens, state.stopped_early)
+
+    def _evaluate(self, evaluate: Callable[[], Evaluation]) -> bool:
+        """Evaluate and log; True where these weights are the best of all trained ones."""
+        self.model.eval()
+        found = evaluate()
+        if not math.isfinite(found.value) or not math.isfinite(found.loss):
+            raise DivergedError(
+                f"step {self.state.step}: the loss on valid is {found.loss}; use a lower learning rate"
+            )
+        self._write_log({"step": self.state.step, "valid_value": found.value, "valid_loss": found.loss})
+        state = self.state
+        if state.step == 0:
+            return False
+        if state.best is None or (found.value, -found.loss) > (state.best.value, -state.best.loss):
+            state.best = Best(state.step, found.value, found.loss)
+            state.evaluations_without_gain = 0
+            return True
+        state.evaluations_without_gain += 1
+        patience = self.settings.patience
+        state.stopped_early = (
+            patience is not None
+            and state.evaluations_without_gain >= patience
+            and state.step < self.schedule.num_steps
+        )
+        return False
+
+    def _optimizer_step(self, bar: Task) -> None:
+        began = time.monotonic()
+        step = self.state.step + 1
+        rows = [
+            self.rows[index]
+            for index in _batch(self.settings.seed, len(self.rows), self.schedule.batch_size, step)
+        ]
+        rate = self.schedule.learning_rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        loss = self._backward(rows, step)
+        norm = float(
+            self.accelerator.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm)
+        )
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise DivergedError(
+                f"step {step}: loss {loss}, gradient norm {norm}; the weights before it are kept in the last "
+                f"checkpoint; use a lower train.learning_rate (here {rate:.2g}) or a longer warm-up"
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        num_targets = sum(len(row.targets) for row in rows)
+        self.state.step = step
+        self.state.num_target_tokens += num_targets
+        self._write_log(
+            {
+                "step": step,
+                "epoch": self.schedule.epoch(step),
+                "loss": loss,
+                "learning_rate": rate,
+                "grad_norm": norm,
+                "num_target_tokens": num_targets,
+            }
+        )
+        speed = sum(row.width for row in rows) / max(1e-9, time.monotonic() - began)
+        bar.advance(1, note=f"loss {loss:.3f}  lr {rate:.1e}  {speed:,.0f} tokens/s")
+
+    def _backward(self, rows: Sequence[Row], step: int) -> float:
+        """Gradients of the mean loss over the global batch, micro-batch by micro-batch; returns that loss.
+
+        Where CUDA's memory runs out and the machine block leaves the size to us, the micro-batch is halved.
+        """
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            lengths = [row.width for row in rows]
+            wide = [len(row.targets) * vocabulary(self.model) for row in rows]
+            batches = plan(lengths, self.budget, logits_per_row=wide)
+            try:
+                return self._accumulate([[rows[index] for index in batch] for batch in batches], step)
+            except torch.OutOfMemoryError:
+                if self.ctx.machine.micro_batch != "auto" or len(batches) == len(rows):
+                    raise MachineError(
+                        f"a micro-batch of {max(map(len, batches))} rows does not fit the memory of {self.device}; "
+                        "set machine.micro_batch lower or train.gradient_checkpointing: true"
+                    ) from None
+            self.budget = replace(self.budget.halved(), rows=max(1, max(map(len, batches)) // 2))
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            self.ctx.progress.say(f"memory ran out: the micro-batch is halved to {self.budget.rows} rows")
+
+    def _accumulate(self, batches: Sequence[Sequence[Row]], step: int) -> float:
+        whole = sum(total_weight(batch) for batch in batches)
+        total = 0.0
+        for number, batch in enumerate(batches):
+            with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(number))):
+                loss = summed_loss(self.model, batch, self.accelerator.autocast()) / whole
+                self.accelerator.backward(loss)
+            total += loss.item()
+        return total
+
+    def _write_log(self, line: dict[str, Any]) -> None:
+        if not all(math.isfinite(value) for value in line.values()):
+            raise DivergedError(f"step {self.state.step}: not finite: {line}")
+        self.log.write((dump(line) + "\n").encode())
+        self.log.flush()
+
+    def _save(self) -> None:
+        os.fsync(self.log.fileno())
+        self.state.log_bytes = self.log_path.stat().st_size
+        self.checkpoints.save(self.state, self.parameters, self.optimizer)
+
+    def _fingerprint(self, loaded: LoadedModel) -> str:
+        shapes = [
+            [name, list(parameter.shape), str(parameter.dtype)] for name, parameter in self.parameters.items()
+        ]
+        rows = [[row.ids, row.target_mask, row.weight] for row in self.rows]
+        evaluates = self.evaluate is not None
+        return digest(
+            [
+                asdict(self.settings),
+                rows,
+                shapes,
+                loaded.identity,
+                loaded.precision,
+                loaded.quantize,
+                evaluates,
+            ]
+        )
+
+
+def _check(rows: Sequence[Row]) -> None:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        raise MachineError(
+            f"WORLD_SIZE is {processes}: training in several processes is not supported; start one process, without "
+            "torchrun or accelerate launch"
+        )
+    if not rows:
+        raise DataError("no rows to train on")
+    for index, row in enumerate(rows):
+        assert len(row.ids) == len(row.target_mask), "one mark per id"
+        if not row.targets or row.weight < 0:
+            raise DataError(f"row {index}: nothing to learn: no target token, or a negative weight")
+
+
+def _accelerator(loaded: LoadedModel) -> Any:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    # its state is one per process and refuses another precision; a process may train several models
+    AcceleratorState._reset_state(reset_partial_state=True)
+    mixed = "bf16" if loaded.precision == "bfloat16" else "no"
+    return Accelerator(cpu=loaded.device == "cpu", mixed_precision=mixed)
+
+
+def _adamw(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
+    """Weight decay on matrices only: norms and biases are left alone."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=settings.learning_rate, betas=BETAS, eps=EPSILON
+    )
+
+
+def _batch(seed: int, num_rows: int, size: int, step: int) -> list[int]:
+    """Indices of the rows of optimizer step 1, 2, …: a piece of the epochs laid end to end."""
+    first = (step - 1) * size
+    return [
+        _order(seed, num_rows, place // num_rows)[place % num_rows] for place in range(first, first + size)
+    ]
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, num_rows: int, epoch: int) -> list[int]:
+    order = list(range(num_rows))
+    random.Random(derive_seed(seed, "order", str(epoch))).shuffle(order)
+    return order
+
+
+def _environment(loaded: LoadedModel) -> dict[str, Any]:
+    device = torch.cuda.get_device_name() if loaded.device == "cuda" else loaded.device
+    return {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}

@@ -1,0 +1,74 @@
+"""Guards: checks that must hold before a comparison may be believed. One that fails makes the verdict `invalid`.
+
+They look at rows, prompts and scores that are already there; they compute no score themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ftkit.answering import Question
+from ftkit.artifacts import Arm
+from ftkit.records import Example, Prediction
+from ftkit.similarity import normalise
+
+Guard: TypeAlias = dict[str, Any]
+
+
+def guard(name: str, passed: bool, detail: str) -> Guard:
+    """One line of `guards.json`."""
+    return {"name": name, "passed": passed, "detail": detail}
+
+
+def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float]]) -> Guard:
+    """Every tuned model scores the probe rows otherwise than the base does."""
+    base = next(fingerprints[arm.name] for arm in arms if arm.model == "base")
+    same = sorted({arm.model for arm in arms if arm.side == "fine_tuned" and list(fingerprints[arm.name]) == list(base)})
+    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{len(base)} probe scores differ"
+    return guard("adapter_changes_logits", not same, detail)
+
+
+def same_rows(predictions: Mapping[str, Sequence[Prediction]], tests: Sequence[Example]) -> Guard:
+    """Every arm answered every test row, in the same order, against the same reference."""
+    expected = [row.id for row in tests]
+    references = [row.reference for row in next(iter(predictions.values()))]
+    wrong = [
+        name
+        for name, rows in predictions.items()
+        if [row.id for row in rows] != expected or [row.reference for row in rows] != references
+    ]
+    detail = f"{', '.join(wrong)}: other rows or references" if wrong else f"{len(tests)} rows in every arm"
+    return guard("same_rows", not wrong, detail)
+
+
+def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> Guard:
+    """No train input equals a test input after normalisation, and no group is on both sides."""
+    seen = {normalise(row.input) for row in train}
+    leaks = [row.id for row in tests if normalise(row.input) in seen]
+    groups = {row.group for row in train} & {row.group for row in tests}
+    leaks += sorted(groups)
+    return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else "no equal input, no shared group")
+
+
+def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:
+    """Every demonstration is a row of train, word for word."""
+    known = {row.id: (row.input, row.target) for row in train}
+    foreign = [
+        row_id
+        for arm in arms
+        for row_id, pair in zip(arm.prompt.demonstration_ids, arm.prompt.demonstrations, strict=True)
+        if known.get(row_id) != pair
+    ]
+    return guard("demonstrations_from_train", not foreign, f"not in train: {foreign[:5]}" if foreign else "all are")
+
+
+def scored_ids_are_trained_ids(probes: Sequence[tuple[Question, Sequence[int]]], labels: Sequence[str]) -> Guard:
+    """The ids scored for a row's label are the ids trained for it. `probes`: a row as scored, its ids as trained."""
+    wrong = [
+        question.example.id
+        for question, trained_ids in probes
+        if question.continuations_ids[labels.index(question.example.target)] != list(trained_ids)
+    ]
+    detail = f"differ for {wrong[:5]}" if wrong else f"equal on {len(probes)} rows"
+    return guard("scored_ids_are_trained_ids", not wrong, detail)

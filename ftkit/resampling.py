@@ -1,0 +1,243 @@
+"""Bootstrap intervals and permutation tests of paired differences, with rows or whole groups as the unit.
+Pure functions on numbers: no files, no models, no verdict. Arguments and seed determine every result.
+
+`groups` names the group of each row (None: every row its own); a group is resampled and flipped as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftkit.errors import DataError
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+CorpusMetric: TypeAlias = Callable[[IntArray, BoolArray], float]
+"""(rows, from_b) → the metric over `rows` (row numbers, repeats allowed), each row's prediction taken from
+arm B where `from_b` is true and from arm A elsewhere. Both arrays have one shape."""
+
+NUM_RESAMPLES = 10_000
+NUM_CORPUS_RESAMPLES = 2_000  # each one runs the metric twice
+# With fewer rows off the commonest value, resamples are tied: BCa covers 0.87-0.94, percentile 0.92-0.97.
+MIN_VARIED_FOR_BCA = 20
+CELLS_PER_CHUNK = 2_000_000  # resamples times units held at once: 16 MB of float64
+BOOTSTRAP_STREAM, FLIP_STREAM = 1, 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Two-sided confidence interval, both ends included."""
+
+    low: float
+    high: float
+
+
+def sign_flip_test(
+    differences: Sequence[float] | FloatArray,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int,
+    num_resamples: int = NUM_RESAMPLES,
+) -> float:
+    """Two-sided permutation p of a zero mean: each group's differences change sign together, or do not.
+
+    All 2^groups patterns where they are no more than `num_resamples`, else that many drawn ones and
+    (count + 1) / (num_resamples + 1). Groups that sum to zero change nothing and are left out.
+    """
+    sums, _ = group_totals(as_scores(differences, groups=groups), groups)
+    sums = sums[sums != 0]
+    observed, tolerance = abs(sums.sum()), 1e-12 * np.abs(sums).sum()
+    extreme = total = 0
+    for flips in _flip_patterns(len(sums), seed=seed, num_resamples=num_resamples):
+        extreme += int((np.abs(sums.sum() - 2 * (flips @ sums)) >= observed - tolerance).sum())
+        total += len(flips)
+    return _permutation_p(extreme, total, exact=_all_fit(len(sums), num_resamples))
+
+
+def approximate_randomisation(
+    metric: CorpusMetric, *, groups: Sequence[str], seed: int, num_resamples: int = NUM_CORPUS_RESAMPLES
+) -> float | None:
+    """Two-sided permutation p of a corpus metric: the arms of a whole group are swapped, or not.
+
+    Counted as in `sign_flip_test`. None where the metric is not finite. Noreen 1989; Riezler & Maxwell 2005.
+    """
+    names, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    rows = np.arange(len(group_of_row))
+    kept = np.zeros(len(rows), dtype=np.bool_)
+    value_a, value_b = metric(rows, kept), metric(rows, ~kept)
+    if not math.isfinite(value_a - value_b):
+        return None
+    least = abs(value_a - value_b) - 1e-12 * (abs(value_a) + abs(value_b))
+    extreme = total = 0
+    for flips in _flip_patterns(len(names), seed=seed, num_resamples=num_resamples):
+        for flip in flips:
+            swapped = flip[group_of_row]
+            difference = metric(rows, swapped) - metric(rows, ~swapped)
+            if not math.isfinite(difference):
+                return None
+            extreme += abs(difference) >= least
+        total += len(flips)
+    return _permutation_p(extreme, total, exact=_all_fit(len(names), num_resamples))
+
+
+def paired_bootstrap_interval(
+    differences: Sequence[float] | FloatArray,
+    *,
+    groups: Sequence[str] | None = None,
+    level: float = 0.95,
+    seed: int,
+    num_resamples: int = NUM_RESAMPLES,
+) -> Interval | None:
+    """Interval of the mean difference from resampled rows or whole groups; None where resamples do not vary.
+
+    Rows: BCa (Efron 1987), or percentile where BCa is undefined or fewer than 20 rows vary. Groups:
+    percentile; BCa was tried and covers 0.90 against 0.94 where few rows differ. All tails are widened
+    (Hesterberg 2015, arXiv 1411.5279), since a plain bootstrap of n units is too narrow by √(1 - 1/n) and by
+    the normal's tails in place of Student's; n is Kish's effective number, (Σ rows)² / Σ rows². 60 groups of
+    10 cover 0.935-0.95 so, and 0.93-0.94 unwidened. Where ten of sixty groups hold most of the rows, expect
+    0.90.
+    """
+    sums, counts = group_totals(as_scores(differences, groups=groups), groups)
+    means = _resampled_means(sums, counts, seed=seed, num_resamples=num_resamples)
+    tails = _widened_tails(level, counts)
+    num_varied = len(sums) - int(np.unique(sums, return_counts=True)[1].max())
+    if counts.max() == 1 and num_varied >= MIN_VARIED_FOR_BCA:
+        tails = _bca_tails(tails, means, sums)
+    return _percentiles(means, tails)
+
+
+def corpus_bootstrap_interval(
+    statistic: Callable[[IntArray], float],
+    *,
+    groups: Sequence[str],
+    level: float = 0.95,
+    seed: int,
+    num_resamples: int = NUM_CORPUS_RESAMPLES,
+) -> Interval | None:
+    """Percentile interval, tails widened as above, of any number computed from row numbers (repeats allowed).
+
+    None where the statistic does not vary or is not finite on a resample of whole groups.
+    """
+    _, group_of_row, counts = np.unique(
+        np.asarray(groups, dtype=np.str_), return_inverse=True, return_counts=True
+    )
+    members = np.split(np.argsort(group_of_row, kind="stable"), np.cumsum(counts)[:-1])
+    rng = np.random.default_rng((seed, BOOTSTRAP_STREAM))
+    values = np.empty(num_resamples)
+    for index in range(num_resamples):
+        drawn = rng.integers(0, len(members), len(members))
+        values[index] = statistic(np.concatenate([members[group] for group in drawn]))
+    if not np.isfinite(values).all():
+        return None
+    return _percentiles(values, _widened_tails(level, counts.astype(np.float64)))
+
+
+def as_scores(values: Sequence[float] | FloatArray, *, groups: Sequence[str] | None) -> FloatArray:
+    """Scores as float64. Raises DataError where there are none, not one per row, or one is not finite."""
+    scores = np.asarray(values, dtype=np.float64)
+    if not len(scores):
+        raise DataError("no scored rows; expected at least one test row")
+    if groups is not None and len(groups) != len(scores):
+        raise DataError(
+            f"{len(scores)} scores for {len(groups)} rows; every arm must be scored on the same rows"
+        )
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise DataError(f"score of row {row} is {scores[row]}; expected a finite number")
+    return scores
+
+
+def group_totals(values: FloatArray, groups: Sequence[str] | None) -> tuple[FloatArray, FloatArray]:
+    """Sum and number of rows of each group, ordered by name: the order of rows does not matter."""
+    if groups is None:
+        return values, np.ones(len(values))
+    _, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    counts = np.bincount(group_of_row).astype(np.float64)
+    return np.bincount(group_of_row, weights=values).astype(np.float64), counts
+
+
+def normal_quantile(level: float) -> float:
+    """z of a two-sided interval: 1.96 for 0.95. Raises DataError outside (0, 1)."""
+    if not 0 < level < 1:
+        raise DataError(f"level is {level}; expected a number between 0 and 1")
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def _flip_patterns(num_units: int, *, seed: int, num_resamples: int) -> Iterator[BoolArray]:
+    """Chunks [patterns, units] of which units to flip: all patterns, or num_resamples drawn ones if fewer."""
+    exact = _all_fit(num_units, num_resamples)
+    num_patterns = 2**num_units if exact else num_resamples
+    step = max(1, CELLS_PER_CHUNK // max(num_units, 1))
+    rng = np.random.default_rng((seed, FLIP_STREAM))
+    for start in range(0, num_patterns, step):
+        patterns = np.arange(start, min(start + step, num_patterns))
+        if exact:
+            yield (patterns[:, None] >> np.arange(num_units)) & 1 == 1
+        else:
+            yield rng.integers(0, 2, (len(patterns), num_units), dtype=np.bool_)
+
+
+def _all_fit(num_units: int, num_resamples: int) -> bool:
+    return num_units <= math.log2(num_resamples)
+
+
+def _permutation_p(extreme: int, total: int, *, exact: bool) -> float:
+    return extreme / total if exact else (extreme + 1) / (total + 1)
+
+
+def _resampled_means(sums: FloatArray, counts: FloatArray, *, seed: int, num_resamples: int) -> FloatArray:
+    rng = np.random.default_rng((seed, BOOTSTRAP_STREAM))
+    step = max(1, CELLS_PER_CHUNK // len(sums))
+    means = np.empty(num_resamples)
+    for start in range(0, num_resamples, step):
+        stop = min(start + step, num_resamples)
+        drawn = rng.integers(0, len(sums), (stop - start, len(sums)), dtype=np.int32)
+        rows = counts[drawn].sum(axis=1) if counts.max() > 1 else float(len(sums))
+        means[start:stop] = sums[drawn].sum(axis=1) / rows
+    return means
+
+
+def _widened_tails(level: float, counts: FloatArray) -> tuple[float, float]:
+    from scipy.special import ndtr, stdtrit
+
+    normal_quantile(level)
+    units = float(counts.sum() ** 2 / (counts**2).sum())
+    if units <= 1:
+        return 0.0, 1.0
+    tail = float(ndtr(-math.sqrt(units / (units - 1)) * stdtrit(units - 1, 0.5 + level / 2)))
+    return tail, 1 - tail
+
+
+def _bca_tails(tails: tuple[float, float], means: FloatArray, values: FloatArray) -> tuple[float, float]:
+    """The tails corrected for bias and skewness, or as they are where the correction is undefined."""
+    from scipy.special import ndtr, ndtri
+
+    residuals = values - values.mean()
+    spread = float((residuals**2).sum())
+    below = float((means < values.mean()).mean() + (means <= values.mean()).mean()) / 2
+    if spread <= 0 or not 0 < below < 1:
+        return tails
+    bias = float(ndtri(below))
+    acceleration = float((residuals**3).sum()) / (6 * spread**1.5)
+    shifted = bias + ndtri(np.array(tails))
+    scale = 1 - acceleration * shifted
+    if not (scale > 0).all():
+        return tails
+    low, high = ndtr(bias + shifted / scale)
+    return float(low), float(high)
+
+
+def _percentiles(values: FloatArray, tails: tuple[float, float]) -> Interval | None:
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return None
+    low, high = np.quantile(values, tails)
+    return Interval(float(low), float(high))

@@ -1,0 +1,132 @@
+"""Every arm on the same test rows: a picture with intervals and floors, all metrics, and answers that went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftkit.artifacts import Arm, Comparison
+from ftkit.contracts import Section
+from ftkit.markup import Cell, Table, count, difference, escape, interval, p_value, plain, score
+from ftkit.pictures import INK, MUTED, PROMPTING, TUNED, picture
+from ftkit.readings import is_share, measured, primary
+from ftkit.registry import Config, component
+
+FLOORS = {"majority": "most frequent label", "tfidf_logreg": "TF-IDF + logistic regression"}
+FLAGS = ("unparsed", "empty", "truncated", "input_cut")
+
+
+class Arms(Config):
+    """No options."""
+
+
+@component
+def render(config: Arms, comparison: Comparison) -> Section:
+    """Picture of the primary metric, then tables: metrics, secondary contrasts, flags."""
+    note = (
+        "An arm is a model with a prompt. The deciding pair was chosen on valid before test was opened; its dots are "
+        "filled. An answer that cannot be read counts as wrong in every arm."
+    )
+    tables = [_metrics(comparison), *_secondary(comparison), _flags(comparison)]
+    html = f"<p>{escape(note)}</p>{_picture(comparison)}{''.join(table.html for table in tables)}"
+    markdown = "\n\n".join([plain(note), *(table.markdown for table in tables)])
+    return Section("The arms", html, markdown)
+
+
+def _picture(comparison: Comparison) -> str:
+    metric = primary(comparison)
+    share = is_share(comparison, metric)
+    factor = 100 if share else 1
+    shown = [arm for arm in comparison.arms if measured(comparison, arm.name, metric)["value"] is not None]
+    floors = _floors(comparison, metric)
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        for row, arm in enumerate(shown):
+            _draw_arm(axes, row, arm, comparison=comparison, factor=factor)
+        for index, (name, value) in enumerate(floors.items()):
+            axes.axvline(factor * value, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+            place = (factor * value, -0.62 - 0.42 * index)
+            axes.annotate(f" {name}", place, color=MUTED, fontsize=9.5, **_side_of(value, share=share))
+        axes.set_yticks(range(len(shown)), [arm.name for arm in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.7 - 0.42 * len(floors))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", linewidth=0.8)
+        axes.set_xlabel(f"{metric}, %" if share else metric)
+        if share:
+            axes.set_xlim(0, 100)
+
+    label = f"{metric} of every arm with its interval. " + "; ".join(
+        f"{arm.name} {_value(comparison, arm.name, metric)}" for arm in shown
+    )
+    height = 1.0 + 0.42 * len(shown) + 0.25 * len(floors)
+    return f'<figure class="scroll">{picture("arms", draw, width=8.6, height=height, label=label)}</figure>'
+
+
+def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
+    entry = measured(comparison, arm.name, primary(comparison))
+    colour = TUNED if arm.side == "fine_tuned" else PROMPTING
+    if entry["interval"] is not None:
+        ends = [factor * end for end in entry["interval"]]
+        axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="round")
+    filled = arm.name in comparison.chosen.values()
+    # a hollow dot hides the line below it; the page behind is white or dark, so the ring is drawn thick instead
+    style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
+    axes.plot([factor * entry["value"]], [row], "o", markersize=9, **style)
+    text = score(entry["value"], share=factor == 100)
+    axes.annotate(text, (factor * entry["value"], row - 0.22), color=INK, ha="center", va="bottom", fontsize=9.5)
+
+
+def _side_of(value: float, *, share: bool) -> dict[str, str]:
+    """Write to the left of a line that stands far to the right."""
+    return {"ha": "right" if share and value > 0.6 else "left", "va": "center"}
+
+
+def _floors(comparison: Comparison, metric: str) -> dict[str, float]:
+    floors = comparison.verdict["floors"].items()
+    return {FLOORS.get(name, name): values[metric] for name, values in floors if metric in values}
+
+
+def _metrics(comparison: Comparison) -> Table:
+    arms = comparison.verdict["arms"]
+    names = list(comparison.metrics["arms"][comparison.arms[0].name])
+    rows: list[list[Cell]] = [
+        [arm.name, arm.precision, arm.prompt.label, *(_value(comparison, arm.name, name) for name in names)]
+        for arm in comparison.arms
+        if arm.name in arms
+    ]
+    for floor, values in comparison.verdict["floors"].items():
+        cells = [score(values.get(name), share=is_share(comparison, name)) for name in names]
+        rows.append([FLOORS.get(floor, floor), "floor", None, *cells])
+    level = f"{100 * comparison.metrics['level']:.4g} %"
+    return Table(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
+
+
+def _value(comparison: Comparison, arm: str, metric: str) -> str:
+    entry, share = measured(comparison, arm, metric), is_share(comparison, metric)
+    value = score(entry["value"], share=share)
+    return value if entry["interval"] is None else f"{value} ({interval(entry['interval'], share=share)})"
+
+
+def _secondary(comparison: Comparison) -> list[Table]:
+    """Other metrics and arms against the prompting arm; their p is corrected for being many."""
+    entries = comparison.metrics["secondary"]
+    if not entries:
+        return []
+    rows: list[list[Cell]] = []
+    for entry in entries:
+        share = is_share(comparison, entry["metric"])
+        change = difference(entry["difference"], share=share)
+        ends = interval(entry["interval"], share=share, signed=True)
+        rows.append([entry["metric"], entry["a"], entry["b"], change, ends, p_value(entry["p_value_holm"])])
+    caption = "Secondary contrasts, which decide nothing (differences in points; p after Holm)"
+    return [Table(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
+
+
+def _flags(comparison: Comparison) -> Table:
+    rows: list[list[Cell]] = []
+    for arm in comparison.arms:
+        answers = comparison.predictions[arm.name]
+        rows.append([arm.name, *(count(sum(flag in row.flags for row in answers)) for flag in FLAGS), count(len(answers))])
+    head = ("arm", "could not be read", "empty", "cut at the limit", "input shortened", "rows")
+    return Table("Answers that went wrong in form", head, rows)

@@ -1,0 +1,120 @@
+"""Data sets of the hub, through the datasets library. Ids default to '<split>:<row>', counted from 1.
+
+Knows no other source and no stage. Rows are those of one commit, whose name enters the stage's key.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Context
+from ftkit.errors import DataError, MachineError
+from ftkit.registry import component
+from ftkit.sources import SourceConfig, check_ids, require_columns
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
+
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+
+
+class Hub(SourceConfig):
+    """One split of a data set of the hub, best with a `revision`."""
+
+    repository: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="owner/name")
+    revision: str | None = Field(None, description="commit, tag or branch; default: the newest commit")
+    config_name: str | None = Field(None, description="configuration of the data set, where it has several")
+    split: str = Field("train", description="split of the data set")
+
+    is_remote: ClassVar[bool] = True
+
+    def content_id(self, ctx: Context) -> str:
+        """'repository@commit'. Raises MachineError where it cannot be asked for."""
+        return f"{self.repository}@{_commit(self, ctx)}"
+
+
+@component
+def read(config: Hub, ctx: Context, *, head: int | None = None) -> Table:
+    """All rows, or the first `head`; class numbers become their names. Raises MachineError or DataError."""
+    import polars
+
+    place = f"hub data set {config.repository}"
+    rows = _load(config, ctx)
+    rows = rows if head is None else rows.select(range(min(head, len(rows))))
+    require_columns(place, rows.column_names, config.wanted)
+    if not len(rows):
+        raise DataError(f"{place}: split {config.split!r} has no row")
+    table = polars.from_arrow(rows.with_format("arrow")[:])
+    assert isinstance(table, polars.DataFrame)
+    for name, feature in rows.features.items():
+        if hasattr(feature, "int2str"):  # a ClassLabel
+            texts = [None if value is None or value < 0 else feature.int2str(value) for value in table[name]]
+            table = table.with_columns(polars.Series(name, texts, polars.String))
+    places = [f"{config.split}:{number}" for number in range(1, table.height + 1)]
+    ids = places if config.id is None else [str(value) for value in table[config.id]]
+    check_ids(ids, [f"{place}: {row}" for row in places])
+    return table.with_columns(polars.Series("id", ids, polars.String))
+
+
+def _load(config: Hub, ctx: Context) -> Any:
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
+    commit = _commit(config, ctx)
+    try:
+        return datasets.load_dataset(
+            config.repository, config.config_name, split=config.split, revision=commit
+        )
+    except (datasets.exceptions.DatasetsError, HfHubHTTPError, OSError) as error:
+        raise MachineError(f"hub data set {config.repository}: {_first_line(error)}") from None
+    except ValueError as error:  # unknown split or configuration
+        raise DataError(f"hub data set {config.repository}: {_first_line(error)}") from None
+
+
+def _commit(config: Hub, ctx: Context) -> str:
+    """The commit that `revision` means: asked of the hub, or offline what the hub said last time."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    place = f"hub data set {config.repository}"
+    if config.revision is not None and _COMMIT.match(config.revision):
+        return config.revision
+    if ctx.offline or constants.HF_HUB_OFFLINE:
+        return _commit_seen_last(config, Path(constants.HF_HUB_CACHE))
+    try:
+        commit = HfApi().dataset_info(config.repository, revision=config.revision).sha
+    except GatedRepoError:
+        url = f"{constants.ENDPOINT}/datasets/{config.repository}"
+        raise MachineError(f"{place}: is gated; ask for access at {url}, then `hf auth login`") from None
+    except RevisionNotFoundError:
+        raise MachineError(f"{place}: has no revision {config.revision!r}") from None
+    except RepositoryNotFoundError:
+        hint = "check the spelling; if it is private, `hf auth login`"
+        raise MachineError(f"{place}: there is no such data set, or no access; {hint}") from None
+    except (HfHubHTTPError, OSError) as error:
+        hint = "check the network, or use --offline with a copy that was downloaded before"
+        raise MachineError(f"{place}: the hub did not answer: {_first_line(error)}; {hint}") from None
+    assert commit is not None
+    return commit
+
+
+def _commit_seen_last(config: Hub, cache: Path) -> str:
+    folder = "datasets--" + config.repository.replace("/", "--")
+    reference = cache / folder / "refs" / (config.revision or "main")
+    if not reference.is_file():
+        hint = "run once with network, or name the commit as `revision`"
+        raise MachineError(f"hub data set {config.repository}: offline, and not downloaded before; {hint}")
+    return reference.read_text().strip()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

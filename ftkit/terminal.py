@@ -1,0 +1,86 @@
+"""Progress on a terminal: bars on stderr for what takes longer than two seconds, lines for what must be known.
+
+Knows no stage. Where stderr is no terminal, a bar becomes a line every ten seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SHOW_AFTER_S = 2.0
+LINE_EVERY_S = 10.0
+
+
+class Bar:
+    """One bar; shown once it has lasted two seconds."""
+
+    def __init__(self, terminal: Terminal, description: str, total: int, unit: str) -> None:
+        self._terminal = terminal
+        self._description = description
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._begun = self._last = time.monotonic()
+        self._task = terminal.bars.add_task(description, total=total, visible=False, note="")
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count units done; show the rate, the time left and a note."""
+        self._done += count
+        now = time.monotonic()
+        elapsed = now - self._begun
+        if elapsed < SHOW_AFTER_S:
+            self._terminal.bars.update(self._task, completed=self._done)
+            return
+        text = f"{self._done / elapsed:,.1f} {self._unit}/s" + (f" · {note}" if note else "")
+        self._terminal.bars.update(self._task, completed=self._done, visible=True, note=escape(text))
+        if not self._terminal.console.is_terminal and now - self._last > LINE_EVERY_S:
+            self._last = now
+            left = elapsed / self._done * (self._total - self._done)
+            print(f"{self._description}: {self._done}/{self._total}, {text}, {left:.0f} s left", file=sys.stderr)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._terminal.bars.remove_task(self._task)
+
+
+class Terminal:
+    """Shows bars and lines on stderr while it is entered."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[Terminal]:
+        """Draw until the block ends."""
+        with self.bars:
+            yield self
+
+    @contextmanager
+    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A bar for one piece of work."""
+        bar = Bar(self, escape(description), total, unit)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
