@@ -44,7 +44,10 @@ class Table:
     @property
     def html(self) -> Html:
         """A table whose first column heads its rows."""
-        head = "".join(f'<th scope="col"{self._numeric(index)}>{escape(name)}</th>' for index, name in enumerate(self.head))
+        head = "".join(
+            f'<th scope="col"{self._numeric(index)}>{escape(name)}</th>'
+            for index, name in enumerate(self.head)
+        )
         body = "".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
         caption = f"<caption>{escape(self.caption)}</caption>"
         return Html(
@@ -56,7 +59,11 @@ class Table:
     def markdown(self) -> str:
         """A pipe table under its caption."""
         marks = ["---" if index < self.text_columns else "--:" for index in range(len(self.head))]
-        lines = [[plain(name) for name in self.head], marks, *([_markdown_cell(cell) for cell in row] for row in self.rows)]
+        lines = [
+            [plain(name) for name in self.head],
+            marks,
+            *([_markdown_cell(cell) for cell in row] for row in self.rows),
+        ]
         return f"{plain(self.caption)}:\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
     def _cells(self, row: Sequence[Cell]) -> str:
@@ -95,7 +102,9 @@ def folded(summary: str, body: Html) -> Html:
 
 def facts(entries: Mapping[str, Cell]) -> Html:
     """Names and values as a definition list."""
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{_html_cell(value)}</dd></div>" for name, value in entries.items())
+    items = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{_html_cell(value)}</dd></div>" for name, value in entries.items()
+    )
     return Html(f'<dl class="facts">{items}</dl>')
 
 

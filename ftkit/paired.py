@@ -14,7 +14,7 @@ from ftkit.errors import DataError
 from ftkit.power import minimum_detectable_difference, rows_needed
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
-from ftkit.resampling import Interval, IntArray
+from ftkit.resampling import IntArray, Interval
 from ftkit.stats import Contrast, contrast, corpus_contrast, verdict
 from ftkit.store import derive_seed
 

@@ -341,7 +341,7 @@ def _problem(tree: Tree, detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{place}: {key}: is missing"
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
-    if message.startswith(f"{path[0] if path else ''}."):
+    if not path:  # a check across blocks names its key itself
         return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
     found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
     return f"{place}: {key}: {message}{found}"

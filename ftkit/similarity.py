@@ -49,8 +49,8 @@ def jaccard(left: str, right: str) -> float:
 def near_pairs(texts: Sequence[str], *, threshold: float, against: Sequence[str] | None = None) -> list[Pair]:
     """Pairs with Jaccard similarity ≥ threshold, ordered by (left, right).
 
-    Pairs are of `texts` among themselves, or of a text (left) with one of `against` (right). Precision is 1: each
-    candidate is verified. Recall is that of MinHash LSH, ≥ 0.999 in expectation at the threshold. Equal
+    Pairs are of `texts` among themselves, or of a text (left) with one of `against` (right). Precision is 1:
+    each candidate is verified. Recall is that of MinHash LSH, ≥ 0.999 in expectation at the threshold. Equal
     texts give a pair each, so many of them give very many: call it with distinct ones.
     """
     assert 0 < threshold <= 1, threshold

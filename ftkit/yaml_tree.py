@@ -17,6 +17,7 @@ from ftkit.errors import RecipeError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 MAX_DEPTH = 40
+PLAIN_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value"})
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
@@ -128,7 +129,7 @@ def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Any:
         tree.problems.append(f"{place}: aliases (*name) are not allowed in a recipe; write the value out")
         return None
     seen.add(id(node))
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] in ("binary", "set", "omap", "pairs"):
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in PLAIN_TAGS:
         tree.problems.append(f"{place}: tags like {node.tag!r} are not allowed in a recipe")
         return None
     if isinstance(node, yaml.MappingNode):

@@ -27,9 +27,15 @@ compare:
 """
 
 MESSAGES = (
-    ("Where is my parcel? The tracking page has not moved since Tuesday and I need it for the weekend.", "delivery"),
+    (
+        "Where is my parcel? The tracking page has not moved since Tuesday and I need it for the weekend.",
+        "delivery",
+    ),
     ("I was charged twice for the same order, please give me one of the two payments back.", "refund"),
-    ("The app logs me out each time I open the basket. Phone is new, everything is up to date.", "technical fault"),
+    (
+        "The app logs me out each time I open the basket. Phone is new, everything is up to date.",
+        "technical fault",
+    ),
     ("Please change the street on order 4471, I typed the old one out of habit.", "change of order"),
     ("The kettle came with a crack right through the handle. Photos attached.", "damaged goods"),
     ("How do I stop the newsletter? I clicked the link three times now.", "account"),
@@ -62,8 +68,13 @@ ARMS = (
 )
 CHOSEN = {"prompting": "base+few_shot", "fine_tuned": "lora+zero_shot"}
 PROMPT_TOKENS = {"zero_shot": 31, "few_shot": 148}
-RIGHT_OF_TEN = {"base+zero_shot": 4, "base+few_shot": 6, "lora+zero_shot": 8, "lora+few_shot": 7}
-"""Of each ten rows in a row, the first so many are answered right: of 10 rows 6 by both chosen arms, 2 by lora only."""
+RIGHT = {
+    "base+zero_shot": "0123",
+    "base+few_shot": "012345",
+    "lora+zero_shot": "01234678",
+    "lora+few_shot": "0123467",
+}
+"""Of each ten rows, those answered right: 5 by both arms of the chosen pair, 3 by lora only, 1 by base only, 1 by none."""
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -81,13 +92,13 @@ def tests(num_rows: int) -> list[Example]:
     return rows
 
 
-def answers(arm: Arm, rows: list[Example], *, right_of_ten: int) -> list[Prediction]:
-    """One arm's answers: of each ten rows the first `right_of_ten` are right, every 40th answer is cut short."""
-    return [_answer(arm, row, index=index, right=index % 10 < right_of_ten) for index, row in enumerate(rows)]
+def answers(arm: Arm, rows: list[Example], *, right: str) -> list[Prediction]:
+    """One arm's answers: `right` holds the last digits of the rows it has right; every 40th row's answer is cut short."""
+    return [_answer(arm, row, index=index, right=str(index % 10) in right) for index, row in enumerate(rows)]
 
 
 def write_run(
-    folder: Path, *, num_rows: int = 240, right: dict[str, int] | None = None, recipe_of: Recipe | None = None
+    folder: Path, *, num_rows: int = 240, right: dict[str, str] | None = None, recipe_of: Recipe | None = None
 ) -> CompareInputs:
     """Write prepare, baseline, train and evaluate into `folder`; what compare takes."""
     rows = tests(num_rows)
@@ -96,14 +107,17 @@ def write_run(
         prepared=_write_prepared(folder / "prepare", rows),
         baseline=_write_baseline(folder / "baseline"),
         trained={"lora": _write_trained(folder / "train-lora")},
-        evaluated=_write_evaluated(folder / "evaluate", rows, right={**RIGHT_OF_TEN, **(right or {})}),
+        evaluated=_write_evaluated(folder / "evaluate", rows, right={**RIGHT, **(right or {})}),
         timings={
             "prepare": {"seconds": {"total": 2.1}},
             "baseline": {"seconds": {"total": 41.7}},
             "train-lora": {"seconds": {"total": 93.4}},
             "evaluate": {
                 "seconds": {"total": 30.5},
-                "arms": {arm.name: {"seconds": 2.4 + len(arm.prompt.demonstrations), "rows": num_rows} for arm in ARMS},
+                "arms": {
+                    arm.name: {"seconds": 2.4 + len(arm.prompt.demonstrations), "rows": num_rows}
+                    for arm in ARMS
+                },
             },
         },
     )
@@ -185,9 +199,18 @@ def _write_baseline(folder: Path) -> Baseline:
     many = Prompt("few_shot", "few_shot(k=64, balanced)", "Classify the message.", (), (), "sum")
     candidates = [
         _candidate(0, ZERO_SHOT, values={"sum": 0.31, "mean": 0.36, "calibrated": 0.44}, chosen=True),
-        _candidate(1, ZERO_SHOT, values={"sum": 0.30, "mean": 0.33, "calibrated": 0.40}, instruction="Sort it."),
+        _candidate(
+            1, ZERO_SHOT, values={"sum": 0.30, "mean": 0.33, "calibrated": 0.40}, instruction="Sort it."
+        ),
         _candidate(2, FEW_SHOT, values={"sum": 0.55, "mean": 0.59, "calibrated": 0.58}, chosen=True),
-        _candidate(3, many, values={}, status="does not fit", detail="needs 1,400 of 1,024 tokens", num_demonstrations=64),
+        _candidate(
+            3,
+            many,
+            values={},
+            status="does not fit",
+            detail="needs 1,400 of 1,024 tokens",
+            num_demonstrations=64,
+        ),
         _candidate(4, many, values={}, status="over budget", instruction="Sort it.", num_demonstrations=64),
     ]
     write_jsonl(folder / "candidates.jsonl", candidates)
@@ -202,7 +225,14 @@ def _write_trained(folder: Path) -> Trained:
         loss = 0.22 + 2.1 * 0.975**step + 0.12 * ((step * 37) % 11 - 5) / 5 * 0.99**step
         rate = 2e-4 * min(step / 22, 1.0) * (1 - step / 240)
         steps.append(
-            {"step": step, "epoch": step / 75, "loss": loss, "learning_rate": rate, "grad_norm": 1.0, "num_target_tokens": 64}
+            {
+                "step": step,
+                "epoch": step / 75,
+                "loss": loss,
+                "learning_rate": rate,
+                "grad_norm": 1.0,
+                "num_target_tokens": 64,
+            }
         )
         if step % 45 == 0:
             value = {45: 0.61, 90: 0.72, 135: 0.80, 180: 0.81, 225: 0.79}[step]
@@ -228,9 +258,9 @@ def _write_trained(folder: Path) -> Trained:
     return Trained(folder)
 
 
-def _write_evaluated(folder: Path, rows: list[Example], *, right: dict[str, int]) -> Evaluated:
+def _write_evaluated(folder: Path, rows: list[Example], *, right: dict[str, str]) -> Evaluated:
     folder.mkdir(parents=True)
-    predictions = [row for arm in ARMS for row in answers(arm, rows, right_of_ten=right[arm.name])]
+    predictions = [row for arm in ARMS for row in answers(arm, rows, right=right[arm.name])]
     floors = {
         "majority": {"accuracy": 0.2, "macro_f1": 0.055},
         "tfidf_logreg": {"accuracy": 0.725, "macro_f1": 0.7},

@@ -257,9 +257,7 @@ def test_mean_interval_is_wilson_for_right_and_wrong_and_bootstrap_for_the_rest(
 
 
 def test_approximate_randomisation_of_a_mean_is_the_sign_flip_test() -> None:
-    rng = np.random.default_rng(2)
-    scores = rng.random((2, 30))
-    groups = groups_of(3, 10)
+    scores, groups = np.random.default_rng(2).random((2, 30)), groups_of(3, 10)
 
     def mean(rows: np.ndarray, from_b: np.ndarray) -> float:
         return float(np.where(from_b, scores[1][rows], scores[0][rows]).mean())
@@ -316,8 +314,7 @@ def test_right_and_wrong_in_groups_of_one_get_mcnemar_newcombe_and_the_table() -
 
 
 def test_real_scores_in_groups_of_one_get_sign_flips_and_no_table() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.random(60), rng.random(60)
+    a, b = np.random.default_rng(0).random((2, 60))
     found = contrast(a, b, groups=single_groups(60), seed=17)
     assert (found.test, found.table, found.disagreement) == ("sign_flip", None, None)
     assert found.interval is not None and found.interval.low < found.difference < found.interval.high

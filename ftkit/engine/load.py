@@ -102,7 +102,7 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
     return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs)
 
 
-def load(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> LoadedModel:
+def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     """A base model with its renderer, in evaluation mode. Raises MachineError for all that can stand in the way."""
     device = resolve_device(ctx.machine)
     precision = resolve_precision(spec.precision, device)
@@ -112,7 +112,7 @@ def load(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> Lo
     torch.backends.cudnn.deterministic = True
     folder = fetch(spec, ctx)
     renderer = load_renderer(spec, ctx)
-    identity = identify(spec, ctx, cache_path=cache_path)
+    identity = identify(spec, ctx, cache_path=ctx.cache_dir / "digests.json")
     model = _load_weights(folder, spec, DTYPES[precision], device, ctx)
     return LoadedModel(model, renderer, precision, device, _context_length(model), identity, spec.quantize)
 
@@ -199,7 +199,8 @@ def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str
         options["device_map"] = {"": device}
     remote = _remote_code(spec, ctx)
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
+        model, info = loaded
         if spec.quantize == "none":
             model.to(device)
     except torch.OutOfMemoryError:
@@ -226,7 +227,7 @@ def _nf4(dtype: torch.dtype) -> Any:
         raise MachineError(
             "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
         )
-    return BitsAndBytesConfig(
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

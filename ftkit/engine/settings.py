@@ -1,4 +1,4 @@
-"""How the loop trains: settings and their defaults, the schedule of the learning rate, when valid is looked at.
+"""How the loop trains: its settings, the schedule of the learning rate, when valid is looked at.
 
 Pure numbers: no tensor, no file, no model.
 """
@@ -18,18 +18,18 @@ class TrainSettings:
     """
 
     learning_rate: float
-    weight_decay: float = 0.0
-    epochs: float = 3.0
-    max_steps: int | None = None
-    global_batch_size: int = 32
-    warmup_share: float = 0.1
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    max_grad_norm: float = 1.0
-    gradient_checkpointing: bool = False
-    evals_per_epoch: int = 1
-    patience: int | None = 3
-    checkpoint_every_steps: int = 50
-    seed: int = 17
+    weight_decay: float
+    epochs: float
+    max_steps: int | None
+    global_batch_size: int
+    warmup_share: float
+    schedule: Literal["cosine", "linear", "constant"]
+    max_grad_norm: float
+    gradient_checkpointing: bool
+    evals_per_epoch: int
+    patience: int | None
+    checkpoint_every_steps: int
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
     options = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
-        lora_alpha=config.alpha,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft takes fractions too
         lora_dropout=config.dropout,
         target_modules=config.target_modules,
         bias="none",

@@ -74,7 +74,9 @@ def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: 
     style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
     axes.plot([factor * entry["value"]], [row], "o", markersize=9, **style)
     text = score(entry["value"], share=factor == 100)
-    axes.annotate(text, (factor * entry["value"], row - 0.22), color=INK, ha="center", va="bottom", fontsize=9.5)
+    axes.annotate(
+        text, (factor * entry["value"], row - 0.22), color=INK, ha="center", va="bottom", fontsize=9.5
+    )
 
 
 def _side_of(value: float, *, share: bool) -> dict[str, str]:
@@ -127,6 +129,12 @@ def _flags(comparison: Comparison) -> Table:
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
         answers = comparison.predictions[arm.name]
-        rows.append([arm.name, *(count(sum(flag in row.flags for row in answers)) for flag in FLAGS), count(len(answers))])
+        rows.append(
+            [
+                arm.name,
+                *(count(sum(flag in row.flags for row in answers)) for flag in FLAGS),
+                count(len(answers)),
+            ]
+        )
     head = ("arm", "could not be read", "empty", "cut at the limit", "input shortened", "rows")
     return Table("Answers that went wrong in form", head, rows)

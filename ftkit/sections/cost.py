@@ -9,7 +9,11 @@ from ftkit.markup import Cell, Table, count, duration, escape, money, plain
 from ftkit.readings import break_even, money_per_request, rates, stage_seconds, training_money
 from ftkit.registry import Config, component
 
-STAGES = {"prepare": "prepare the rows", "baseline": "search for the prompt", "evaluate": "score the test rows"}
+STAGES = {
+    "prepare": "prepare the rows",
+    "baseline": "search for the prompt",
+    "evaluate": "score the test rows",
+}
 
 
 class Cost(Config):
@@ -54,7 +58,11 @@ def _per_arm(comparison: Comparison) -> Table:
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
         entry = comparison.verdict["arms"][arm.name]
-        seconds = timed[arm.name]["seconds"] / timed[arm.name]["rows"] if timed.get(arm.name, {}).get("rows") else None
+        seconds = (
+            timed[arm.name]["seconds"] / timed[arm.name]["rows"]
+            if timed.get(arm.name, {}).get("rows")
+            else None
+        )
         tokens = [f"{entry[f'{kind}_tokens_mean']:,.1f}" for kind in ("prompt", "completion")]
         price = _thousand(comparison, arm.name) if rates(comparison).any_tokens else None
         rows.append([arm.name, *tokens, duration(seconds), price])
@@ -67,6 +75,10 @@ def _per_stage(comparison: Comparison) -> Table:
     for stage in comparison.timings:
         name = STAGES.get(stage, stage.replace("train-", "train "))
         seconds = stage_seconds(comparison, stage)
-        price = None if seconds is None or not rates(comparison).gpu_hour else machine_money(rates(comparison), seconds)
+        price = (
+            None
+            if seconds is None or not rates(comparison).gpu_hour
+            else machine_money(rates(comparison), seconds)
+        )
         rows.append([name, duration(seconds), money(price)])
     return Table("Once, to get here", ("stage", "time", "money"), rows)

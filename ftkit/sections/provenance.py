@@ -14,7 +14,17 @@ from ftkit.markup import Cell, Html, escape, facts, facts_markdown, fenced, fold
 from ftkit.records import dump
 from ftkit.registry import Config, component
 
-PACKAGES = ("ftkit", "torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "scikit-learn", "polars")
+PACKAGES = (
+    "ftkit",
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "polars",
+)
 
 
 class Provenance(Config):
@@ -26,7 +36,9 @@ def render(config: Provenance, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
     recipe = yaml.safe_dump(comparison.recipe, sort_keys=False, allow_unicode=True)
-    html = facts(entries) + folded("The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>"))
+    html = facts(entries) + folded(
+        "The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>")
+    )
     markdown = f"{facts_markdown(entries)}\n\nThe recipe, with every default filled in:\n\n{fenced(recipe.rstrip(), 'yaml')}"
     return Section("Provenance", html, markdown)
 

@@ -65,9 +65,15 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
             axes.grid(axis="y", linewidth=0.8)
             axes.set_xlabel("optimizer step")
             axes.tick_params(axis="y", length=0)
-        left.annotate(" kept", (best, 1.0), xycoords=("data", "axes fraction"), color=MUTED, va="top", fontsize=9.5)
+        left.annotate(
+            " kept", (best, 1.0), xycoords=("data", "axes fraction"), color=MUTED, va="top", fontsize=9.5
+        )
 
-    words = f"training loss from {losses[0][1]:.3g} to {losses[-1][1]:.3g} over {len(losses)} steps" if losses else "no steps"
+    words = (
+        f"training loss from {losses[0][1]:.3g} to {losses[-1][1]:.3g} over {len(losses)} steps"
+        if losses
+        else "no steps"
+    )
     label = f"{method}: {words}; step {best} was kept."
     svg = picture(f"training{index}", draw, width=8.6, height=2.9, label=label)
     return f'<figure class="scroll">{svg}</figure>'

@@ -67,7 +67,11 @@ def render(config: Verdict, comparison: Comparison) -> Section:
             _guards_html(found["guards"]),
         )
     )
-    lines = [f"**{plain(headline)}**", *(plain(sentence) for sentence in sentences), _guards(found["guards"]).markdown]
+    lines = [
+        f"**{plain(headline)}**",
+        *(plain(sentence) for sentence in sentences),
+        _guards(found["guards"]).markdown,
+    ]
     return Section("Verdict", html, "\n\n".join(lines))
 
 
@@ -97,18 +101,27 @@ def _numbers(comparison: Comparison) -> str:
 
 def _meaning(comparison: Comparison) -> list[str]:
     found, share = comparison.verdict, is_share(comparison, primary(comparison))
-    margin = f"{100 * found['primary']['margin']:.4g} points" if share else f"{found['primary']['margin']:.4g}"
+    margin = (
+        f"{100 * found['primary']['margin']:.4g} points" if share else f"{found['primary']['margin']:.4g}"
+    )
     if found["verdict"] == "invalid":
         failed = [guard for guard in found["guards"] if not guard["passed"]]
-        return [f"{_words(guard['name'])} failed" + (f": {guard['detail']}." if guard["detail"] else ".") for guard in failed]
+        return [
+            f"{_words(guard['name'])} failed" + (f": {guard['detail']}." if guard["detail"] else ".")
+            for guard in failed
+        ]
     if found["verdict"] != "inconclusive":
         return [MEANINGS[found["verdict"]].format(margin=margin)]
     sentences = [LEANS[found["lean"]].format(margin=margin)]
     if found["rows_needed"] is not None:
-        sentences.append(f"About {count(found['rows_needed'])} test rows would settle a difference of this size.")
+        sentences.append(
+            f"About {count(found['rows_needed'])} test rows would settle a difference of this size."
+        )
     elif found["minimum_detectable_difference"] is not None:
         least = difference(found["minimum_detectable_difference"], share=share)
-        sentences.append(f"This many rows prove a true difference of {least}{' points' if share else ''} or more.")
+        sentences.append(
+            f"This many rows prove a true difference of {least}{' points' if share else ''} or more."
+        )
     return [" ".join(sentences)]
 
 
@@ -155,7 +168,9 @@ def _tile(kind: str, title: str, value: str, note: str) -> str:
 
 def _win_loss(comparison: Comparison) -> str:
     chosen = comparison.chosen
-    pairs = list(zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True))
+    pairs = list(
+        zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True)
+    )
     wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     return f"{count(wins)} better, {count(losses)} worse, {count(len(pairs) - wins - losses)} alike"
 
@@ -167,7 +182,9 @@ def _picture(comparison: Comparison) -> str:
         return ""
     share = is_share(comparison, primary(comparison))
     factor = 100 if share else 1
-    low, high, middle, edge = (factor * value for value in (*contrast["interval"], contrast["difference"], margin))
+    low, high, middle, edge = (
+        factor * value for value in (*contrast["interval"], contrast["difference"], margin)
+    )
     reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
 
     def draw(figure: Any) -> None:
@@ -182,7 +199,9 @@ def _picture(comparison: Comparison) -> str:
         axes.spines["left"].set_visible(False)
         axes.annotate("prompting better", (0.0, 0.86), xycoords="axes fraction", color=PROMPTING)
         axes.annotate("fine-tuning better", (1.0, 0.86), xycoords="axes fraction", color=TUNED, ha="right")
-        axes.set_xlabel("difference in points (band: the margin)" if share else "difference (band: the margin)")
+        axes.set_xlabel(
+            "difference in points (band: the margin)" if share else "difference (band: the margin)"
+        )
 
     ends = interval(contrast["interval"], share=share, signed=True)
     label = f"Interval of the difference, fine-tuned minus prompting: {ends}; margin {edge:.4g} either way."
@@ -191,9 +210,12 @@ def _picture(comparison: Comparison) -> str:
 
 def _guards(guards: list[dict[str, Any]]) -> Table:
     rows = [
-        (_words(guard["name"]), "passed" if guard["passed"] else "FAILED", guard["detail"] or NOTHING) for guard in guards
+        (_words(guard["name"]), "passed" if guard["passed"] else "FAILED", guard["detail"] or NOTHING)
+        for guard in guards
     ]
-    return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
+    return Table(
+        "Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3
+    )
 
 
 def _guards_html(guards: list[dict[str, Any]]) -> str:
