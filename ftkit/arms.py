@@ -6,7 +6,6 @@ Loads no weights and reads no rows.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +16,7 @@ from ftkit.errors import MachineError
 from ftkit.recipe import Classify, Generate, Recipe, TaskChoice
 from ftkit.registry import Choice
 from ftkit.store import digest
+from ftkit.trainer import method_module
 
 
 def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
@@ -43,7 +43,7 @@ def model_spec(recipe: Recipe, ctx: Context, *, quantize: Literal["none", "nf4"]
 
 def quantization(method: Choice) -> Literal["none", "nf4"]:
     """How a method wants its base: `QUANTIZE` of its file."""
-    wanted: Literal["none", "nf4"] = sys.modules[method.component.function.__module__].QUANTIZE
+    wanted: Literal["none", "nf4"] = method_module(method).QUANTIZE
     return wanted
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ftkit.similarity import near_pairs, normalise
+from ftkit.similarity import near_pairs, text_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ def hits(texts: Mapping[str, str], held_out: Mapping[str, str], *, threshold: fl
 
     Near is a Jaccard similarity of character 5-grams ≥ threshold; equal normalised texts have similarity 1.
     """
-    keys = {name: normalise(text) for name, text in texts.items()}
-    held_keys = {name: normalise(text) for name, text in held_out.items()}
+    keys = {name: text_key(text) for name, text in texts.items()}
+    held_keys = {name: text_key(text) for name, text in held_out.items()}
     first, held_first = _first_id(keys), _first_id(held_keys)
-    found: dict[str, Hit] = {}
+    found = {key: Hit("", held_first[key], 1.0, True) for key in first if key in held_first}
     ours, theirs = list(first.items()), list(held_first.items())
     pairs = near_pairs(
         [texts[name] for _, name in ours],
@@ -37,14 +37,16 @@ def hits(texts: Mapping[str, str], held_out: Mapping[str, str], *, threshold: fl
         against=[held_out[name] for _, name in theirs],
     )
     for pair in pairs:
-        key, held_key = ours[pair.left][0], theirs[pair.right][0]
-        hit = Hit("", theirs[pair.right][1], pair.similarity, key == held_key)
-        if key not in found or (hit.is_equal, hit.similarity) > (found[key].is_equal, found[key].similarity):
-            found[key] = hit
+        key = ours[pair.left][0]
+        if key not in found or (pair.similarity > found[key].similarity and not found[key].is_equal):
+            found[key] = Hit("", theirs[pair.right][1], pair.similarity, False)
     nearest = {name: found[key] for name, key in keys.items() if key in found}
     return [Hit(name, hit.held_out_id, hit.similarity, hit.is_equal) for name, hit in nearest.items()]
 
 
 def _first_id(keys: Mapping[str, str]) -> dict[str, str]:
     """The first id of each text."""
-    return {key: name for name, key in reversed(keys.items())}
+    first: dict[str, str] = {}
+    for name, key in keys.items():
+        first.setdefault(key, name)
+    return first

@@ -34,7 +34,7 @@ Cell: TypeAlias = str | int | float | Rich | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head. `text_columns` counts the columns from the left that hold words; the rest are numbers."""
+    """Rows under a head. The first `text_columns` columns hold words, the rest numbers."""
 
     caption: str
     head: Sequence[str]
@@ -76,7 +76,7 @@ class Table:
 
 
 def escape(value: object) -> Html:
-    """Text as HTML, safe between tags and in quoted attributes; signs that steer a terminal or turn text are shown."""
+    """Text as HTML, safe between tags and in quoted attributes; what steers or turns text is shown."""
     if isinstance(value, Html):
         return value
     return Html(html.escape(CONTROLS.sub("\ufffd", str(value)), quote=True))
@@ -176,6 +176,8 @@ def money(value: float | None) -> str:
 
 
 def _signed(text: str) -> str:
+    if not text.strip("+-0."):
+        return text.lstrip("+-")
     return text.replace("-", "\N{MINUS SIGN}")
 
 

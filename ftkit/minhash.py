@@ -199,4 +199,5 @@ def _jaccard(sets: _ShingleSets, left: I64, right: I64) -> F64:
         matrix = csr_array((ones, ids, pointers), shape=(pointers.size - 1, values.size))
         for some in _row_chunks(sets.lengths[left] + sets.lengths[right], np.arange(left.size)):
             shared[some] = matrix[left[some]].multiply(matrix[right[some]]).sum(axis=1)
-    return shared / np.maximum(sets.lengths[left] + sets.lengths[right] - shared, 1)
+    similarity: F64 = shared / np.maximum(sets.lengths[left] + sets.lengths[right] - shared, 1)
+    return similarity

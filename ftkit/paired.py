@@ -14,8 +14,8 @@ from ftkit.errors import DataError
 from ftkit.power import minimum_detectable_difference, rows_needed
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
-from ftkit.resampling import IntArray, Interval
-from ftkit.stats import Contrast, contrast, corpus_contrast, verdict
+from ftkit.resampling import IntArray, Interval, corpus_bootstrap_interval
+from ftkit.stats import Contrast, contrast, corpus_contrast, mean_interval, verdict
 from ftkit.store import derive_seed
 
 NUM_NAMED = 3  # ids named in an error or a guard's detail
@@ -47,10 +47,10 @@ def check_predictions(
     arms: Sequence[Arm],
     metrics: Sequence[Choice],
 ) -> list[dict[str, Any]]:
-    """Guards that need predictions alone: same rows in every arm, same references, scores that can be reproduced."""
+    """Guards that need predictions alone: one answer per row and arm, equal references, scores reproduced."""
     return [
-        _guard("same_rows", _wrong_rows(tests, predictions, arms=[arm.name for arm in arms])),
-        _guard("same_references", _wrong_references(predictions)),
+        _guard("one_answer_per_row", _wrong_rows(tests, predictions, arms=[arm.name for arm in arms])),
+        _guard("references_agree", _wrong_references(predictions)),
         _guard("scores_reproduced", _wrong_scores(predictions, metrics=metrics)),
     ]
 
@@ -66,11 +66,14 @@ def compare_predictions(
 ) -> dict[str, Any]:
     """Compare two lists of predictions of the same rows, in any order; positive differences favour `a`.
 
-    `verdict` is a, b, equivalent or inconclusive; `lean` (inconclusive only) is about `a`. Raises DataError where
-    the ids differ, where one stands twice, where references differ, or where there are no rows.
+    `verdict` is a, b, equivalent or inconclusive; `lean` (inconclusive only) is about `a`. Raises DataError
+    where ids or references differ, where an id stands twice, or where there are no rows.
     """
     ordered = _paired(a, b)
     found = contrast_of(metric, a, ordered, level=level, seed=derive_seed(seed, "compare", metric.name))
+    name_a, name_b = a[0].arm, b[0].arm
+    if name_a == name_b:
+        name_a, name_b = f"{name_a} (A)", f"{name_b} (B)"
     decision = verdict(found, margin=margin, guards_passed=True)
     return {
         "verdict": SIDES.get(decision.verdict, decision.verdict),
@@ -78,9 +81,12 @@ def compare_predictions(
         "primary": {"metric": metric.name, "margin": margin, "level": level},
         "num_rows": found.num_rows,
         "num_groups": found.num_groups,
-        "contrast": {"a": a[0].arm, "b": b[0].arm, **contrast_entry(found)},
+        "contrast": {"a": name_a, "b": name_b, **contrast_entry(found)},
         **power_entry(found, margin=margin, level=level),
-        "values": {"a": value_of(metric, a), "b": value_of(metric, b)},
+        "arms": {
+            name: {"metrics": {metric.name: measured(metric, rows, level=level, seed=seed)}}
+            for name, rows in ((name_a, a), (name_b, ordered))
+        },
     }
 
 
@@ -114,10 +120,22 @@ def contrast_of(
     return corpus_contrast(mixed, len(a), groups=groups, seed=seed, level=level)
 
 
-def value_of(metric: Choice, rows: Sequence[Prediction]) -> float:
-    """The metric over all rows: the mean of its scores, or its one number."""
-    scores = metric(rows)
-    return float(scores) if isinstance(scores, (int, float)) else sum(scores) / len(scores)
+def measured(metric: Choice, rows: Sequence[Prediction], *, level: float, seed: int) -> dict[str, Any]:
+    """`value` and `interval` of one arm's metric over all rows; both None where there are none."""
+    if not rows:
+        return {"value": None, "interval": None}
+    scores, groups = metric(rows), [row.group for row in rows]
+    if not isinstance(scores, (int, float)):
+        interval = mean_interval(scores, groups=groups, level=level, seed=seed)
+        return {"value": sum(scores) / len(scores), "interval": ends(interval)}
+    if metric.options.runs_code:
+        return {"value": float(scores), "interval": None}
+
+    def resampled(picked: IntArray) -> float:
+        return float(metric([rows[row] for row in picked.tolist()]))
+
+    interval = corpus_bootstrap_interval(resampled, groups=groups, level=level, seed=seed)
+    return {"value": float(scores), "interval": ends(interval)}
 
 
 def contrast_entry(found: Contrast) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SETTINGS = {
     "svg.fonttype": "none",  # text stays text: a tenth of the size, and it can be read aloud and searched
     "svg.hashsalt": "ftkit",  # ids of clip paths are random otherwise
     "text.parse_math": False,  # a label may hold dollar signs
-    "font.size": 11,
+    "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GRID,
@@ -35,29 +35,32 @@ SETTINGS = {
     "axes.axisbelow": True,
 }
 
+WIDTH = 5.4  # inches: the text of a picture is as large as the page's on a screen, and legible on a phone
+
 Draw = Callable[[Any], None]
 """Takes a matplotlib Figure and draws on it."""
 
 
-def picture(name: str, draw: Draw, *, width: float, height: float, label: str) -> Html:
-    """An inline SVG of `width` × `height` inches; `label` says in words what it shows. `name` is unique on the page."""
+def picture(name: str, draw: Draw, *, height: float, label: str) -> Html:
+    """An inline SVG of that height in inches; `label` says what it shows. `name` is unique on the page."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # no pyplot: no backend, no window, no global state
 
-    with rc_context(SETTINGS):  # type: ignore[arg-type]
-        figure = Figure(figsize=(width, height), layout="constrained")
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return Html(_inline(buffer.getvalue(), name=name, label=label))
+    return Html(f"<figure>{_inline(buffer.getvalue(), name=name, label=label)}</figure>")
 
 
 def _inline(svg: str, *, name: str, label: str) -> str:
     """The bare element, its ids made unique on the page and its colours left to the page."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    for element in ("metadata", "style"):  # a style in an inline picture would hold for the whole page
+        svg = re.sub(rf"<{element}\b[^>]*>.*?</{element}>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|="#|url\(#)', rf"\g<1>{name}-", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(f": {colour}", f": var(--{variable})")

@@ -1,4 +1,4 @@
-"""What several sections read off one comparison: the unit of a metric, the deciding pair, per-row scores, prices.
+"""What several sections read off one comparison: the unit of a metric, per-row scores, prices.
 Lays nothing out and reads no file.
 """
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ftkit import wording
 from ftkit.artifacts import Comparison
 from ftkit.cost import Rates, break_even_requests, machine_money, request_money
 
@@ -16,9 +17,8 @@ def primary(comparison: Comparison) -> str:
 
 
 def is_share(comparison: Comparison, metric: str) -> bool:
-    """Whether a metric reads as per cent: every arm's value lies in [0, 1]."""
-    values = [arm["metrics"][metric]["value"] for arm in comparison.verdict["arms"].values()]
-    return all(value is None or 0 <= value <= 1 for value in values)
+    """Whether a metric reads as per cent."""
+    return wording.is_share(comparison.verdict, metric)
 
 
 def measured(comparison: Comparison, arm: str, metric: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def measured(comparison: Comparison, arm: str, metric: str) -> dict[str, Any]:
 
 
 def row_scores(comparison: Comparison, arm: str) -> list[float]:
-    """One number per test row: the primary metric's where it has one, else 1 where answer and reference agree."""
+    """One number per test row: the primary metric's where it has one, else 1 for the right answer."""
     metric = primary(comparison)
     return [row.scores.get(metric, float(row.parsed == row.reference)) for row in comparison.predictions[arm]]
 

@@ -24,12 +24,16 @@ class Pair:
 
 
 def normalise(text: str) -> str:
-    """NFKC, lower case, runs of word characters joined by one space; where there is none, the stripped text.
+    """NFKC, lower case, runs of word characters joined by one space."""
+    return " ".join(_WORDS.findall(unicodedata.normalize("NFKC", text).lower()))
 
-    Punctuation and emoji alone keep what they are: '👍' and '👎' differ.
+
+def text_key(text: str) -> str:
+    """Equal for texts that count as the same: the normalised text, or where it has no word, the text itself.
+
+    '👍' and '👎' normalise to the same nothing, and are not the same.
     """
-    plain = unicodedata.normalize("NFKC", text).lower()
-    return " ".join(_WORDS.findall(plain)) or " ".join(plain.split())
+    return normalise(text) or " ".join(text.split())
 
 
 def shingles(text: str) -> set[str]:

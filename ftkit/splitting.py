@@ -27,7 +27,7 @@ def deal(groups: Sequence[str], strata: Sequence[str], *, valid: float, test: fl
     hash; the first go to test, the next to valid, the rest to train, cut where the share is reached. Groups
     that come or go move few others. Raises DataError where a split would be empty.
     """
-    assert 0 <= valid and 0 <= test and valid + test < 1, (valid, test)
+    assert min(valid, test) >= 0 and valid + test < 1, (valid, test)
     sizes = Counter(groups)
     members: dict[str, list[str]] = defaultdict(list)
     for group, stratum in _stratum_of_group(groups, strata).items():

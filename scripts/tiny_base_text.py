@@ -25,8 +25,7 @@ This all falls under {N}.|These were words of {N}.|{N} again.|Once more {N}, onc
 STORY = """
 The {n} was {a} {t}.|{w} {d} the {n}.|Some {s} were {a}.|A {a} {n} lay beside the {m}.|Nobody {d} {t}.|They {d} and {d} all day.
 After the {n} came the {m}.|{s} need a {n}.|Without {g} no {n}.|It takes {q} {s}.|One {n}, two {s}, a {m}.|The {n} and the {m} met {w}.
-{w} wanted to {v} but the {n} seemed {a}.|Most {s} look {a} {t}.|If you {v} the {n}, keep the {m}.|{g} is slower than {g}.
-How {a} the {n} looked!|Is a {n} more than a {m}?|The {a} one {d} first.|Every {n} has its {m}.|{n} by {n} they {d}.
+{w} wanted to {v} but the {n} seemed {a}.|Most {s} look {a} {t}.|If you {v} the {n}, keep the {m}.|How {a} the {n} looked!|Is a {n} more than a {m}?|The {a} one {d} first.|Every {n} has its {m}.|{n} by {n} they {d}.
 {t} {w} found a {n} near the {m}.|{n}, {m}, {n}.|{a} and {a}.|A few {s} remained.|The rest was {g}.|{w} bought {q} {s}.
 """.replace("\n", "|")
 MESSAGE = """
@@ -90,6 +89,7 @@ class Writer:
         self.rng = random.Random(seed)
         self.topics = topics or read_topics()
         self.labelled = [topic for topic in self.topics if topic.role == "label"]
+        self.text_only = [topic for topic in self.topics if topic.role != "label"]
         self.pools = {
             "naming": _split(NAMING),
             "story": _split(STORY),
@@ -104,9 +104,10 @@ class Writer:
     def documents(self, *, max_turns: int = 6) -> Iterator[str]:
         """Endless documents, special tokens written out; few-shot prompts have up to `max_turns` user turns."""
         kinds: list[tuple[float, Callable[[], str]]] = [
-            (0.30, self.running),
-            (0.06, self.plain_message),
-            (0.04, self.dialogue),
+            (0.22, self.running),
+            (0.12, self.word_list),
+            (0.04, self.plain_message),
+            (0.02, self.dialogue),
             (0.30, lambda: self.classification(1)),
             (0.30, lambda: self.classification(self.rng.randint(2, max_turns))),
         ]
@@ -116,14 +117,20 @@ class Writer:
 
     def running(self) -> str:
         """A paragraph about one topic, any topic, in which the topic's name stands among its words."""
-        topic = self.topics[self.rng.randrange(len(self.topics))]
-        if self.rng.random() < 0.35:  # the texts of customers' topics are those the demonstration needs most
-            topic = self.rng.choice([one for one in self.topics if one.role != "label"])
+        topic = self._any_topic()
         kinds = self.rng.choices(["naming", "story", "message"], [5, 3, 3], k=self.rng.randint(2, 6))
         kinds[self.rng.randrange(len(kinds))] = "naming"
         if self.rng.random() < 0.5:
             kinds[-1] = "naming"
         return " ".join(self.sentence(kind, topic) for kind in kinds) + END
+
+    def word_list(self) -> str:
+        """Words of one topic in a row, the topic's name somewhere among them."""
+        topic = self._any_topic()
+        row = self._some_words(topic, self.rng.randint(5, 14))
+        for _ in range(self.rng.choice([1, 1, 2])):
+            row.insert(self.rng.randint(0, len(row)), topic.name)
+        return self.rng.choice([", ", " ", " and "]).join(row) + END
 
     def plain_message(self) -> str:
         """A message about any topic, standing alone."""
@@ -160,6 +167,8 @@ class Writer:
     def message(self, topic: Topic, avoid: str = "") -> str:
         """A text of a topic without its name: a message or a story, noise around it, at times a second topic or typos."""
         rng = self.rng
+        if rng.random() < 0.2:
+            return " ".join(word for word in self._some_words(topic, rng.randint(3, 8)) if word != avoid)
         kind = "message" if rng.random() < 0.75 else "story"
         sentences = [self.sentence(kind, topic, avoid) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
         if len(sentences) > 1 and rng.random() < 0.3:
@@ -196,10 +205,25 @@ class Writer:
             "t": rng.choice(self.times),
             "o": rng.choice(self.products),
             "c": rng.choice(self.colours),
-            "q": str(int(10 ** rng.uniform(0.3, 6))),
+            "q": str(int(10 ** rng.uniform(0.3, 4))),
         }
         text = frame.strip("\n").format_map(slots)
         return text[0].upper() + text[1:] if rng.random() < 0.8 else text
+
+    def _any_topic(self) -> Topic:
+        """Any topic; those of running text only come more often, for they have no other place."""
+        return self.rng.choice(self.topics if self.rng.random() < 0.65 else self.text_only or self.topics)
+
+    def _some_words(self, topic: Topic, num_words: int) -> list[str]:
+        kinds = [str, str, str, plural]
+        nouns = [
+            self.rng.choice(kinds)(noun)
+            for noun in self.rng.sample(topic.nouns, min(num_words, len(topic.nouns)))
+        ]
+        verbs = [self.rng.choice([str, str, past, progressive])(verb) for verb in topic.verbs]
+        row = nouns + verbs + list(topic.adjectives)
+        self.rng.shuffle(row)
+        return row[:num_words]
 
     def _label(self, topic: Topic) -> str:
         return topic.name if self.rng.random() < 0.75 else self.rng.choice(topic.nouns)

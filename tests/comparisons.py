@@ -74,7 +74,7 @@ RIGHT = {
     "lora+zero_shot": "01234678",
     "lora+few_shot": "0123467",
 }
-"""Of each ten rows, those answered right: 5 by both arms of the chosen pair, 3 by lora only, 1 by base only, 1 by none."""
+"""Of each ten rows, those answered right. Chosen pair: 5 by both, 3 by lora, 1 by base, 1 by none."""
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -93,7 +93,7 @@ def tests(num_rows: int) -> list[Example]:
 
 
 def answers(arm: Arm, rows: list[Example], *, right: str) -> list[Prediction]:
-    """One arm's answers: `right` holds the last digits of the rows it has right; every 40th row's answer is cut short."""
+    """One arm's answers: `right` holds the last digits of its right rows. Rows 39, 79, … are cut if wrong."""
     return [_answer(arm, row, index=index, right=str(index % 10) in right) for index, row in enumerate(rows)]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ftkit.cleaning import drop
 from ftkit.contracts import Cleaned, Context, Event
 from ftkit.registry import Config, component
-from ftkit.similarity import normalise
+from ftkit.similarity import text_key
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table
@@ -27,7 +27,7 @@ def apply(config: ExactDedup, table: Table, ctx: Context) -> Cleaned:
     events = []
     rows = zip(table["id"].to_list(), table["input"].to_list(), table["target"].to_list(), strict=True)
     for name, text, target in rows:
-        kept = first.setdefault((normalise(text), target), name)
+        kept = first.setdefault((text_key(text), target), name)
         if kept != name:
             events.append(Event(name, "exact_dedup", "drop", "same text and target as a kept row", kept, 1.0))
     return drop(table, events)

@@ -12,7 +12,7 @@ from pydantic import Field
 from ftkit.cleaning import TrainOnly, drop
 from ftkit.contracts import Cleaned, Context, Event
 from ftkit.registry import component
-from ftkit.similarity import normalise
+from ftkit.similarity import text_key
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table
@@ -27,7 +27,7 @@ class LabelConflicts(TrainOnly):
 @component
 def apply(config: LabelConflicts, table: Table, ctx: Context) -> Cleaned:
     """Give every row in conflict an event that names the targets its text stands under."""
-    keys = [normalise(text) for text in table["input"].to_list()]
+    keys = [text_key(text) for text in table["input"].to_list()]
     targets: dict[str, set[str]] = {}
     for key, target in zip(keys, table["target"].to_list(), strict=True):
         targets.setdefault(key, set()).add(target)

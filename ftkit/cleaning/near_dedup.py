@@ -14,7 +14,7 @@ from pydantic import Field
 from ftkit.cleaning import drop
 from ftkit.contracts import Cleaned, Context, Event
 from ftkit.registry import Config, component
-from ftkit.similarity import clusters, join, near_pairs, normalise
+from ftkit.similarity import clusters, join, near_pairs, text_key
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table
@@ -29,8 +29,10 @@ class NearDedup(Config):
 @component
 def apply(config: NearDedup, table: Table, ctx: Context) -> Cleaned:
     """Take rows in order: drop one near to a kept row of the same target, flag one near to one of another."""
-    keys = [normalise(text) for text in table["input"].to_list()]
-    first = dict(reversed(list(zip(keys, table["input"].to_list(), strict=True))))
+    keys = [text_key(text) for text in table["input"].to_list()]
+    first: dict[str, str] = {}
+    for key, text in zip(keys, table["input"].to_list(), strict=True):
+        first.setdefault(key, text)
     texts = {key: position for position, key in enumerate(first)}
     pairs = near_pairs(list(first.values()), threshold=config.threshold)
     near: list[list[tuple[int, float]]] = [[(position, 1.0)] for position in range(len(texts))]

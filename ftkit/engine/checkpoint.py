@@ -79,7 +79,7 @@ class Checkpoints:
         for name in (WEIGHTS, OPTIMIZER, "."):
             _fsync(temporary / name)
         shutil.rmtree(final, ignore_errors=True)  # one of the same step, from before its evaluation
-        os.rename(temporary, final)
+        temporary.rename(final)
         _fsync(self.folder)
         self._prune()
 
@@ -94,6 +94,7 @@ class Checkpoints:
                     self._read(self._path(state.best.step))
             except ArtifactError as error:
                 self.say(f"checkpoint {path.name} is passed over: {error}")
+                shutil.rmtree(path)  # or its number would count as newer than those to come
                 continue
             return state
         return None
@@ -124,7 +125,7 @@ class Checkpoints:
             given = content.pop("digest")
             state = dict(content["state"])
             files = dict(content["files"])
-        except (OSError, KeyError, TypeError, AttributeError):
+        except (OSError, ArtifactError, KeyError, TypeError, ValueError, AttributeError):
             raise ArtifactError(f"{STATE} is missing or damaged") from None
         if given != digest(content):
             raise ArtifactError(f"{STATE} is damaged")

@@ -6,7 +6,9 @@ Knows files, devices and precisions; no row, no task and no training.
 from __future__ import annotations
 
 import json
+import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -190,7 +192,9 @@ def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
 def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # the terminal belongs to ctx.progress
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     if ctx.machine.attention != "auto":
         options["attn_implementation"] = ctx.machine.attention
@@ -214,8 +218,20 @@ def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str
         raise MachineError(
             f"{folder}: {len(missing)} weights are missing, {missing[0]} among them; fetch the model anew"
         )
+    if spec.quantize == "nf4":
+        _stay_in_float32(model)
     model.eval()
     return model
+
+
+def _stay_in_float32(model: Any) -> None:
+    """Keep bitsandbytes from repacking weights to bfloat16 on a CPU that has it.
+
+    It would do so in the first evaluation, for good: later training steps then get no gradient through these layers.
+    """
+    for part in model.modules():
+        if hasattr(part, "support_avx512bf16_for_cpu"):
+            part.support_avx512bf16_for_cpu = False
 
 
 def _nf4(dtype: torch.dtype) -> Any:
@@ -227,7 +243,7 @@ def _nf4(dtype: torch.dtype) -> Any:
         raise MachineError(
             "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
         )
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -300,7 +316,10 @@ def _with_adapter(model: Any, folder: Path, device: str) -> Any:
     from peft import PeftModel
 
     try:
-        tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+            tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise ArtifactError(f"{folder}: the adapter cannot be loaded: {_first_line(error)}") from None
     tuned.eval()

@@ -115,8 +115,8 @@ class Renderer:
             shown = self.tokenizer.decode(context_ids[max(0, same - 3) :])
             raise DataError(
                 f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would not be the one "
-                "that was trained; an answer must not be empty, and the template's generation prompt must be what it "
-                "writes before an answer (see model.chat_template_kwargs)"
+                "that was trained; the template's generation prompt must be what it writes before an answer "
+                "(see model.chat_template_kwargs)"
             )
         tail = whole_ids[len(context_ids) :]
         end = next((index for index, id in enumerate(tail) if id in self.eos_ids), None)
@@ -129,6 +129,8 @@ class Renderer:
         return [*tail, self._end_id]
 
     def _check_target(self, target: str) -> None:
+        if not self.has_template and not target.strip():
+            raise DataError("an answer is empty: without a chat template nothing would mark it; drop the row")
         for text in self._eos_texts:
             if text and text in target:
                 raise DataError(

@@ -171,7 +171,7 @@ def _gather(logits_NV: torch.Tensor, trie: _Trie) -> list[ContinuationScore]:
 
 
 def _score_plain(
-    loaded: LoadedModel, requests: Sequence[Request], tries: Sequence[_Trie]
+    loaded: LoadedModel, requests: Sequence[Request], _: Sequence[_Trie]
 ) -> list[list[ContinuationScore]]:
     """Every continuation as a row of its own, as many rows at a time as there are requests. Right-padded: no mask."""
     pairs = [(request.context_ids, ids) for request in requests for ids in request.continuations_ids]

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ftkit.contracts import Context, Task, Trainable
-from ftkit.engine.batching import Budget, plan, vocabulary
+from ftkit.engine.batching import Budget, base_of, plan, vocabulary
 from ftkit.engine.checkpoint import Best, Checkpoints, State
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.loss import Row, loss_of, summed_loss, total_weight
@@ -73,11 +73,11 @@ def fit(
     """
     _check(rows)
     loop = _Loop(trainable, rows, settings, loaded, evaluate, work_dir, ctx)
-    loop.resume()
     model = trainable.model
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     try:
+        loop.resume()
+        if settings.gradient_checkpointing:
+            _recompute_activations(model, on=True)
         with ctx.progress.task("training", loop.schedule.num_steps, unit="steps") as bar:
             bar.advance(loop.state.step)
             while loop.advance(bar):
@@ -86,7 +86,7 @@ def fit(
         loop.log.close()
         model.eval()
         if settings.gradient_checkpointing:
-            model.gradient_checkpointing_disable()
+            _recompute_activations(model, on=False)
     return loop.finish()
 
 
@@ -131,12 +131,13 @@ class _Loop:
         self.accelerator = _accelerator(loaded)
         self.budget = Budget.of(ctx.machine, loaded.device)
         self.state = State()
+        fingerprint = self._fingerprint(loaded)
+        self.checkpoints = Checkpoints(
+            work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say
+        )
         work_dir.mkdir(parents=True, exist_ok=True)
         self.log_path = work_dir / STEP_LOG
         self.log = self.log_path.open("ab")
-        self.checkpoints = Checkpoints(
-            work_dir / "checkpoints", self._fingerprint(loaded), _environment(loaded), ctx.progress.say
-        )
 
     def resume(self) -> None:
         """Go to the newest whole checkpoint, or to the beginning; the log is cut back to it."""
@@ -326,6 +327,17 @@ def _check(rows: Sequence[Row]) -> None:
         assert len(row.ids) == len(row.target_mask), "one mark per id"
         if not row.targets or row.weight < 0:
             raise DataError(f"row {index}: nothing to learn: no target token, or a negative weight")
+
+
+def _recompute_activations(model: Any, *, on: bool) -> None:
+    """Gradient checkpointing, which transformers renamed; not re-entrant, so that a frozen base needs no tricks."""
+    base = base_of(model)
+    name = "activation" if hasattr(base, "activation_checkpointing_enable") else "gradient"
+    if on:
+        options: Any = {f"{name}_checkpointing_kwargs": {"use_reentrant": False}}
+        getattr(base, f"{name}_checkpointing_enable")(**options)
+    else:
+        getattr(base, f"{name}_checkpointing_disable")()
 
 
 def _accelerator(loaded: LoadedModel) -> Any:

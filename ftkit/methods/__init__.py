@@ -5,6 +5,7 @@ Knows no method by name. What low-rank adapters have in common stands here.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -40,14 +41,17 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
     options = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
-        lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft takes fractions too
+        lora_alpha=config.alpha,  # peft takes fractions too
         lora_dropout=config.dropout,
         target_modules=config.target_modules,
         bias="none",
     )
     base.model.requires_grad_(False)
     try:
-        model = get_peft_model(base.model, options)
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+            model = get_peft_model(base.model, options)
     except ValueError as error:
         found = sorted(
             {name.rsplit(".", 1)[-1] for name, part in base.model.named_modules() if hasattr(part, "weight")}
@@ -63,7 +67,7 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        state = get_peft_model_state_dict(model)
+        state = get_peft_model_state_dict(model, save_embedding_layers=False)  # "auto" asks the hub
         tensors = {name: value.detach().contiguous() for name, value in sorted(state.items())}
         save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
         # sorted: the order of a set of module names differs from process to process

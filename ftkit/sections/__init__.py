@@ -1,1 +1,1 @@
-"""Sections of the report: one file each, from a finished comparison to HTML and Markdown. They compute nothing."""
+"""Sections of the report: one file each, from a finished comparison to HTML and Markdown."""

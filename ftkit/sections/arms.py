@@ -1,4 +1,4 @@
-"""Every arm on the same test rows: a picture with intervals and floors, all metrics, and answers that went wrong."""
+"""Every arm on the same test rows: intervals and floors as a picture, all metrics, answers wrong in form."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ftkit.readings import is_share, measured, primary
 from ftkit.registry import Config, component
 
 FLOORS = {"majority": "most frequent label", "tfidf_logreg": "TF-IDF + logistic regression"}
+COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there to look at, never chosen
 FLAGS = ("unparsed", "empty", "truncated", "input_cut")
 
 
@@ -23,8 +24,8 @@ class Arms(Config):
 def render(config: Arms, comparison: Comparison) -> Section:
     """Picture of the primary metric, then tables: metrics, secondary contrasts, flags."""
     note = (
-        "An arm is a model with a prompt. The deciding pair was chosen on valid before test was opened; its dots are "
-        "filled. An answer that cannot be read counts as wrong in every arm."
+        "An arm is a model with a prompt. The deciding pair was chosen on valid before test was opened; its "
+        "dots are filled. An answer that cannot be read counts as wrong in every arm."
     )
     tables = [_metrics(comparison), *_secondary(comparison), _flags(comparison)]
     html = f"<p>{escape(note)}</p>{_picture(comparison)}{''.join(table.html for table in tables)}"
@@ -45,11 +46,10 @@ def _picture(comparison: Comparison) -> str:
             _draw_arm(axes, row, arm, comparison=comparison, factor=factor)
         for index, (name, value) in enumerate(floors.items()):
             axes.axvline(factor * value, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-            place = (factor * value, -0.62 - 0.42 * index)
-            axes.annotate(f" {name}", place, color=MUTED, fontsize=9.5, **_side_of(value, share=share))
-        axes.set_yticks(range(len(shown)), [arm.name for arm in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.7 - 0.42 * len(floors))
-        axes.tick_params(axis="y", length=0)
+            place = (factor * value, -1.0 - 0.5 * index)
+            axes.annotate(name, place, textcoords="offset points", color=MUTED, **_beside(value, share=share))
+        axes.set_yticks([])
+        axes.set_ylim(len(shown) - 0.6, -0.75 - 0.5 * len(floors))
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", linewidth=0.8)
         axes.set_xlabel(f"{metric}, %" if share else metric)
@@ -59,29 +59,29 @@ def _picture(comparison: Comparison) -> str:
     label = f"{metric} of every arm with its interval. " + "; ".join(
         f"{arm.name} {_value(comparison, arm.name, metric)}" for arm in shown
     )
-    height = 1.0 + 0.42 * len(shown) + 0.25 * len(floors)
-    return f'<figure class="scroll">{picture("arms", draw, width=8.6, height=height, label=label)}</figure>'
+    height = 0.75 + 0.46 * len(shown) + 0.24 * len(floors)
+    return picture("arms", draw, height=height, label=label)
 
 
 def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
     entry = measured(comparison, arm.name, primary(comparison))
-    colour = TUNED if arm.side == "fine_tuned" else PROMPTING
+    colour = COLOURS.get(arm.side, MUTED)
     if entry["interval"] is not None:
         ends = [factor * end for end in entry["interval"]]
         axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="round")
     filled = arm.name in comparison.chosen.values()
-    # a hollow dot hides the line below it; the page behind is white or dark, so the ring is drawn thick instead
     style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
     axes.plot([factor * entry["value"]], [row], "o", markersize=9, **style)
     text = score(entry["value"], share=factor == 100)
-    axes.annotate(
-        text, (factor * entry["value"], row - 0.22), color=INK, ha="center", va="bottom", fontsize=9.5
-    )
+    for words, place, side in ((arm.name, 0.0, "left"), (text, 1.0, "right")):
+        at = (place, row - 0.38)
+        axes.annotate(words, at, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
 
 
-def _side_of(value: float, *, share: bool) -> dict[str, str]:
-    """Write to the left of a line that stands far to the right."""
-    return {"ha": "right" if share and value > 0.6 else "left", "va": "center"}
+def _beside(value: float, *, share: bool) -> dict[str, Any]:
+    """Write to the right of a line, or to its left where it stands far to the right."""
+    right = share and value > 0.6
+    return {"xytext": (-5, 0) if right else (5, 0), "ha": "right" if right else "left", "va": "center"}
 
 
 def _floors(comparison: Comparison, metric: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Label by label: how often each label is found by prompt and by tuned model, and what it is taken for. Classify only."""
+"""Label by label: how often prompt and tuned model find it, and what they take it for. Classify only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Confusion(Config):
 
 @component
 def render(config: Confusion, comparison: Comparison) -> Section:
-    """Per-label accuracy of the deciding pair and each arm's most frequent confusions; empty where nothing is classified."""
+    """Accuracy per label and most frequent confusions of the deciding pair; empty for other tasks."""
     if "classify" not in comparison.recipe["task"] or not comparison.tests:
         return Section("Labels", "", "")
     labels, confusions = _per_label(comparison), _confusions(config, comparison)

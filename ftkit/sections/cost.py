@@ -1,4 +1,4 @@
-"""What it costs: time and money to train, tokens, latency and money per request, and when training has paid off."""
+"""What it costs: time and money to train, tokens and money per request, and when training has paid off."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ def render(config: Cost, comparison: Comparison) -> Section:
 def _sentence(comparison: Comparison) -> str:
     if not rates(comparison).any_tokens:
         return (
-            "The recipe declares no token prices (compare.prices), so requests are counted in tokens and seconds only, "
+            "The recipe declares no token prices (compare.prices): requests count tokens and seconds, "
             "and when training would pay for itself cannot be said."
         )
     tuned, prompting = comparison.chosen["fine_tuned"], comparison.chosen["prompting"]
     spent, requests = training_money(comparison), break_even(comparison)
     if requests is None:
         return (
-            f"Training never pays for itself by cheaper requests: {tuned} costs {_thousand(comparison, tuned)} per 1,000 "
-            f"requests, {prompting} {_thousand(comparison, prompting)}."
+            "Training never pays for itself by cheaper requests. A thousand cost "
+            f"{_thousand(comparison, tuned)} with {tuned} "
+            f"and {_thousand(comparison, prompting)} with {prompting}."
         )
     return (
-        f"Training cost {money(spent)}. A thousand requests cost {_thousand(comparison, tuned)} with {tuned} and "
-        f"{_thousand(comparison, prompting)} with {prompting}: training has paid for itself after "
+        f"Training cost {money(spent)}. A thousand requests cost {_thousand(comparison, tuned)} with {tuned} "
+        f"and {_thousand(comparison, prompting)} with {prompting}: training has paid for itself after "
         f"{count(requests)} requests."
     )
 

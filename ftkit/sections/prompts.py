@@ -19,15 +19,15 @@ PLACE = "⟨the row's input⟩"
 class Prompts(Config):
     """How many turns of a winning prompt stand open; the rest is folded."""
 
-    max_turns: int = Field(8, ge=1)
+    max_turns: int = Field(10, ge=3)
 
 
 @component
 def render(config: Prompts, comparison: Comparison) -> Section:
     """Winning prompts as conversations, then the table of candidates, best first."""
     html, markdown = [], []
-    for name, prompt in _winners(comparison).items():
-        title = f"{name}: {prompt.label}"
+    for prompt in _winners(comparison).values():
+        title = prompt.label
         if prompt.normalize:
             title += f", label scores by {prompt.normalize}"
         turns = prompt.messages(PLACE)
@@ -51,7 +51,7 @@ def _winners(comparison: Comparison) -> dict[str, Prompt]:
 
 
 def _conversation(turns: Sequence[Message], *, max_turns: int) -> Html:
-    shown = turns if len(turns) <= max_turns else turns[: max_turns - 1]
+    shown = turns if len(turns) <= max_turns else turns[: max_turns - 2]
     body = _turns(shown)
     if len(shown) < len(turns):
         folded_turns = turns[len(shown) : -1]

@@ -1,4 +1,4 @@
-"""Where the numbers come from: base model, data, seeds, versions, machine, and the recipe as it was resolved."""
+"""Where the numbers come from: base model, data, seeds, versions, machine, and the recipe as resolved."""
 
 from __future__ import annotations
 
@@ -39,7 +39,12 @@ def render(config: Provenance, comparison: Comparison) -> Section:
     html = facts(entries) + folded(
         "The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>")
     )
-    markdown = f"{facts_markdown(entries)}\n\nThe recipe, with every default filled in:\n\n{fenced(recipe.rstrip(), 'yaml')}"
+    parts = [
+        facts_markdown(entries),
+        "The recipe, with every default filled in:",
+        fenced(recipe.rstrip(), "yaml"),
+    ]
+    markdown = "\n\n".join(parts)
     return Section("Provenance", html, markdown)
 
 

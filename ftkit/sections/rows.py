@@ -23,8 +23,12 @@ def render(config: Rows, comparison: Comparison) -> Section:
     sentence = _sentence(comparison)
     tables = [_steps(funnel), _splits(summary)]
     labels = _labels(summary)
-    html = f"<p>{escape(sentence)}</p>{_bars(funnel, summary['rows'])}{folded('The same as a table', tables[0].html)}"
-    html += tables[1].html + "".join(folded(table.caption, table.html) for table in labels)
+    html = f"<p>{escape(sentence)}</p>{_bars(funnel, summary['rows'])}"
+    html += (
+        folded(tables[0].caption, tables[0].html)
+        + tables[1].html
+        + "".join(folded(table.caption, table.html) for table in labels)
+    )
     markdown = "\n\n".join([plain(sentence), *(table.markdown for table in [*tables, *labels])])
     return Section("The rows", html, markdown)
 
@@ -35,8 +39,8 @@ def _sentence(comparison: Comparison) -> str:
         return f"{count(kept)} rows went in and none were cleaned."
     came, dropped = funnel[0]["rows_in"], sum(step["dropped"] for step in funnel)
     return (
-        f"{count(came)} rows came in, {count(dropped)} were dropped for a reason, and {count(kept)} are in the splits. "
-        f"Every dropped or changed row is listed in ledger.jsonl."
+        f"{count(came)} rows came in, {count(dropped)} were dropped, and {count(kept)} are in the splits. "
+        "Every dropped or changed row stands in ledger.jsonl with its reason."
     )
 
 
@@ -49,7 +53,8 @@ def _bars(funnel: list[dict[str, Any]], rows: dict[str, int]) -> str:
         for name in SPLITS
     )
     legend = ", ".join(f"{name} {count(rows.get(name, 0))}" for name in SPLITS)
-    last = f'<div class="step"><p>splits</p><p class="bar">{shares}</p><p class="note">{escape(legend)}</p></div>'
+    bar, note = f'<p class="bar">{shares}</p>', f'<p class="note">{escape(legend)}</p>'
+    last = f'<div class="step"><p>splits</p>{bar}{note}</div>'
     return f'<div class="funnel" role="img" aria-label="Rows after each cleaning step">{bars}{last}</div>'
 
 

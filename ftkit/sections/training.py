@@ -53,21 +53,22 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
     share = is_share(comparison, primary(comparison))
 
     def draw(figure: Any) -> None:
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        _draw_losses(left, losses, valid)
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        _draw_losses(upper, losses, valid)
         factor = 100 if share else 1
         places = [row["step"] for row in valid]
         values = [factor * row["valid_value"] for row in valid]
-        right.plot(places, values, "-o", color=TUNED, markersize=5)
-        right.set_title(f"{primary(comparison)} on valid" + (", %" if share else ""), fontsize=11, loc="left")
-        for axes in (left, right):
+        lower.plot(places, values, "-o", color=TUNED, markersize=5)
+        lower.set_title(
+            f"{primary(comparison)} on valid" + (", %" if share else ""), fontsize=9.5, loc="left"
+        )
+        for axes in (upper, lower):
             axes.axvline(best, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
             axes.grid(axis="y", linewidth=0.8)
-            axes.set_xlabel("optimizer step")
             axes.tick_params(axis="y", length=0)
-        left.annotate(
-            " kept", (best, 1.0), xycoords=("data", "axes fraction"), color=MUTED, va="top", fontsize=9.5
-        )
+        lower.set_xlabel("optimizer step")
+        place = (best, 0.03)
+        lower.annotate(" kept", place, xycoords=("data", "axes fraction"), color=MUTED)
 
     words = (
         f"training loss from {losses[0][1]:.3g} to {losses[-1][1]:.3g} over {len(losses)} steps"
@@ -75,8 +76,7 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
         else "no steps"
     )
     label = f"{method}: {words}; step {best} was kept."
-    svg = picture(f"training{index}", draw, width=8.6, height=2.9, label=label)
-    return f'<figure class="scroll">{svg}</figure>'
+    return picture(f"training{index}", draw, height=4.4, label=label)
 
 
 def _draw_losses(axes: Any, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
@@ -87,15 +87,13 @@ def _draw_losses(axes: Any, losses: Sequence[tuple[int, float]], valid: Sequence
     if measured:
         points = [row["valid_loss"] for row in measured]
         axes.plot([row["step"] for row in measured], points, "o", color=INK, markersize=5, label="valid")
-    axes.set_title("loss per target token", fontsize=11, loc="left")
+    axes.set_title("loss per target token", fontsize=9.5, loc="left")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc="upper right", fontsize=9.5)
+    axes.legend(frameon=False, loc="upper right")
 
 
-def _smoothed(values: Sequence[float], *, weight: float = 0.9) -> list[float]:
-    """Running mean with forgetting, unbiased at the start."""
-    total, mass, smoothed = 0.0, 0.0, []
-    for value in values:
-        total, mass = weight * total + (1 - weight) * value, weight * mass + (1 - weight)
-        smoothed.append(total / mass)
-    return smoothed
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Mean over a window around each step, a twentieth of all steps wide."""
+    reach = len(values) // 40
+    windows = (values[max(0, index - reach) : index + reach + 1] for index in range(len(values)))
+    return [sum(window) / len(window) for window in windows]

@@ -63,7 +63,7 @@ def read(config: Csv, ctx: Context, *, head: int | None = None) -> Table:
 
 def _records(config: Csv, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield (line where the record begins, its fields); blank lines are passed over."""
-    quoting = csv.QUOTE_NONE if config.quotes == "none" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if config.quotes == "none" else csv.QUOTE_MINIMAL
     begin = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

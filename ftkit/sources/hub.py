@@ -62,14 +62,20 @@ def read(config: Hub, ctx: Context, *, head: int | None = None) -> Table:
 
 def _load(config: Hub, ctx: Context) -> Any:
     import datasets
+    import httpx
+    from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
 
     commit = _commit(config, ctx)
+    if (
+        ctx.offline
+    ):  # both libraries read their switch at import; the user asked this whole process to stay offline
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:
         return datasets.load_dataset(
             config.repository, config.config_name, split=config.split, revision=commit
         )
-    except (datasets.exceptions.DatasetsError, HfHubHTTPError, OSError) as error:
+    except (datasets.exceptions.DatasetsError, HfHubHTTPError, httpx.TransportError, OSError) as error:
         raise MachineError(f"hub data set {config.repository}: {_first_line(error)}") from None
     except ValueError as error:  # unknown split or configuration
         raise DataError(f"hub data set {config.repository}: {_first_line(error)}") from None
@@ -77,6 +83,7 @@ def _load(config: Hub, ctx: Context) -> Any:
 
 def _commit(config: Hub, ctx: Context) -> str:
     """The commit that `revision` means: asked of the hub, or offline what the hub said last time."""
+    import httpx
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -100,7 +107,7 @@ def _commit(config: Hub, ctx: Context) -> str:
     except RepositoryNotFoundError:
         hint = "check the spelling; if it is private, `hf auth login`"
         raise MachineError(f"{place}: there is no such data set, or no access; {hint}") from None
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, httpx.TransportError, OSError) as error:
         hint = "check the network, or use --offline with a copy that was downloaded before"
         raise MachineError(f"{place}: the hub did not answer: {_first_line(error)}; {hint}") from None
     assert commit is not None
@@ -108,12 +115,16 @@ def _commit(config: Hub, ctx: Context) -> str:
 
 
 def _commit_seen_last(config: Hub, cache: Path) -> str:
-    folder = "datasets--" + config.repository.replace("/", "--")
-    reference = cache / folder / "refs" / (config.revision or "main")
-    if not reference.is_file():
-        hint = "run once with network, or name the commit as `revision`"
-        raise MachineError(f"hub data set {config.repository}: offline, and not downloaded before; {hint}")
-    return reference.read_text().strip()
+    folder = cache / f"datasets--{config.repository.replace('/', '--')}"
+    reference = folder / "refs" / (config.revision or "main")
+    if reference.is_file():
+        return reference.read_text().strip()
+    snapshots = [path.name for path in folder.glob("snapshots/*")]
+    if len(snapshots) == 1 and config.revision is None:
+        return snapshots[0]
+    found = f"{len(snapshots)} commits of it were downloaded" if snapshots else "it was not downloaded before"
+    hint = "run once with network, or name the commit as `revision`"
+    raise MachineError(f"hub data set {config.repository}: offline, and {found}; {hint}")
 
 
 def _first_line(error: Exception) -> str:

@@ -9,25 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from ftkit import report
 from ftkit.artifacts import Arm, Baseline, Compared, Comparison, Evaluated, Prepared, Trained
 from ftkit.contracts import Context, Task
 from ftkit.cost import Rates, request_money
+from ftkit.errors import DataError, RecipeError
 from ftkit.paired import (
     Aligned,
     align,
     check_predictions,
+    compare_predictions,
     contrast_entry,
     contrast_of,
-    ends,
+    measured,
     power_entry,
-    value_of,
 )
 from ftkit.recipe import Compare, MetricChoice, Recipe
-from ftkit.records import Prediction
-from ftkit.registry import Choice, Config
-from ftkit.resampling import corpus_bootstrap_interval
-from ftkit.stats import Contrast, holm, mean_interval, verdict
+from ftkit.records import Prediction, read_predictions
+from ftkit.registry import Choice, Config, names, suggest
+from ftkit.stats import Contrast, holm, verdict
 from ftkit.store import derive_seed, write_bytes, write_json
 
 VERSION = 1
@@ -63,7 +65,7 @@ class CompareConfig(Config):
 
 @dataclass(frozen=True)
 class CompareInputs:
-    """What compare reads: the resolved recipe, every earlier stage's output, and their timings by stage name."""
+    """What compare reads: the resolved recipe, the output of every earlier stage, timings by stage name."""
 
     recipe: dict[str, Any]
     prepared: Prepared
@@ -91,11 +93,11 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
     guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
     with ctx.progress.task("comparing arms", _num_statistics(config, arms), unit="statistics") as task:
-        measured = _measure_arms(config, aligned, task=task, ctx=ctx)
+        values = _measure_arms(config, aligned, task=task, ctx=ctx)
         secondary = _secondary(config, aligned, chosen=chosen, task=task, ctx=ctx)
         found = _primary_contrast(config, aligned, chosen=chosen)
         task.advance()
-    entries = {arm.name: _arm_entry(arm, aligned.by_arm[arm.name], measured[arm.name]) for arm in arms}
+    entries = {arm.name: _arm_entry(arm, aligned.by_arm[arm.name], values[arm.name]) for arm in arms}
     decided = _decide(config, found, chosen=chosen, entries=entries, guards=guards)
     return Comparison(
         recipe=inputs.recipe,
@@ -107,10 +109,53 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         chosen=chosen,
         tests=aligned.tests,
         predictions=aligned.by_arm,
-        metrics={"level": config.compare.level, "arms": measured, "secondary": secondary},
+        metrics={"level": config.compare.level, "arms": values, "secondary": secondary},
         verdict={**decided, "arms": entries, "floors": inputs.evaluated.floors, "guards": guards},
         timings=inputs.timings,
     )
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    *,
+    metric: str = "accuracy",
+    margin: float = 0.02,
+    level: float = 0.95,
+    seed: int = 17,
+) -> dict[str, Any]:
+    """Compare two files of predictions of the same rows; nothing is trained. See `compare_predictions`.
+
+    A file that holds several arms is named with one of them: `predictions.jsonl#base+zero_shot`.
+    """
+    if metric not in names("metrics"):
+        raise RecipeError(f"metric {metric!r}: unknown{suggest(metric, names('metrics'))}")
+    if not 0 <= margin < 1 or not 0.5 <= level < 1:
+        raise RecipeError(f"margin {margin}, level {level}; expected 0 ≤ margin < 1 and 0.5 ≤ level < 1")
+    try:
+        chosen = MetricChoice.model_validate(metric)
+    except ValidationError:
+        raise RecipeError(f"metric {metric!r}: needs options; run it from a recipe") from None
+    return compare_predictions(
+        _read_arm(a), _read_arm(b), metric=chosen, margin=margin, level=level, seed=seed
+    )
+
+
+def _read_arm(place: str | Path) -> list[Prediction]:
+    """The predictions of one arm: of a file that holds only one, or of the one named behind `#`."""
+    path, arm = Path(place), ""
+    if not path.exists() and "#" in str(place):
+        before, _, arm = str(place).rpartition("#")
+        path = Path(before)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of predictions; expected a predictions.jsonl")
+    rows = read_predictions(path)
+    arms = sorted({row.arm for row in rows})
+    if arm and arm not in arms:
+        raise DataError(f"{path}: holds no arm {arm!r}{suggest(arm, arms)}")
+    if not arm and len(arms) > 1:
+        raise DataError(f"{path}: holds {len(arms)} arms ({', '.join(arms)}); name one as {path}#{arms[0]}")
+    return [row for row in rows if not arm or row.arm == arm]
 
 
 def _all_guards(inputs: CompareInputs, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -130,35 +175,15 @@ def _measure_arms(
     config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context
 ) -> dict[str, dict[str, Any]]:
     """Value and interval of every metric of every arm; None for both where there are no rows."""
-    measured: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for arm, rows in aligned.by_arm.items():
-        measured[arm] = {}
+        found[arm] = {}
         for metric in config.metrics:
             ctx.check_stop()
-            measured[arm][metric.name] = _measured(config, metric, rows, arm=arm)
+            seed = derive_seed(config.seed, "compare", "interval", metric.name, arm)
+            found[arm][metric.name] = measured(metric, rows, level=config.compare.level, seed=seed)
             task.advance()
-    return measured
-
-
-def _measured(
-    config: CompareConfig, metric: Choice, rows: Sequence[Prediction], *, arm: str
-) -> dict[str, Any]:
-    if not rows:
-        return {"value": None, "interval": None}
-    scores, groups = metric(rows), [row.group for row in rows]
-    seed, level = derive_seed(config.seed, "compare", "interval", metric.name, arm), config.compare.level
-    if not isinstance(scores, (int, float)):
-        interval = mean_interval(scores, groups=groups, level=level, seed=seed)
-    elif metric.options.runs_code:
-        interval = None
-    else:
-        interval = corpus_bootstrap_interval(
-            lambda picked: float(metric([rows[row] for row in picked.tolist()])),
-            groups=groups,
-            level=level,
-            seed=seed,
-        )
-    return {"value": value_of(metric, rows), "interval": ends(interval)}
+    return found
 
 
 def _primary_contrast(
@@ -210,14 +235,21 @@ def _decide(
 ) -> dict[str, Any]:
     """The first keys of verdict.json, up to the arms."""
     compare = config.compare
-    names = {"a": chosen["fine_tuned"], "b": chosen["prompting"]}
+    pair = {"a": chosen["fine_tuned"], "b": chosen["prompting"]}
     primary = {"metric": config.primary, "margin": compare.margin, "level": compare.level}
     if found is None:
         nothing = dict.fromkeys(("difference", "interval", "p_value", "test", "table"))
         return {
-            "verdict": "invalid", "ship": None, "lean": None, "primary": primary, "num_rows": 0, "num_groups": 0,
-            "contrast": {**names, **nothing}, "minimum_detectable_difference": None, "rows_needed": None,
-        }  # fmt: skip
+            "verdict": "invalid",
+            "ship": None,
+            "lean": None,
+            "primary": primary,
+            "num_rows": 0,
+            "num_groups": 0,
+            "contrast": {**pair, **nothing},
+            "minimum_detectable_difference": None,
+            "rows_needed": None,
+        }
     decision = verdict(found, margin=compare.margin, guards_passed=all(guard["passed"] for guard in guards))
     return {
         "verdict": decision.verdict,
@@ -226,7 +258,7 @@ def _decide(
         "primary": primary,
         "num_rows": found.num_rows,
         "num_groups": found.num_groups,
-        "contrast": {**names, **contrast_entry(found)},
+        "contrast": {**pair, **contrast_entry(found)},
         **power_entry(found, margin=compare.margin, level=compare.level),
     }
 

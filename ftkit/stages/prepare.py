@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,12 +18,12 @@ from ftkit.cleaning import TrainOnly
 from ftkit.cleaning.near_dedup import NearDedup
 from ftkit.contamination import Hit, hits
 from ftkit.contracts import Cleaned, Context, Event
-from ftkit.errors import DataError, RecipeError
+from ftkit.errors import DataError
+from ftkit.intake import mapped, options_of, read_all, shares, sources_of
 from ftkit.recipe import Classify, Data, TaskChoice
 from ftkit.records import Example, write_jsonl
-from ftkit.registry import Choice, Config, suggest
-from ftkit.similarity import normalise
-from ftkit.sources import SourceConfig
+from ftkit.registry import Config, suggest
+from ftkit.similarity import text_key
 from ftkit.splitting import SPLITS, deal, order_key
 from ftkit.store import write_json
 
@@ -48,7 +48,7 @@ class PrepareConfig(Config):
 
 def input_ids(config: PrepareConfig, ctx: Context) -> dict[str, str]:
     """Content id of each source: SHA-256 of a file, repository@commit of the hub."""
-    return {name: _options(source).content_id(ctx) for name, source in _sources(config.data).items()}
+    return {name: options_of(source).content_id(ctx) for name, source in sources_of(config.data).items()}
 
 
 def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
@@ -56,14 +56,14 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
 
     Imports no torch. Sources of the hub are left out: they are checked once they are downloaded.
     """
-    _shares(config.data)
+    shares(config.data)
     columns = {}
-    for name, source in _sources(config.data).items():
-        if not _options(source).is_remote:
+    for name, source in sources_of(config.data).items():
+        if not options_of(source).is_remote:
             table = source(ctx, head=CHECKED_ROWS)
-            rows = _mapped(table, config.data, name, _options(source))
+            rows = mapped(table, config.data, name, options_of(source))
             if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
-                _check_targets({name: rows}, config.task.options.labels)
+                _check_targets({name: rows}, config.task.options.labels, "of task.classify.labels")
             columns[name] = list(table.columns)
     return columns
 
@@ -73,9 +73,9 @@ def run(config: PrepareConfig, out: Path, ctx: Context) -> Prepared:
 
     Every row that was read is in exactly one split or has a drop event in the ledger.
     """
-    valid, test = _shares(config.data)
+    valid, test = shares(config.data)
     sources = input_ids(config, ctx)
-    tables = _read(config, ctx)
+    tables = read_all(config.data, ctx)
     ids_in = [name for table in tables.values() for name in table["id"]]
     log = _Log(ctx)
     tables = _clean(config, tables, log)
@@ -117,81 +117,6 @@ class _Log:
         self.ctx.check_stop()
 
 
-def _sources(data: Data) -> dict[str, Choice]:
-    """`source` is what is split; `valid` and `test` where they are given."""
-    given = {"valid": data.split.valid, "test": data.split.test}
-    return {
-        "source": data.source,
-        **{name: value for name, value in given.items() if isinstance(value, Choice)},
-    }
-
-
-def _options(source: Choice) -> SourceConfig:
-    options = source.options
-    assert isinstance(options, SourceConfig), f"the Config of source {source.name!r} is no SourceConfig"
-    return options
-
-
-def _shares(data: Data) -> tuple[float, float]:
-    """Shares of valid and test, 0 where the split has a source of its own."""
-    valid, test = (
-        0.0 if isinstance(value, Choice) else value for value in (data.split.valid, data.split.test)
-    )
-    if valid + test >= 1:
-        raise RecipeError(f"data.split: valid {valid:g} and test {test:g} leave no rows for train")
-    return valid, test
-
-
-def _read(config: PrepareConfig, ctx: Context) -> dict[str, Table]:
-    """Tables with id, input, target and group; ids that stand in two sources get the source's name in front."""
-    import polars
-
-    tables = {}
-    for name, source in _sources(config.data).items():
-        ctx.check_stop()
-        tables[name] = _mapped(source(ctx), config.data, name, _options(source))
-        ctx.progress.say(f"{name}: {tables[name].height:,} rows read")
-    if len({key for table in tables.values() for key in table["id"]}) < sum(
-        table.height for table in tables.values()
-    ):
-        ctx.progress.say("ids stand in several sources: they get the name of their source in front")
-        named = {name: polars.format("{}/{}", polars.lit(name), polars.col("id")) for name in tables}
-        own = polars.col("group") == polars.col("id")
-        tables = {
-            name: table.with_columns(
-                id=named[name], group=polars.when(own).then(named[name]).otherwise("group")
-            )
-            for name, table in tables.items()
-        }
-    return tables
-
-
-def _mapped(table: Table, data: Data, name: str, source: SourceConfig) -> Table:
-    """Columns id, input, target, group of a source's table. Raises DataError naming the row where one is no text."""
-    import polars
-
-    if table["id"].n_unique() != table.height:
-        twice = table.filter(polars.col("id").is_duplicated())["id"][0]
-        raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
-    for column in (source.input, source.target):
-        if table.schema[column] != polars.String:
-            raise DataError(f"data.{name}: column {column!r} holds {table.schema[column]}; expected strings")
-        if table[column].null_count():
-            row = table.filter(polars.col(column).is_null())["id"][0]
-            raise DataError(f"data.{name}: {row}: {column!r} is missing (null); expected a string")
-    group = polars.col("id")
-    if data.split.group is not None:
-        if data.split.group not in table.columns:
-            hint = suggest(data.split.group, table.columns)
-            raise DataError(f"data.split.group: {name} has no column {data.split.group!r}{hint}")
-        if table.schema[data.split.group].is_nested():
-            raise DataError(
-                f"data.split.group: column {data.split.group!r} of {name} holds lists; expected one value"
-            )
-        group = polars.coalesce(polars.col(data.split.group).cast(polars.String), polars.col("id"))
-    return table.select("id", input=source.input, target=source.target, group=group)
-
-
 def _clean(config: PrepareConfig, tables: dict[str, Table], log: _Log) -> dict[str, Table]:
     """Run the steps that do not judge by targets, on each source apart; given splits keep all rows."""
     steps = [step for step in config.data.clean if not isinstance(step.options, TrainOnly)]
@@ -199,7 +124,7 @@ def _clean(config: PrepareConfig, tables: dict[str, Table], log: _Log) -> dict[s
     with log.ctx.progress.task("clean", total * len(steps)) as task:
         for step in steps:
             num_rows = sum(table.height for table in tables.values())
-            events = []
+            events: list[Event] = []
             for name, table in tables.items():
                 cleaned = step(table, log.ctx)
                 if name != "source":
@@ -214,7 +139,7 @@ def _clean(config: PrepareConfig, tables: dict[str, Table], log: _Log) -> dict[s
 
 
 def _flags_instead(table: Table, cleaned: Cleaned) -> Cleaned:
-    """Put dropped rows back where they stood, in the group of the row they repeat; their drops become flags."""
+    """Put dropped rows back, in the group of the row they repeat, and turn their drops into flags."""
     import polars
 
     kept_for = {event.id: event.kept_id for event in cleaned.events if event.action == "drop"}
@@ -226,13 +151,10 @@ def _flags_instead(table: Table, cleaned: Cleaned) -> Cleaned:
     ]
     both = polars.concat([cleaned.table, back.with_columns(polars.Series("group", groups, polars.String))])
     restored = table.select("id").join(both, on="id", how="left", maintain_order="left")
-    return Cleaned(
-        restored, [Event(**{**asdict(event), "action": _softer(event)}) for event in cleaned.events]
-    )
-
-
-def _softer(event: Event) -> str:
-    return "flag" if event.action == "drop" else event.action
+    softened = [
+        replace(event, action="flag") if event.action == "drop" else event for event in cleaned.events
+    ]
+    return Cleaned(restored, softened)
 
 
 def _labels(config: PrepareConfig, tables: Mapping[str, Table], ctx: Context) -> list[str]:
@@ -240,41 +162,33 @@ def _labels(config: PrepareConfig, tables: Mapping[str, Table], ctx: Context) ->
     for table in tables.values():
         for name, target in zip(table["id"].to_list(), table["target"].to_list(), strict=True):
             if not target.strip():
-                raise DataError(
-                    f"{name}: the target is empty; mend the row, or drop it with the step `length`"
-                )
+                raise DataError(f"{name}: the target is empty; mend the row, or drop it with the step length")
     if not isinstance(config.task.options, Classify):
         return []
-    wanted = config.task.options.labels
-    labels = sorted(set(tables["source"]["target"].to_list())) if wanted == "auto" else wanted
-    if len(labels) < 2:
+    found = sorted(set(tables["source"]["target"].to_list()))
+    if len(found) < 2:
         raise DataError(
-            f"data.source: all rows have the target {labels[0]!r}; two labels or more are needed to classify"
+            f"data.source: all rows have the target {found[0]!r}; to classify, two labels are needed"
         )
-    _check_targets(tables, labels)
+    wanted = config.task.options.labels
+    labels = found if wanted == "auto" else wanted
+    _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
     plain: dict[str, str] = {}
     for label in labels:
-        twin = plain.setdefault(normalise(label), label)
+        twin = plain.setdefault(text_key(label), label)
         if twin != label:
-            ctx.progress.say(
-                f"labels {twin!r} and {label!r} differ in case or punctuation only; are they one label?"
-            )
+            ctx.progress.say(f"labels {twin!r} and {label!r} differ in case or punctuation only: one label?")
     return labels
 
 
-def _check_targets(tables: Mapping[str, Table], labels: Sequence[str]) -> None:
+def _check_targets(tables: Mapping[str, Table], labels: Sequence[str], origin: str) -> None:
     known = set(labels)
     for table in tables.values():
         for name, target in zip(table["id"].to_list(), table["target"].to_list(), strict=True):
             if target not in known:
-                hint = (
-                    suggest(target, labels)
-                    if len(labels) <= 20
-                    else suggest(target, labels).partition("; known")[0]
-                )
-                raise DataError(
-                    f"{name}: target {target[:80]!r} is none of the labels (task.classify.labels){hint}"
-                )
+                hint, _, all_labels = suggest(target, labels).partition("; known")
+                hint += f"; known{all_labels}" if all_labels and len(labels) <= 20 else ""
+                raise DataError(f"{name}: target {target[:80]!r} is none of the labels {origin}{hint}")
 
 
 def _split(
@@ -331,7 +245,7 @@ def _event(hit: Hit, action: Literal["drop", "flag"], what: str) -> Event:
 
 def _limited(config: PrepareConfig, splits: Mapping[str, Table], log: _Log) -> dict[str, Table]:
     limits = config.data.limit.model_dump()
-    events = []
+    events: list[Event] = []
     for name, table in splits.items():
         if limits[name] is not None:
             reason = f"beyond data.limit.{name} = {limits[name]}"

@@ -23,16 +23,16 @@ from ftkit.answering import (
     scored,
 )
 from ftkit.artifacts import Prepared, Prompt, Trained, write_timing
-from ftkit.contracts import Context, TaskSpec, Trainable
+from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.score import Request, score
-from ftkit.engine.train import Evaluation, Row, fit
+from ftkit.engine.train import Evaluation, Row
 from ftkit.errors import DataError
 from ftkit.recipe import MethodChoice, MetricChoice, TaskChoice, Train
 from ftkit.records import Example, Prediction, write_jsonl
 from ftkit.registry import Config
 from ftkit.store import derive_seed, write_json
-from ftkit.trainer import train_settings
+from ftkit.trainer import train_settings, tune
 
 VERSION = 1
 NUM_PROBES = 8
@@ -73,41 +73,38 @@ def run(
     valid = prepared.split("valid")
     zero_shot = prompts["zero_shot"]
     made = training_rows(loaded, zero_shot, prepared.split("train"), too_long=config.train.too_long, ctx=ctx)
-    trainable: Trainable = config.method(loaded)
     judged_on = valid[: config.max_valid_rows]
-    tuned = replace(loaded, model=trainable.model)
     settings = train_settings(
         config.train, config.method, seed=derive_seed(config.seed, "train", config.method.name)
     )
-    result = fit(
-        trainable,
+    tuned = tune(
+        loaded,
+        config.method,
         made.rows,
         settings,
-        loaded=loaded,
-        evaluate=lambda: _judge(config, tuned, zero_shot, task, judged_on, ctx),
+        evaluate=lambda model: _judge(config, model, zero_shot, task, judged_on, ctx),
         work_dir=out,
         ctx=ctx,
     )
     fitted_s = time.monotonic() - started
-    trainable.save(out / trainable.kind)
-    own_prompts, predictions = _valid_predictions(config, tuned, prompts, task, valid, ctx)
+    own_prompts, predictions = _valid_predictions(config, tuned.loaded, prompts, task, valid, ctx)
     write_jsonl(out / "valid_predictions.jsonl", predictions)
     write_json(out / "prompt.json", {name: prompt.as_json() for name, prompt in own_prompts.items()})
     write_json(out / "guards.json", _guards(loaded, zero_shot, task, prepared.split("train"), ctx))
-    parameters = list(trainable.model.parameters())
+    parameters = list(tuned.loaded.model.parameters())
     write_json(
         out / "training.json",
         {
             "method": config.method.name,
-            "kind": trainable.kind,
+            "kind": tuned.kind,
             "num_rows": len(made.rows),
             "num_cut": made.num_cut,
             "num_dropped": made.num_dropped,
-            "num_steps": result.num_steps,
-            "best_step": result.best_step,
-            "valid_value": result.best_value,
-            "num_target_tokens": result.num_target_tokens,
-            "stopped_early": result.stopped_early,
+            "num_steps": tuned.fit.num_steps,
+            "best_step": tuned.fit.best_step,
+            "valid_value": tuned.fit.best_value,
+            "num_target_tokens": tuned.fit.num_target_tokens,
+            "stopped_early": tuned.fit.stopped_early,
             "learning_rate": settings.learning_rate,
             "num_parameters": sum(each.numel() for each in parameters),
             "num_trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),

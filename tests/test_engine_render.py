@@ -1,0 +1,207 @@
+"""The one door from text to ids: prefixes, end-of-turn, templates that are missing, odd or broken."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import CHATML, byte_level, context, save_base, spec_of
+
+from ftkit.engine.load import load_renderer
+from ftkit.engine.render import NOTE, Renderer
+from ftkit.errors import DataError
+from ftkit.records import Message
+
+
+def user(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
+
+
+def plain_byte_level() -> Renderer:
+    return Renderer(byte_level(chat=False))
+
+
+def plain_gpt2() -> Renderer:
+    return Renderer(byte_level(chat=False, pattern=None))
+
+
+def chat() -> Renderer:
+    return Renderer(byte_level())
+
+
+@pytest.fixture
+def stories(shared_data: Path, tmp_path: Path) -> Renderer:
+    return load_renderer(spec_of(shared_data / "models" / "stories260K"), context(tmp_path))
+
+
+def labels_of(shared_data: Path) -> list[str]:
+    with (shared_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
+        labels = {row["category"] for row in csv.DictReader(file)}
+    clinc = json.loads((shared_data / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
+    labels |= {label for rows in clinc.values() for _, label in rows}
+    return sorted(labels)
+
+
+TEXTS = ["Where is my card?", "  two lines\nof text \n", "Is it 5 o'clock…?\t", "x", "Ünïcode \n\n"]
+RENDERERS = ["chat", "plain_byte_level", "plain_gpt2", "stories"]
+
+
+@pytest.mark.parametrize("kind", RENDERERS)
+def test_ids_trained_for_a_label_are_the_ids_scored_for_it(
+    kind: str, shared_data: Path, stories: Renderer
+) -> None:
+    """Over all labels of banking77 and clinc150, one at a time and all at once; no label's ids begin another's."""
+    made = {"chat": chat, "plain_byte_level": plain_byte_level, "plain_gpt2": plain_gpt2}
+    renderer = stories if kind == "stories" else made[kind]()
+    labels = labels_of(shared_data)
+    assert len(labels) == 227 and "reverted_card_payment?" in labels
+    for text in TEXTS:
+        each = renderer.render_each(user(text), labels)
+        context_ids = renderer.render(user(text)).context_ids
+        seen = set()
+        for label, rendered in zip(labels, each, strict=True):
+            assert rendered == renderer.render(user(text), label)
+            assert rendered.context_ids == context_ids
+            assert renderer.decode(rendered.target_ids) == label
+            assert [id in renderer.eos_ids for id in rendered.target_ids].index(True) == len(
+                rendered.target_ids
+            ) - 1
+            seen.add(tuple(rendered.target_ids))
+        assert len(seen) == len(labels)
+        assert not any(one != two and two[: len(one)] == one for one in seen for two in seen)
+
+
+def test_a_sign_that_takes_the_line_break_into_its_token_still_ends_the_turn() -> None:
+    renderer = plain_byte_level()
+    tokens = renderer.tokenizer.convert_ids_to_tokens(renderer.render(user("a"), "card_payment?").target_ids)
+    assert tokens[-1] == "?Ċ"
+    assert renderer.decode(renderer.render(user("a"), "card_payment?").target_ids) == "card_payment?"
+
+
+def test_the_plain_template_writes_one_turn_a_line_and_says_that_it_stands_in() -> None:
+    renderer = plain_byte_level()
+    messages: list[Message] = [*user("one "), {"role": "assistant", "content": "A"}, *user("two")]
+    rendered = renderer.render(messages, "B")
+    assert renderer.tokenizer.decode(rendered.context_ids + rendered.target_ids) == "one\nA\ntwo\nB\n"
+    assert (renderer.has_template, renderer.template_note) == (False, NOTE)
+
+
+def test_an_answer_of_several_lines_survives_the_plain_template() -> None:
+    renderer = plain_byte_level()
+    answer = "3 + 4 = 7\nso it is\n\n#### 7"
+    ids = renderer.render(user("How many?"), answer).target_ids
+    assert sum(id in renderer.eos_ids for id in ids) == 1
+    assert renderer.decode(ids) == answer
+
+
+def test_the_plain_template_begins_with_the_beginning_of_text_once(stories: Renderer) -> None:
+    rendered = stories.render(user("Once upon a time"), "the end")
+    whole = rendered.context_ids + rendered.target_ids
+    bos = stories.tokenizer.bos_token_id
+    assert whole.index(bos) == 0 and whole.count(bos) == 1
+    assert whole == stories.tokenizer("Once upon a time\nthe end\n")["input_ids"]
+
+
+def test_a_template_that_writes_the_beginning_of_text_gets_no_second_one() -> None:
+    tokenizer = byte_level()
+    tokenizer.bos_token = "<|endoftext|>"
+    tokenizer.chat_template = "{{ bos_token }}" + CHATML
+    assert Renderer(tokenizer).render(user("a")).context_ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_a_saved_plain_template_is_read_back_as_plain(tmp_path: Path) -> None:
+    save_base(tmp_path / "base", tokenizer=byte_level(chat=False))
+    one = load_renderer(spec_of(tmp_path / "base"), context(tmp_path))
+    one.tokenizer.save_pretrained(tmp_path / "saved")
+    save_base(tmp_path / "again", tokenizer=one.tokenizer)
+    two = load_renderer(spec_of(tmp_path / "again"), context(tmp_path))
+    assert two.has_template is False
+    assert two.eos_ids == one.eos_ids
+    assert two.render(user("a\nb"), "c?") == one.render(user("a\nb"), "c?")
+
+
+def test_where_line_breaks_are_lost_the_end_of_text_ends_a_turn() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(
+        models.WordLevel({"<unk>": 0, "</s>": 1, "one": 2, "two": 3, "yes": 4}, unk_token="<unk>")
+    )
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    renderer = Renderer(PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", unk_token="<unk>"))
+    rendered = renderer.render(user("one\ntwo"), "yes")
+    assert (rendered.context_ids, rendered.target_ids) == ([2, 3, 1], [4, 1])
+
+
+def test_a_chat_target_ends_with_the_templates_own_end_of_turn() -> None:
+    renderer = chat()
+    rendered = renderer.render(user("a"), "yes")
+    assert renderer.tokenizer.decode(rendered.target_ids) == "yes<|im_end|>"
+    assert renderer.tokenizer.convert_tokens_to_ids("<|im_end|>") in renderer.eos_ids
+    assert renderer.tokenizer.eos_token_id in renderer.eos_ids
+    assert renderer.decode([*rendered.target_ids, *rendered.target_ids]) == "yes"
+
+
+def test_a_template_that_writes_nothing_behind_an_answer_gets_the_end_of_text() -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = (
+        "{% for message in messages %}[{{ message['role'] }}] {{ message['content'] }}{% endfor %}"
+    )
+    tokenizer.chat_template += "{% if add_generation_prompt %}[assistant] {% endif %}"
+    renderer = Renderer(tokenizer)
+    assert renderer.render(user("a"), "+").target_ids[-1] == tokenizer.eos_token_id
+
+
+def test_a_template_that_raises_gives_its_own_message() -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns here') }}{% endif %}"
+        + CHATML
+    )
+    renderer = Renderer(tokenizer)
+    with pytest.raises(
+        DataError, match=r"chat template refuses.*roles: system, user.*no system turns here"
+    ) as caught:
+        renderer.render([{"role": "system", "content": "s"}, *user("a")])
+    assert caught.value.exit_code == 3
+
+
+def test_a_template_cannot_leave_its_sandbox() -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
+    with pytest.raises(DataError, match="chat template refuses"):
+        Renderer(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("template", "messages", "target", "found"),
+    [
+        (CHATML, user("a"), "yes<|im_end|>", "ends a turn of this model"),
+        (None, user("a"), " ", "an answer is empty"),
+        (
+            CHATML.replace("assistant\n", "assistant\n<think>"),
+            user("a"),
+            "yes",
+            "changes the tokens before it",
+        ),
+    ],
+)
+def test_answers_that_cannot_be_told_apart_are_refused(
+    template: Any, messages: list[Message], target: str, found: str
+) -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = template
+    with pytest.raises(DataError, match=found):
+        Renderer(tokenizer).render(messages, target)
+
+
+def test_chat_template_kwargs_reach_the_template_and_thinking_is_off_by_default() -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = CHATML + "{{ 'T' if enable_thinking else 'N' }}{{ mood }}"
+    ids = Renderer(tokenizer, chat_template_kwargs={"mood": "!"}).render(user("a")).context_ids
+    assert tokenizer.decode(ids).endswith("assistant\nN!")
+    on = Renderer(tokenizer, chat_template_kwargs={"enable_thinking": True}).render(user("a")).context_ids
+    assert tokenizer.decode(on).endswith("assistant\nT")
