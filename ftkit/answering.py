@@ -69,7 +69,7 @@ def questions(
     loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> list[Question]:
     """Every row as ids that fit the context, inputs shortened where they do not. Raises DataError where that is not enough."""
-    asker = _Asker(loaded.renderer, prompt, task, loaded.context_length)
+    asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
     made = []
     with ctx.progress.task(f"tokenising {prompt.label}", len(examples)) as bar:
         for example in examples:
@@ -80,7 +80,7 @@ def questions(
 
 def longest_prompt(loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example]) -> int:
     """Tokens that the longest row needs, answer included."""
-    asker = _Asker(loaded.renderer, prompt, task, loaded.context_length)
+    asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
     return max(asker.needed(asker.ask(example, example.input)) for example in examples)
 
 
@@ -165,7 +165,7 @@ def metric_value(metric: Choice, predictions: Sequence[Prediction]) -> float:
     return float(value) if isinstance(value, float) else math.fsum(value) / len(value)
 
 
-class _Asker:
+class Asker:
     """Renders rows of one prompt; remembers the labels' ids, which are the same behind every row.
 
     A label's ids are taken from a whole rendering. They are reused for the next row only after the first label

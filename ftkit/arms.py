@@ -1,22 +1,34 @@
-"""From the recipe's words to the engine's values: the task, the base model, and what a method needs of it.
+"""From the recipe's words to the engine's values: the task, the base model, and the models of the arms.
 
-Loads no weights and reads no rows.
+Reads no rows, and loads no weights before it is asked to.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from ftkit.artifacts import Trained
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.files import ModelSpec, fetch, identify
-from ftkit.engine.load import resolve_device, resolve_precision
+from ftkit.engine.load import LoadedModel, load, load_tuned, resolve_device, resolve_precision
 from ftkit.errors import MachineError
 from ftkit.recipe import Classify, Generate, Recipe, TaskChoice
 from ftkit.registry import Choice
 from ftkit.store import digest
 from ftkit.trainer import method_module
+
+
+@dataclass(frozen=True)
+class ArmModel:
+    """A model that answers for arms: the precision it would ship in, and how it is loaded."""
+
+    spec: ModelSpec
+    precision: str
+    load: Callable[[], LoadedModel]
 
 
 def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
@@ -45,6 +57,25 @@ def quantization(method: Choice) -> Literal["none", "nf4"]:
     """How a method wants its base: `QUANTIZE` of its file."""
     wanted: Literal["none", "nf4"] = method_module(method).QUANTIZE
     return wanted
+
+
+def arm_models(recipe: Recipe, trained: Mapping[str, Trained], ctx: Context) -> dict[str, ArmModel]:
+    """The models of the arms, by name: the base, the base as a method quantises it, then the tuned ones."""
+    base = model_spec(recipe, ctx)
+    models = {"base": ArmModel(base, shipped_precision(base, ctx), partial(load, base, ctx))}
+    specs = {name: model_spec(recipe, ctx, quantize=quantization(method)) for name, method in _methods(recipe)}
+    for spec in specs.values():
+        if spec.quantize != "none":
+            models[f"base@{spec.quantize}"] = ArmModel(spec, spec.quantize, partial(load, spec, ctx))
+    for name, spec in specs.items():
+        made = trained[name]
+        load_it = partial(load_tuned, spec, made.weights, made.training["kind"], ctx)
+        models[name] = ArmModel(spec, shipped_precision(spec, ctx), load_it)
+    return models
+
+
+def _methods(recipe: Recipe) -> list[tuple[str, Choice]]:
+    return [(method.name, method) for method in recipe.train.method]
 
 
 def model_id(spec: ModelSpec, ctx: Context) -> str:

@@ -19,6 +19,7 @@ import typer
 from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError, StoppedError
 
 if TYPE_CHECKING:
+    from ftkit.check import Findings
     from ftkit.contracts import Context
     from ftkit.recipe import Recipe
 
@@ -95,15 +96,15 @@ def check(
         from ftkit.check import check_recipe
 
         findings = check_recipe(loaded, ctx)
-    _print_json(findings.as_json()) if as_json else findings.print(sys.stdout)
+    _print_json(findings.as_json()) if as_json else _print_findings(findings)
 
 
 @app.command()
 def report(run_dir: RunPath, as_json: AsJson = False) -> None:
     """Print the report of a finished run."""
-    from ftkit.rundir import compared
+    from ftkit.rundir import open_run
 
-    artifact = compared(run_dir)
+    artifact = open_run(run_dir).compared
     if as_json:
         _print_json(artifact.verdict)
     else:
@@ -145,7 +146,7 @@ def predict(
     from ftkit.records import dump
 
     with _context(offline=offline) as ctx:
-        answers = predict_rows(run_dir, rows, arm=arm, ctx=ctx)
+        answers = list(predict_rows(run_dir, rows, arm=arm, ctx=ctx))
     for answer in answers:
         print(dump(answer))
 
@@ -251,6 +252,28 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from ftkit.recipe import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
+
+
+def _print_findings(findings: Findings) -> None:
+    """The findings for people: context dim, what is learned green, what needs attention yellow."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    counts = ", ".join(f"{name} {count:,}" for name, count in findings.rows.items())
+    labels = f"; {findings.num_labels} labels" if findings.num_labels else ""
+    console.print(f"rows: {counts}{labels}")
+    console.print(f"template: {findings.template}; context {findings.context_length:,} tokens")
+    for row in findings.shown:
+        console.print(f"\n{row.id}: {row.num_tokens} tokens; what is learned is marked")
+        console.print(Text(row.context, style="dim") + Text(row.target, style="bold green underline"))
+    console.print("\nlongest row by prompt, answer included:")
+    for fit in findings.prompts:
+        over = f", {fit.num_valid_over} valid and {fit.num_train_over} train rows do not fit"
+        line = f"  {fit.longest:6,} tokens  {fit.label}: {fit.instruction[:70]}"
+        console.print(Text(line + (over if fit.num_valid_over or fit.num_train_over else "")))
+    for note in findings.notes:
+        console.print(Text(note, style="yellow"))
 
 
 def _print_json(value: Any) -> None:

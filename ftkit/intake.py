@@ -70,7 +70,8 @@ def mapped(table: Table, data: Data, name: str, source: SourceConfig) -> Table:
         raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
     for column in (source.input, source.target):
         if table.schema[column] != polars.String:
-            raise DataError(f"data.{name}: column {column!r} holds {table.schema[column]}; expected strings")
+            found = f"column {column!r} holds {table.schema[column]}"
+            raise DataError(f"data.{name}: {found}; expected strings: write numbers as text")
         if table[column].null_count():
             row = table.filter(polars.col(column).is_null())["id"][0]
             raise DataError(f"data.{name}: {row}: {column!r} is missing (null); expected a string")

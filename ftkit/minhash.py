@@ -46,11 +46,18 @@ def near_pairs(texts: Sequence[str], *, size: int, threshold: float, split: int 
     hashes = np.concatenate([np.zeros(0, np.uint64), *(part.hashes for part in parts)])
     sets = _ShingleSets(hashes, lengths)
     bands = _bands(threshold)
-    signatures_NP = _signatures(sets, bands.num_bands * bands.num_rows)
-    left, right = _candidates(signatures_NP, bands, lengths, threshold, split)
-    similarity = _jaccard(sets, left, right)
-    near = similarity >= threshold
-    return NearPairs(left[near], right[near], similarity[near])
+    keys_BN = _band_keys(_signatures(sets, bands.num_bands * bands.num_rows), bands)
+    measure = _Jaccard(sets)
+    found = [NearPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for left, right in _candidates(keys_BN, lengths, threshold, split):
+        similarity = measure(left, right)
+        near = similarity >= threshold
+        found.append(NearPairs(left[near], right[near], similarity[near]))
+    left, right, similarity = (
+        np.concatenate([getattr(some, name) for some in found]) for name in ("left", "right", "similarity")
+    )
+    order = np.lexsort((right, left))
+    return NearPairs(left[order], right[order], similarity[order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +157,25 @@ def _row_chunks(lengths: I64, rows: I64) -> Iterator[I64]:
         yield from np.split(rows, np.flatnonzero(np.diff(marks)) + 1)
 
 
-def _candidates(
-    signatures_NP: U64, bands: _Bands, lengths: I64, threshold: float, split: int | None
-) -> tuple[I64, I64]:
-    """Distinct pairs of rows that agree in a band and whose numbers of shingles allow the threshold."""
+def _band_keys(signatures_NP: U64, bands: _Bands) -> U64:
+    """One key a band and text: texts whose signatures agree in all rows of a band have the same key there."""
+    keys_BN = np.zeros((bands.num_bands, len(signatures_NP)), np.uint64)
+    for index in range(bands.num_bands * bands.num_rows):
+        band = index // bands.num_rows
+        keys_BN[band] = _mix(keys_BN[band] ^ signatures_NP[:, index])
+    return keys_BN
+
+
+def _candidates(keys_BN: U64, lengths: I64, threshold: float, split: int | None) -> Iterator[tuple[I64, I64]]:
+    """Pairs that agree in a band and whose numbers of shingles allow the threshold; each pair once."""
     filled = np.flatnonzero(lengths)
-    found: U64 = np.zeros(0, np.uint64)
-    for band in range(bands.num_bands):
-        keys = np.zeros(filled.size, np.uint64)
-        for index in range(band * bands.num_rows, (band + 1) * bands.num_rows):
-            keys = _mix(keys ^ signatures_NP[filled, index])
-        for left, right in _bucket_pairs(keys, filled, split):
+    for band, keys_N in enumerate(keys_BN):
+        for left, right in _bucket_pairs(keys_N[filled], filled, split):
             short, long = np.sort([lengths[left], lengths[right]], axis=0)
-            possible = short >= threshold * long - 1e-9
-            packed = left[possible].astype(np.uint64) << np.uint64(32) | right[possible].astype(np.uint64)
-            found = np.union1d(found, packed)
-    return (found >> np.uint64(32)).astype(np.int64), (found & np.uint64(0xFFFFFFFF)).astype(np.int64)
+            fresh = short >= threshold * long - 1e-9
+            for earlier_N in keys_BN[:band]:  # seen there already
+                fresh &= earlier_N[left] != earlier_N[right]
+            yield left[fresh], right[fresh]
 
 
 def _bucket_pairs(keys: U64, rows: I64, split: int | None) -> Iterator[tuple[I64, I64]]:
@@ -187,17 +197,23 @@ def _bucket_pairs(keys: U64, rows: I64, split: int | None) -> Iterator[tuple[I64
         yield rows[left], rows[begins[left] + within]
 
 
-def _jaccard(sets: _ShingleSets, left: I64, right: I64) -> F64:
-    """True Jaccard similarity of each pair."""
-    from scipy.sparse import csr_array
+class _Jaccard:
+    """The true Jaccard similarity of pairs of texts."""
 
-    shared = np.zeros(left.size, np.int64)
-    if left.size:
+    def __init__(self, sets: _ShingleSets) -> None:
+        from scipy.sparse import csr_array
+
         values, ids = np.unique(sets.hashes, return_inverse=True)
         pointers = np.append(sets.starts, ids.size)
-        ones = np.ones(ids.size, np.int32)
-        matrix = csr_array((ones, ids, pointers), shape=(pointers.size - 1, values.size))
-        for some in _row_chunks(sets.lengths[left] + sets.lengths[right], np.arange(left.size)):
-            shared[some] = matrix[left[some]].multiply(matrix[right[some]]).sum(axis=1)
-    similarity: F64 = shared / np.maximum(sets.lengths[left] + sets.lengths[right] - shared, 1)
-    return similarity
+        shape = (sets.lengths.size, max(values.size, 1))
+        self._lengths = sets.lengths
+        self._matrix = csr_array((np.ones(ids.size, np.int32), ids, pointers), shape=shape)
+
+    def __call__(self, left: I64, right: I64) -> F64:
+        """Similarity of each pair of positions."""
+        total = self._lengths[left] + self._lengths[right]
+        shared = np.zeros(left.size, np.int64)
+        for some in _row_chunks(total, np.arange(left.size)):
+            shared[some] = self._matrix[left[some]].multiply(self._matrix[right[some]]).sum(axis=1)
+        similarity: F64 = shared / np.maximum(total - shared, 1)
+        return similarity

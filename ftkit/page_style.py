@@ -133,6 +133,7 @@ details pre { padding: 10px 0 }
   body { display: block; max-width: none; padding: 0; font-size: 11pt; background: #fff }
   nav { display: none }
   section { border: 0; padding: 0 0 14pt; break-inside: auto }
+  h2, h3, caption, thead { break-after: avoid }
   figure, .tiles, tr, .turn, .step { break-inside: avoid }
   .scroll { overflow: visible }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ftkit.arms import model_id, model_spec, quantization, require, shipped_precision, task_spec
+from ftkit.arms import arm_models, model_id, model_spec, quantization, require, task_spec
 from ftkit.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.contracts import Context
-from ftkit.engine.load import load, load_tuned
+from ftkit.engine.load import load
 from ftkit.errors import RecipeError
 from ftkit.machine import environment
 from ftkit.recipe import Recipe
@@ -68,7 +68,7 @@ def run(
 
 def preflight(recipe: Recipe, ctx: Context) -> None:
     """What can be known to fail before any work: code in components, device, precision, the model's files."""
-    for metric in recipe.metrics:
+    for metric in recipe.evaluate.metrics:
         if metric.options.runs_code and not ctx.trust_remote_code:
             raise RecipeError(
                 f"evaluate.metrics: {metric.name} runs code from elsewhere; "
@@ -107,7 +107,7 @@ class _Run:
         seen = {"labels": digest(list(task.labels)), **rows.ids("train.jsonl", "valid.jsonl")}
         base = model_spec(recipe, ctx)
         search = baseline.BaselineConfig(
-            task=recipe.task, search=recipe.search, primary=recipe.primary, seed=recipe.seed
+            task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed
         )
         prompted = self._stage(
             "baseline",
@@ -137,10 +137,10 @@ class _Run:
         yield "train"
 
         measure = evaluate.EvaluateConfig(
-            task=recipe.task, metrics=recipe.metrics, primary=recipe.primary, seed=recipe.seed
+            task=recipe.task, metrics=recipe.evaluate.metrics, primary=recipe.primary, seed=recipe.seed
         )
         trained = {name: Trained(artifact.path) for name, artifact in tuned.items()}
-        models = self._models(trained)
+        models = arm_models(recipe, trained, ctx)
         tested = self._stage(
             "evaluate",
             evaluate.VERSION,
@@ -182,34 +182,11 @@ class _Run:
             task=recipe.task,
             method=method,
             train=recipe.train.model_copy(update={"method": [method]}),
-            normalize=list(recipe.search.normalize),
-            max_valid_rows=recipe.search.max_valid_rows,
+            normalize=list(recipe.baseline.normalize),
+            max_valid_rows=recipe.baseline.max_valid_rows,
             primary=recipe.primary,
             seed=recipe.seed,
         )
-
-    def _models(self, trained: Mapping[str, Trained]) -> dict[str, evaluate.Model]:
-        """The models of the arms, by name: the base, the base as a method quantises it, then the tuned ones."""
-        recipe, ctx = self.recipe, self.ctx
-        specs = {"base": model_spec(recipe, ctx)}
-        for method in recipe.train.method:
-            if quantization(method) != "none":
-                spec = model_spec(recipe, ctx, quantize=quantization(method))
-                specs[f"base@{spec.quantize}"] = spec
-        models = {
-            name: evaluate.Model(shipped_precision(spec, ctx), lambda spec=spec: load(spec, ctx))  # type: ignore[misc]
-            for name, spec in specs.items()
-        }
-        for method in recipe.train.method:
-            spec = model_spec(recipe, ctx, quantize=quantization(method))
-            artifact = trained[method.name]
-            models[method.name] = evaluate.Model(
-                shipped_precision(spec, ctx),
-                lambda spec=spec, artifact=artifact: load_tuned(  # type: ignore[misc]
-                    spec, artifact.weights, artifact.training["kind"], ctx
-                ),
-            )
-        return models
 
     def _timings(self) -> dict[str, dict[str, Any]]:
         """`timing.json` of every stage so far."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -117,21 +117,16 @@ class Data(Config):
     """Where rows come from, how they are cleaned and split."""
 
     source: SourceChoice
-    clean: list[CleaningChoice] = Field(
-        default_factory=lambda: [CleaningChoice.model_validate(name) for name in DEFAULT_CLEANING]
-    )
+    clean: list[CleaningChoice] = Field(default=[], description="steps in their order; left out: the defaults of the task")
     split: Split = Split()
     limit: Limit = Limit()
-
-
-DEFAULT_CLEANING = ("fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts")
 
 
 class Baseline(Config):
     """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
 
     instructions: list[str] = Field(
-        default=[], description="wordings; {labels} stands for the labels. Empty: the defaults of the task"
+        default=[], min_length=1, description="wordings; {labels} stands for the labels; left out: the task's defaults"
     )
     prompts: list[PromptChoice] = Field(
         default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
@@ -197,7 +192,7 @@ class Train(Config):
 class Evaluate(Config):
     """What is measured on test. Default: accuracy and macro_f1 to classify, exact_match to generate."""
 
-    metrics: list[MetricChoice] = Field(default=[], description="empty: the defaults of the task")
+    metrics: list[MetricChoice] = Field(default=[], min_length=1, description="left out: the defaults of the task")
 
 
 class Prices(Config):
@@ -211,10 +206,32 @@ class Prices(Config):
 class Compare(Config):
     """The one question asked of the test rows, declared before anything runs."""
 
-    primary: str | None = Field(None, description="metric that decides; default: the first of evaluate.metrics")
+    primary: str = Field("", description="metric that decides; left out: the first of evaluate.metrics")
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
     level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     prices: Prices = Prices()
+
+
+def _first_metric(values: dict[str, Any]) -> Any:
+    metrics = values["evaluate"]["metrics"] if isinstance(values["evaluate"], dict) else []
+    first = metrics[0] if isinstance(metrics, list) and metrics else ""
+    return next(iter(first), "") if isinstance(first, dict) else first if isinstance(first, str) else first.name
+
+
+TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
+    "classify": [
+        ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]),
+        ("baseline", "instructions", ["Classify the text. Answer with one of: {labels}.", "Classify the text."]),
+        ("evaluate", "metrics", ["accuracy", "macro_f1"]),
+        ("compare", "primary", _first_metric),
+    ],
+    "generate": [
+        ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup"]),
+        ("baseline", "instructions", ["Answer the question."]),
+        ("evaluate", "metrics", ["exact_match", "token_f1"]),
+        ("compare", "primary", _first_metric),
+    ],
+}
 
 
 class Recipe(Config):
@@ -233,32 +250,10 @@ class Recipe(Config):
 
     _text: str = PrivateAttr("")
 
-    DEFAULT_METRICS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "classify": ("accuracy", "macro_f1"),
-        "generate": ("exact_match", "token_f1"),
-    }
-    DEFAULT_INSTRUCTIONS: ClassVar[dict[str, list[str]]] = {
-        "classify": ["Classify the text. Answer with one of: {labels}.", "Classify the text."],
-        "generate": ["Answer the question."],
-    }
-
-    @property
-    def metrics(self) -> list[Choice]:
-        """The metrics to compute, defaults filled in."""
-        names = self.DEFAULT_METRICS[self.task.name]
-        return list(self.evaluate.metrics or [MetricChoice.model_validate(name) for name in names])
-
     @property
     def primary(self) -> Choice:
         """The metric that decides."""
-        name = self.compare.primary or self.metrics[0].name
-        return next(metric for metric in self.metrics if metric.name == name)
-
-    @property
-    def search(self) -> Baseline:
-        """The baseline block with the wordings of the task filled in where it has none of its own."""
-        wordings = self.baseline.instructions or self.DEFAULT_INSTRUCTIONS[self.task.name]
-        return self.baseline.model_copy(update={"instructions": wordings})
+        return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
 
     @property
     def text(self) -> str:
@@ -267,18 +262,36 @@ class Recipe(Config):
 
     def resolved(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out."""
-        values = self.model_dump(mode="json")
-        values["baseline"] = self.search.model_dump(mode="json")
-        values["evaluate"]["metrics"] = [metric.model_dump(mode="json") for metric in self.metrics]
-        values["compare"]["primary"] = self.primary.name
-        return values
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults_of_the_task(cls, values: Any) -> Any:
+        """What is left out and depends on the task: cleaning, wordings, metrics, the primary metric."""
+        if not isinstance(values, dict):
+            return values
+        task = values.get("task")
+        kind = next(iter(task), None) if isinstance(task, dict) else task.name if isinstance(task, Choice) else task
+        filled = dict(values)
+        for block, key, default in TASK_DEFAULTS.get(kind, ()) if isinstance(kind, str) else ():
+            inside = filled.get(block, None if block == "data" else {})
+            if isinstance(inside, dict) and key not in inside:
+                filled[block] = {**inside, key: default(filled) if callable(default) else default}
+        return filled
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> Recipe:
-        measured = [metric.name for metric in self.metrics]
-        if self.compare.primary is not None and self.compare.primary not in measured:
+        measured = [metric.name for metric in self.evaluate.metrics]
+        if self.compare.primary not in measured:
             hint = suggest(self.compare.primary, measured)
             raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _some_rows_stay_for_train(self) -> Recipe:
+        shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ValueError(f"data.split: the shares of valid and test are {sum(shares):g} together: nothing is left for train")
         return self
 
     @model_validator(mode="after")

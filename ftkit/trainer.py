@@ -1,6 +1,7 @@
 """Fine-tuning from Python: `Trainer` stands alone; the stage train calls the same `tune`.
 
-Knows no stage and no run directory. The loop is the engine's, the options are those of a recipe's `train` block.
+Knows no stage and no run directory. The loop is the engine's, the options are those of a recipe's `train`
+block.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class TrainOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned model in memory with its best weights, and the folder that holds them (`kind`: adapter or model)."""
+    """A tuned model in memory with its best weights, and their folder (`kind`: adapter or model)."""
 
     loaded: LoadedModel
     fit: FitResult
@@ -55,7 +56,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What `Trainer.fit` gives back. `loss` is that of the last optimizer step, `steps` the lines of the step log."""
+    """What `Trainer.fit` gives back. `loss` is the last optimizer step's, `steps` the lines of the step log."""
 
     weights_dir: Path
     kind: Literal["adapter", "model"]
@@ -67,7 +68,7 @@ class TrainResult:
 
     @property
     def adapter_dir(self) -> Path:
-        """The folder of the adapter; peft loads it too. Raises AttributeError where the whole model was trained."""
+        """The adapter's folder; peft loads it too. Raises AttributeError where the whole model was trained."""
         if self.kind != "adapter":
             raise AttributeError("this method trains the whole model; its folder is weights_dir")
         return self.weights_dir
@@ -78,11 +79,12 @@ class Trainer:
 
         result = Trainer("data/tiny-base", "lora", rows, output_dir="out", epochs=3).fit()
 
-    `model` is a folder, a hub repository, or a transformers model in memory (then `tokenizer` is needed, and the
-    model is changed in place). `method` is a name or `{name: {options}}`. `rows` are dicts with `input` and `target`,
-    or with `messages` whose last turn is the assistant's; only that turn is learned. With `valid_rows` the weights
-    with the lowest loss on them are kept. `instruction` comes before the first user turn, as in a recipe. Further
-    keywords are those of the recipe's `train` block. A stopped training continues when it is started again.
+    `model` is a folder, a hub repository, or a transformers model in memory (then `tokenizer` is needed, and
+    the model is changed in place). `method` is a name or `{name: {options}}`. `rows` are dicts with `input`
+    and `target`, or with `messages` whose last turn is the assistant's; only that turn is learned. With
+    `valid_rows` the weights with the lowest loss on them are kept. `instruction` comes before the first user
+    turn, as in a recipe. Further keywords are those of the recipe's `train` block. A stopped training
+    continues when it is started again.
     """
 
     def __init__(
@@ -184,10 +186,10 @@ def tune(
     work_dir: Path,
     ctx: Context,
 ) -> Tuned:
-    """Build what the method trains, train it, and save the best weights in `work_dir/adapter` or `work_dir/model`.
+    """Build what the method trains, train it, save the best weights in `work_dir/adapter` or `work_dir/model`.
 
-    The base changes in place. `evaluate` gets the model as it is tuned so far. An interrupted run leaves checkpoints
-    in `work_dir` from which the same call continues.
+    The base changes in place. `evaluate` gets the model as it is tuned so far. An interrupted run leaves
+    checkpoints in `work_dir` from which the same call continues.
     """
     from ftkit.engine.load import save_tuned
     from ftkit.engine.train import fit, seeded
@@ -210,7 +212,7 @@ def tune(
 
 
 def train_settings(train: Train, method: Choice, *, seed: int) -> TrainSettings:
-    """The loop's settings: a recipe's `train` block, with the method's defaults where it leaves a number open."""
+    """The loop's settings: a recipe's `train` block, the method's defaults where it leaves a number open."""
     from ftkit.engine.settings import TrainSettings
 
     defaults: MethodDefaults = method_module(method).DEFAULTS

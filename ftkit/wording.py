@@ -84,13 +84,14 @@ def meaning(found: Found) -> list[str]:
     words = f"{100 * margin:.4g} points" if share else f"{margin:.4g}"
     if found["verdict"] == "invalid":
         failed = [guard for guard in found["guards"] if not guard["passed"]]
-        return [f"{guard_name(guard['name'])} failed: {guard['detail'] or 'no detail'}." for guard in failed]
+        return [
+            f"Guard “{guard_name(guard['name'])}” failed: {guard['detail'] or 'no detail'}."
+            for guard in failed
+        ]
     if found["verdict"] != "inconclusive":
         return [MEANINGS[found["verdict"]].format(margin=words)]
-    return [
-        LEANS[found["lean"]].format(a=found["contrast"]["a"], margin=words),
-        *_what_it_takes(found, share=share),
-    ]
+    lean = LEANS[found["lean"]].format(a=found["contrast"]["a"], margin=words)
+    return [" ".join([lean, *_what_it_takes(found, share=share)])]
 
 
 def one_sentence(found: Found) -> str:
@@ -109,5 +110,5 @@ def _what_it_takes(found: Found, *, share: bool) -> list[str]:
     least = found["minimum_detectable_difference"]
     if least is None:
         return []
-    words = difference(least, share=share) + (" points" if share else "")
+    words = difference(least, share=share).lstrip("+") + (" points" if share else "")
     return [f"These rows would prove a true difference of {words} or more."]

@@ -1,4 +1,4 @@
-"""Builds data/tiny-base: a small Llama with its own tokenizer, pre-trained on text that this directory generates.
+"""Builds data/tiny-base: a small Llama and its tokenizer, pre-trained on text generated here.
 Must never read the sample data set; reproducible for one machine, device and number of threads.
 
     python scripts/build_tiny_base.py --out data/tiny-base
@@ -36,7 +36,7 @@ HEAD_CHUNK = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes and schedule of one build. A long batch (few-shot rows of 1,024 tokens) comes every `long_every` steps."""
+    """Sizes and schedule of one build; every `long_every`-th batch has long rows, for few-shot prompts."""
 
     vocabulary: int = 3600
     merged_vocabulary: int = 1000
@@ -80,7 +80,10 @@ def main() -> None:
 
 
 def train_tokenizer(plan: Plan) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of the generated text. A blank is put before each turn, so that an answer has the ids of the same word in text."""
+    """A byte-level BPE of the generated text, with its commonest words whole.
+
+    A blank is put before each turn, so that an answer has the ids of the same word in running text.
+    """
     documents = itertools.islice(Writer(plan.seed).documents(), 30_000)
     pieces = [
         re.sub(r"\d+", "", piece) for text in documents for piece in re.split(r"<\|\w+\|>", text) if piece
@@ -141,7 +144,7 @@ def make_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
 
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, plan: Plan) -> None:
-    """AdamW, embeddings and norms at a rate of their own; constant, then linear to nothing over the last half."""
+    """AdamW, embeddings and norms at a rate of their own; constant, then falling to nothing."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     groups = [{"params": matrices, "rate": plan.matrix_rate}, {"params": others, "rate": plan.embedding_rate}]
@@ -196,7 +199,7 @@ def batches(
 def measure(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_rows: int = 64
 ) -> dict[str, float]:
-    """Accuracy of 8-way rows by summed label scores: topics that were answers, and held topics that never were."""
+    """Accuracy of 8-way rows, zero- and 8-shot: topics that were answers, and held ones that never were."""
     topics = read_topics()
     shares = {}
     for role in ("label", "held"):
@@ -219,7 +222,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 
 
 def _backward(model: LlamaForCausalLM, batch: Batch) -> float:
-    """Adds the gradients of the weighted mean loss and returns it; the head runs in chunks that stay in the cache."""
+    """Add the gradients of the weighted mean loss and return it; the head in chunks that fit the cache."""
     device = model.device
     hidden_BLD = model.model(
         input_ids=batch.ids_BL.to(device),

@@ -1,4 +1,4 @@
-"""What the engine must agree with: losses and scores from `model(ids).logits`, row by row, and nothing else."""
+"""What the engine must agree with: losses and scores from `model(ids).logits`, row by row."""
 
 from __future__ import annotations
 

@@ -9,20 +9,27 @@ from pathlib import Path
 
 import pytest
 
-ROWS = {
+ROWS = {  # a file imports only from files with a smaller number
     "errors": 0,
-    "records": 0,
+    "records": 0.5,
     "answer_text": 1,
-    "artifacts": 1.5,
     "cost": 1,
+    "markup": 1,
+    "minhash": 1,
+    "page_style": 1,
     "power": 1,
-    "resampling": 1.2,
     "registry": 1,
-    "similarity": 1,
-    "stats": 1.5,
+    "resampling": 1,
     "store": 1,
     "yaml_tree": 1,
-    "contracts": 1.7,
+    "artifacts": 1.2,
+    "pictures": 1.2,
+    "similarity": 1.2,
+    "stats": 1.2,
+    "wording": 1.2,
+    "contracts": 1.4,
+    "paired": 1.6,
+    "readings": 1.8,
     "runlog": 2,
     "splitting": 2,
     "terminal": 2,
@@ -34,14 +41,16 @@ ROWS = {
     "metrics": 2,
     "sections": 2,
     "engine": 2.5,
+    "contamination": 2.5,
+    "machine": 2.5,
     "recipe": 3,
-    "machine": 3,
-    "answering": 3.2,
     "floors": 3,
+    "answering": 3.2,
+    "intake": 3.2,
+    "report": 3.2,
     "trainer": 3.2,
-    "arms": 3.2,
-    "guards": 3.5,
-    "report": 3.5,
+    "arms": 3.4,
+    "guards": 3.4,
     "stages": 4,
     "pipeline": 5,
     "check": 5,
@@ -58,8 +67,18 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def is_file(parts: list[str]) -> bool:
+    """Whether a dotted name is a file of its folder, and not a name of the folder's own __init__."""
+    return (PACKAGE.parent / Path(*parts[:3])).with_suffix(".py").exists()
+
+
 def imports_of(path: Path, *, module_level: bool) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not is_for_types(node)]
     nodes = tree.body if module_level else list(ast.walk(tree))
     found: set[str] = set()
     for node in nodes:
@@ -77,8 +96,8 @@ def test_a_file_imports_only_from_rows_above_its_own(path: Path) -> None:
         parts = name.split(".")
         if parts[0] != "ftkit" or len(parts) < 2 or parts[1] not in ROWS:
             continue
-        same_engine = own == parts[1] == "engine"
-        assert same_engine or ROWS[parts[1]] < ROWS[own], f"{own} imports {name}"
+        own_folder = own == parts[1] and (own == "engine" or len(parts) < 3 or not is_file(parts))
+        assert own_folder or ROWS[parts[1]] < ROWS[own], f"{own} imports {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -19,8 +19,8 @@ from ftkit.registry import find, names
 from ftkit.similarity import jaccard, text_key
 
 CTX = Context()
-WORDS = "my card has not come yet and i wait for it since monday please tell me when it will be here".split()
-SENTENCE = " ".join(WORDS)
+SENTENCE = "my card has not come yet and i wait for it since monday please tell me when it will be here"
+WORDS = SENTENCE.split()
 NEAR = SENTENCE.replace("monday", "tuesday")
 
 
@@ -44,8 +44,10 @@ def dropped(cleaned: Cleaned) -> dict[str, str | None]:
         (" two\n", "two", "outer white space removed"),
         ("a<br>b<BR/>c", "a\nb\nc", "HTML removed"),
         ('<p class="x">Hello&nbsp;<b>you</b></p><p>bye</p>', "Hello you\nbye", "HTML removed"),
+        ("<span>one.</span><span>Two</span>, <b>th</b>ree", "one. Two, three", "HTML removed"),
         ("if a<b then <unknown> stays", "if a<b then <unknown> stays", None),
         ("nul\0 gone", "nul gone", "characters repaired"),
+        ("Now!&nbsp; Or never", "Now! Or never", "characters repaired, HTML removed"),
     ],
 )
 def test_fix_text_repairs_and_says_how(text: str, expected: str, change: str | None) -> None:
@@ -128,9 +130,8 @@ def test_exact_dedup_keeps_the_first_of_each_text_and_target() -> None:
 
 
 def test_near_dedup_drops_a_row_near_to_a_kept_one_with_its_similarity() -> None:
-    cleaned = near_dedup.apply(
-        near_dedup.NearDedup(), table((SENTENCE, "a"), (NEAR, "a"), ("else", "a")), CTX
-    )
+    rows = table((SENTENCE, "a"), (NEAR, "a"), ("else", "a"))
+    cleaned = near_dedup.apply(near_dedup.NearDedup(), rows, CTX)
     (event,) = cleaned.events
     assert (event.id, event.action, event.kept_id) == ("2", "drop", "1")
     assert event.score == round(jaccard(SENTENCE, NEAR), 6) >= 0.8
@@ -147,7 +148,7 @@ def test_near_dedup_flags_and_joins_near_rows_of_different_targets() -> None:
 
 
 def test_a_chain_drops_only_rows_near_to_a_kept_one() -> None:
-    """Each text of a chain is near to the next, its ends are not: the second goes, the third stays, in one group."""
+    """Each text is near to the next, the ends are not: the second goes, the third stays, in one group."""
     chain = ["a " * 3 + " ".join(WORDS[start : start + 16]) for start in (0, 1, 2)]
     assert jaccard(chain[0], chain[1]) >= 0.8 > jaccard(chain[0], chain[2])
     cleaned = near_dedup.apply(near_dedup.NearDedup(), table(*((text, "x") for text in chain)), CTX)

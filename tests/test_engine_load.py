@@ -87,7 +87,7 @@ def test_auto_is_float32_on_a_cpu_and_bfloat16_is_refused() -> None:
         resolve_precision("bfloat16", "cpu")
 
 
-# --- what is missing -------------------------------------------------------------------------------------------------
+# --- what is missing ------------------------------------------------------------------------------
 
 
 def test_models_that_cannot_be_loaded_are_refused_with_what_to_do(tmp_path: Path, ctx: Context) -> None:
@@ -140,7 +140,7 @@ def test_remote_code_needs_a_pinned_revision(spec: ModelSpec, ctx: Context) -> N
         load(spec, replace(ctx, trust_remote_code=True))
 
 
-# --- the hub, as a server on this machine -----------------------------------------------------------------------------
+# --- the hub, as a server on this machine ---------------------------------------------------------
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -220,7 +220,7 @@ def test_a_hub_that_cannot_be_reached_says_so(ctx: Context, tmp_path: Path, monk
         load(hub_spec("some/model"), ctx)
 
 
-# --- adapters ----------------------------------------------------------------------------------------------------------
+# --- adapters -------------------------------------------------------------------------------------
 
 
 def test_an_adapter_comes_back_as_it_was_saved_and_switches_off(
@@ -339,7 +339,7 @@ def test_a_qlora_adapter_merges_onto_the_unquantised_base(
 def test_evaluating_an_nf4_base_between_two_steps_takes_no_gradient_away(
     spec: ModelSpec, ctx: Context
 ) -> None:
-    """Trap: on a CPU with bfloat16, bitsandbytes repacks weights in the first evaluation, and the gradient is lost."""
+    """Trap: on a CPU with bfloat16, bitsandbytes repacks weights in an evaluation; the gradient is lost."""
     trainable = changed(build_qlora(Qlora(rank=4), load(replace(spec, quantize="nf4"), ctx)))
     first = next(
         p for name, p in trainable.model.named_parameters() if "layers.0" in name and p.requires_grad

@@ -53,7 +53,7 @@ RENDERERS = ["chat", "plain_byte_level", "plain_gpt2", "stories"]
 def test_ids_trained_for_a_label_are_the_ids_scored_for_it(
     kind: str, shared_data: Path, stories: Renderer
 ) -> None:
-    """Over all labels of banking77 and clinc150, one at a time and all at once; no label's ids begin another's."""
+    """Over all labels of banking77 and clinc150, one by one and together; no label's ids begin another's."""
     made = {"chat": chat, "plain_byte_level": plain_byte_level, "plain_gpt2": plain_gpt2}
     renderer = stories if kind == "stories" else made[kind]()
     labels = labels_of(shared_data)

@@ -112,7 +112,7 @@ def assert_same_bytes(one: tuple[FitResult, Trainable], two: tuple[FitResult, Tr
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-# --- losses and gradients -------------------------------------------------------------------------------------------
+# --- losses and gradients -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
@@ -174,7 +174,7 @@ def test_the_adapter_changes_nothing_at_step_0_and_something_later(method: str, 
         assert not torch.allclose(tuned.model(ids).logits, before, atol=1e-3)
 
 
-# --- batches --------------------------------------------------------------------------------------------------------
+# --- batches --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -192,7 +192,7 @@ def test_eight_micro_batches_of_one_equal_one_of_eight(method: str, tmp_path: Pa
         log, weights = results[micro_batch]
         for one, two in zip(log, log_8, strict=True):
             assert one == pytest.approx(two, rel=1e-4)
-        # Adam divides by the gradient's own size: rounding of a gradient near 0 moves a weight by up to a step
+        # Adam divides by the gradient's size: rounding of a gradient near 0 moves a weight by up to a step
         for name in weights:
             torch.testing.assert_close(weights[name], weights_8[name], rtol=1e-3, atol=2e-4)
 
@@ -215,16 +215,18 @@ def test_every_row_is_seen_once_an_epoch_in_another_order(tmp_path: Path) -> Non
 
 
 def test_the_schedule_warms_up_and_comes_down() -> None:
-    rates = lambda kind: [  # noqa: E731
-        round(Schedule(replace(SETTINGS, schedule=kind, learning_rate=1.0, max_steps=10, epochs=99.0, warmup_share=0.2), 20).learning_rate(step), 3)
-        for step in range(1, 11)
-    ]  # fmt: skip
+    common = replace(SETTINGS, learning_rate=1.0, max_steps=10, epochs=99.0, warmup_share=0.2)
+
+    def rates(kind: Any) -> list[float]:
+        schedule = Schedule(replace(common, schedule=kind), 20)
+        return [round(schedule.learning_rate(step), 3) for step in range(1, 11)]
+
     assert rates("constant") == [0.5] + [1.0] * 9
     assert rates("linear") == [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
     assert rates("cosine") == [0.5, 1.0, 1.0, 0.962, 0.854, 0.691, 0.5, 0.309, 0.146, 0.038]
 
 
-# --- what is written, kept and stopped -------------------------------------------------------------------------------
+# --- what is written, kept and stopped ------------------------------------------------------------
 
 
 def test_the_log_has_one_line_a_step_and_one_an_evaluation(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_rows_without_a_target_and_several_processes_are_refused(
         Run(tmp_path).start()
 
 
-# --- killed == never killed ------------------------------------------------------------------------------------------
+# --- killed == never killed -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

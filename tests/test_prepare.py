@@ -130,7 +130,8 @@ def test_given_rows_are_flagged_and_train_gives_way_to_them(tmp_path: Path) -> N
 
 
 def test_no_train_row_is_near_to_a_held_out_row_even_without_cleaning(tmp_path: Path) -> None:
-    words = "why does my parcel take so long to come to the door of my house in the north".split()
+    sentence = "why does my parcel take so long to come to the door of my house in the north"
+    words = sentence.split()
     near = [row(" ".join(w if n != k else f"x{k}" for n, w in enumerate(words)), "refund") for k in range(12)]
     source = write(tmp_path / "t.jsonl", tickets() + near + near)
     done = prepared(config(source, clean=[], split={"valid": 0.2, "test": 0.3}), tmp_path / "out")
@@ -198,8 +199,7 @@ def test_labels_keep_the_order_of_the_recipe(tmp_path: Path) -> None:
             "data.split.group: source has no column 'custmer'; did you mean 'customer'?",
         ),
         (
-            [each | {"customer": ["a"]} for each in tickets(6)][:0]
-            + [row("same", "x", k="1"), row("b", "y", k="1")],
+            [row("same", "x", k="1"), row("other", "y", k="1")],
             {"split": {"group": "k"}},
             "data.split: valid would be empty: 2 rows in 1 groups",
         ),
@@ -216,9 +216,7 @@ def test_rows_that_cannot_be_used_are_an_error(
 def test_a_given_row_of_an_unknown_label_is_named(tmp_path: Path) -> None:
     source = write(tmp_path / "t.jsonl", tickets())
     given = write(tmp_path / "test.jsonl", [row("x", "login"), row("y", "refnud")])
-    with pytest.raises(
-        DataError, match=r"test.jsonl:2: target 'refnud' is none of the labels found in data.source"
-    ):
+    with pytest.raises(DataError, match=r"test.jsonl:2: target 'refnud' is none of the labels found"):
         prepared(config(source, split={"test": given}), tmp_path / "out")
 
 
@@ -259,7 +257,8 @@ from ftkit.contracts import Context
 from ftkit.stages.prepare import PrepareConfig, run
 source = {"jsonl": {"path": "data/support_tickets.jsonl", "input": "text", "target": "label", "id": "id"}}
 data = {"source": source, "split": {"group": "customer"}}
-run(PrepareConfig.model_validate({"task": "classify", "seed": 17, "data": data}), Path(sys.argv[1]), Context())
+config = PrepareConfig.model_validate({"task": "classify", "seed": 17, "data": data})
+run(config, Path(sys.argv[1]), Context())
 assert "torch" not in sys.modules
 """
 
@@ -293,10 +292,8 @@ def test_every_planted_defect_of_the_sample_is_caught(tmp_path: Path, root: Path
     assert planted("conflicting_labels") <= flags
     assert not (planted("decoys") | planted("mojibake") | planted("html")) & drops.keys()
     rows = {each.id: each for name in ("train", "valid", "test") for each in done.split(name)}
-    for kind in ("mojibake", "html"):
-        assert {each["id"]: rows[each["id"]].input for each in truth[kind]} == {
-            each["id"]: each["clean"] for each in truth[kind]
-        }
+    for each in truth["mojibake"] + truth["html"]:  # HTML's line breaks are kept
+        assert " ".join(rows[each["id"]].input.split()) == each["clean"]
     for each in truth["conflicting_labels"]:  # where both still stand, they stand together and not in train
         if each["id"] in rows and each["of"] in rows:
             assert rows[each["id"]].group == rows[each["of"]].group

@@ -203,7 +203,7 @@ def test_the_winning_prompt_stands_word_for_word(finished: Comparison) -> None:
 
 
 def test_break_even_is_told_in_requests(finished: Comparison) -> None:
-    # 93.4 s × 2.5 / 3600 = 0.06486 once; (150 − 33) × 0.4 / 1e6 = 0.0000468 saved per request: 1385.9 requests
+    # 93.4 s × 2.5 / 3600 = 0.06486 once; (150 − 33) × 0.4 / 1e6 = 0.0000468 saved per request: 1385.9
     assert "training has paid for itself after 1,386 requests" in report.render(finished).html
 
 

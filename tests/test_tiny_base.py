@@ -20,7 +20,7 @@ NUM_DOCUMENTS = 20_000
 
 @pytest.fixture(scope="module")
 def documents() -> list[str]:
-    """Pre-training text from a seed the build did not use: what holds here holds by construction, not by luck of a draw."""
+    """Pre-training text from a seed that the build does not use."""
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
         from tiny_base_text import Writer
@@ -131,4 +131,5 @@ def test_no_label_of_the_sample_is_an_answer_or_an_option(documents: list[str]) 
     assert len(answers) > NUM_DOCUMENTS / 2 and len(instructions) > NUM_DOCUMENTS / 4
     assert LABELS & set(answers) == set()
     assert LABELS & {word for instruction in instructions for word in words(instruction)} == set()
-    assert LABELS <= {word for text in documents if "<|assistant|>" not in text for word in words(text)}
+    running = {word for text in documents if "<|assistant|>" not in text for word in words(text)}
+    assert sorted(LABELS - running) == []

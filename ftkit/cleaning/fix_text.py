@@ -24,6 +24,9 @@ _TAG = re.compile(
     r"blockquote|pre|code|center|sub|sup|img)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
+_SEAM = re.compile(
+    r"(</\w+\s*>)(?=<\w)"
+)  # one element ends, the next begins: their words do not run together
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r" ?\n(?: ?\n)* ?")
 
@@ -59,7 +62,7 @@ def _fixed(
 
 def _fix_input(text: str) -> tuple[str, list[str]]:
     fixed, changes = _fix(text)
-    if "<" in fixed and (_BREAK.search(fixed) or _TAG.search(fixed)):
+    if "&nbsp;" in text or ("<" in fixed and (_BREAK.search(fixed) or _TAG.search(fixed))):
         fixed = _without_tags(fixed)
         changes.append("HTML removed")
     return fixed, changes
@@ -81,8 +84,8 @@ def _fix(text: str) -> tuple[str, list[str]]:
 
 
 def _without_tags(text: str) -> str:
-    """Text with tags gone, block ends as line breaks, entities decoded, runs of blanks as one."""
+    """Text with tags gone, block ends as line breaks, seams as spaces, entities decoded, blanks as one."""
     import html
 
-    plain = html.unescape(_TAG.sub("", _BREAK.sub("\n", text))).replace("\xa0", " ")
+    plain = html.unescape(_TAG.sub("", _SEAM.sub(r"\1 ", _BREAK.sub("\n", text)))).replace("\xa0", " ")
     return _BLANK_LINES.sub("\n", _SPACES.sub(" ", plain)).strip()

@@ -23,7 +23,7 @@ GPU_LOGITS = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a batch may hold: `rows` where the machine block says so (0: no limit), padded tokens, and logits."""
+    """What a batch may hold: `rows` where the machine block says so (0: no limit), padded tokens, logits."""
 
     rows: int
     tokens: int

@@ -2,8 +2,8 @@
 
 Knows named tensors and a folder; not what is trained, and not when a checkpoint is due.
 
-    checkpoints/step-000120/  weights.safetensors  optimizer.safetensors  state.json (with the hashes of the others)
-    checkpoints/step-000120.tmp/    being written, or left over by a kill: never read
+    checkpoints/step-000120/  weights.safetensors  optimizer.safetensors  state.json (with the hashes of the
+    others) checkpoints/step-000120.tmp/    being written, or left over by a kill: never read
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Best:
 
 @dataclass
 class State:
-    """Where a training stands, beside its tensors. `log_bytes` is the length of the step log at that moment."""
+    """Where a training stands, beside its tensors. `log_bytes` is the length of the step log by then."""
 
     step: int = 0
     pending_evaluation: bool = False
@@ -52,7 +52,7 @@ Parameters = Mapping[str, torch.nn.Parameter]
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one training. `fingerprint` says which: others are never read. `environment` is recorded."""
+    """The checkpoints of one training. `fingerprint` says which: others are never read."""
 
     folder: Path
     fingerprint: str

@@ -24,7 +24,7 @@ NO_IDENTITY = ("ftkit.json", "manifest.json")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model, and how it is to be loaded. Either `path` or `hub`; a `revision` pins the hub repository."""
+    """Which model, and how to load it. Either `path` or `hub`; a `revision` pins the hub repository."""
 
     path: Path | None
     hub: str | None
@@ -42,8 +42,8 @@ class ModelSpec:
 def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
     """The local folder of a model; a hub repository is downloaded where it is not cached.
 
-    `weights=False` leaves the weights where they are. Raises MachineError where the model is missing, gated, out of
-    reach, pickled, or no model at all.
+    `weights=False` leaves the weights where they are. Raises MachineError where the model is missing, gated,
+    out of reach, pickled, or no model at all.
     """
     folder = ctx.resolve(str(spec.path)) if spec.path is not None else _download(spec, ctx, weights=weights)
     if not folder.is_dir():
@@ -65,8 +65,8 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
 def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> dict[str, Any]:
     """What makes this model this model: `repository`, `commit`, and `files` with the sha256 of each.
 
-    Weights, config, tokenizer and chat template count; a model card does not. `cache_path` remembers hashes of
-    unchanged files between runs.
+    Weights, config, tokenizer and chat template count; a model card does not. `cache_path` remembers hashes
+    of unchanged files between runs.
     """
     folder = fetch(spec, ctx)
     paths = {path.name: path for pattern in IDENTITY for path in folder.glob(pattern)}

@@ -33,15 +33,16 @@ def generate(
     ctx: Context,
     description: str = "generating",
 ) -> list[Completion]:
-    """The most probable next token, again and again, until an id that ends a turn, in the order of the contexts.
+    """The most probable next token, again and again, until an id that ends a turn; in the contexts' order.
 
-    A row stops after `max_new_tokens`, or where the model's context ends. Raises DataError for a context that leaves
-    no room for one token.
+    A row stops after `max_new_tokens`, or where the model's context ends. Raises DataError for a context that
+    leaves no room for one token.
     """
     for index, ids in enumerate(contexts_ids):
         if not 0 < len(ids) < loaded.context_length:
             raise DataError(
-                f"prompt {index}: {len(ids)} tokens; between 1 and {loaded.context_length - 1} fit the model's context"
+                f"prompt {index}: {len(ids)} tokens; "
+                f"between 1 and {loaded.context_length - 1} fit the model's context"
             )
     results = [Completion([], False) for _ in contexts_ids]
     lengths = [len(ids) + max_new_tokens for ids in contexts_ids]

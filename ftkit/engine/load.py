@@ -27,6 +27,7 @@ __all__ = [
     "LoadedModel",
     "ModelSpec",
     "base_arm",
+    "context_length",
     "fetch",
     "identify",
     "load",
@@ -49,8 +50,8 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 class LoadedModel:
     """A model in memory with its renderer. `context_length` is in tokens, `identity` as `identify` gives it.
 
-    `precision` is what it computes in. `takes_tree` is found out on first use: whether its attention can share a
-    row's context among continuations.
+    `precision` is what it computes in. `takes_tree` is found out on first use: whether its attention can
+    share a row's context among continuations.
     """
 
     model: Any
@@ -64,7 +65,7 @@ class LoadedModel:
 
 
 def resolve_device(machine: Machine) -> str:
-    """The device to compute on; auto takes CUDA where there is one. Raises MachineError where it is missing."""
+    """The device to compute on; auto takes CUDA where there is one. Raises MachineError for a missing one."""
     if machine.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if machine.device == "cuda" and not torch.cuda.is_available():
@@ -105,7 +106,7 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
 
 
 def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
-    """A base model with its renderer, in evaluation mode. Raises MachineError for all that can stand in the way."""
+    """A base model with its renderer, in evaluation mode. Raises MachineError for all that can go wrong."""
     device = resolve_device(ctx.machine)
     precision = resolve_precision(spec.precision, device)
     if ctx.machine.threads != "auto":
@@ -116,7 +117,7 @@ def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     renderer = load_renderer(spec, ctx)
     identity = identify(spec, ctx, cache_path=ctx.cache_dir / "digests.json")
     model = _load_weights(folder, spec, DTYPES[precision], device, ctx)
-    return LoadedModel(model, renderer, precision, device, _context_length(model), identity, spec.quantize)
+    return LoadedModel(model, renderer, precision, device, _context_length(model.config), identity, spec.quantize)
 
 
 def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:
@@ -133,12 +134,12 @@ def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] 
     quantize: Literal["none", "nf4"] = "nf4" if getattr(model, "is_loaded_in_4bit", False) else "none"
     model.eval()
     return LoadedModel(
-        model, renderer, precision, parameter.device.type, _context_length(model), identity, quantize
+        model, renderer, precision, parameter.device.type, _context_length(model.config), identity, quantize
     )
 
 
 def save_tuned(trainable: Trainable, base: LoadedModel, folder: Path) -> None:
-    """Write trainable weights, tokenizer, chat template (the plain one too) and `ftkit.json` into a folder."""
+    """Write trained weights, tokenizer, chat template (the plain one too) and `ftkit.json` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     trainable.save(folder)
     base.renderer.tokenizer.save_pretrained(folder)
@@ -175,8 +176,8 @@ def base_arm(loaded: LoadedModel) -> Iterator[LoadedModel]:
 def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
     """Write base + adapter as one model: safetensors, tokenizer and chat template.
 
-    The adapter goes onto the unquantised base (also one that was trained on nf4), in float32; then the weights take
-    the precision of `spec`. Raises ArtifactError as `load_tuned` does.
+    The adapter goes onto the unquantised base (also one that was trained on nf4), in float32; then the
+    weights take the precision of `spec`. Raises ArtifactError as `load_tuned` does.
     """
     facts = _verified_facts(folder, "adapter")
     precision = resolve_precision(spec.precision, resolve_device(ctx.machine))
@@ -227,7 +228,8 @@ def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str
 def _stay_in_float32(model: Any) -> None:
     """Keep bitsandbytes from repacking weights to bfloat16 on a CPU that has it.
 
-    It would do so in the first evaluation, for good: later training steps then get no gradient through these layers.
+    It would do so in the first evaluation, for good: later training steps then get no gradient through these
+    layers.
     """
     for part in model.modules():
         if hasattr(part, "support_avx512bf16_for_cpu"):
@@ -243,6 +245,7 @@ def _nf4(dtype: torch.dtype) -> Any:
         raise MachineError(
             "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
         )
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that are not needed here
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -254,13 +257,22 @@ def _nf4(dtype: torch.dtype) -> Any:
 def _remote_code(spec: ModelSpec, ctx: Context) -> bool:
     if ctx.trust_remote_code and not (spec.hub and spec.revision and COMMIT.fullmatch(spec.revision)):
         raise MachineError(
-            "remote code is trusted only with model.hub and a model.revision that is a full commit (40 hex digits)"
+            "remote code is trusted only with model.hub and a model.revision "
+            "that is a full commit (40 hex digits)"
         )
     return ctx.trust_remote_code
 
 
-def _context_length(model: Any) -> int:
-    config = model.config.get_text_config()
+def context_length(spec: ModelSpec, ctx: Context) -> int:
+    """Tokens the model takes, from its config; no weights are read."""
+    from transformers import AutoConfig
+
+    folder = fetch(spec, ctx, weights=False)
+    return _context_length(AutoConfig.from_pretrained(folder, trust_remote_code=_remote_code(spec, ctx)))
+
+
+def _context_length(config: Any) -> int:
+    config = config.get_text_config()
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
@@ -308,7 +320,8 @@ def _check_base(folder: Path, facts: dict[str, Any], base: LoadedModel) -> None:
         wrong = sorted(name for name in trained.keys() | given.keys() if trained.get(name) != given.get(name))
         raise ArtifactError(
             f"{folder}: the adapter was trained on another base ({facts['base']['repository']} "
-            f"{facts['base']['commit']}); files that differ: {', '.join(wrong)}; give the model it was trained on"
+            f"{facts['base']['commit']}); files that differ: {', '.join(wrong)}; "
+            "give the model it was trained on"
         )
 
 

@@ -1,6 +1,7 @@
-"""The loss of training rows: negative log-likelihood of their targets, and nothing computed that it does not need.
+"""The loss of training rows: negative log-likelihood of their targets, and nothing computed beyond it.
 
-Knows ids, masks and a model; no text, no optimizer.  B rows, L columns, K columns before targets, T targets, V vocabulary.
+Knows ids, masks and a model; no text, no optimizer.  B rows, L columns, K columns before targets, T targets,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CHUNK = 2**24  # logits turned to float32 at a time, 64 MiB
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Ids of one training row; `target_mask` is true where the loss counts, `weight` multiplies each such token."""
+    """Ids of a training row; `target_mask` is true where the loss counts, `weight` multiplies each such token."""
 
     ids: list[int]
     target_mask: list[bool]
@@ -44,15 +45,16 @@ def total_weight(rows: Sequence[Row]) -> float:
 
 
 def loss_of(model: Any, rows: Sequence[Row]) -> torch.Tensor:
-    """Mean loss of the rows' target tokens, weighted, in float32 or wider: `summed_loss` over `total_weight`."""
+    """Weighted mean loss of the rows' target tokens: `summed_loss` over `total_weight`."""
     return summed_loss(model, rows) / total_weight(rows)
 
 
 def summed_loss(model: Any, rows: Sequence[Row], autocast: Any = None) -> torch.Tensor:
     """Sum over target tokens of weight × negative log-likelihood.
 
-    Rows are padded on the right, where causal attention never looks: no mask, no position ids, and the same numbers
-    as one by one. No cache: with one, packed rows would leak into each other. Logits only where a target follows.
+    Rows are padded on the right, where causal attention never looks: no mask, no position ids, and the same
+    numbers as one by one. No cache: with one, packed rows would leak into each other. Logits only where a
+    target follows.
     """
     device = str(next(model.parameters()).device)
     ids_BL = pad_right([row.ids[: row.width] for row in rows], device)

@@ -2,9 +2,9 @@
 
 Knows text and token strings only, no ids beyond those that carry a line break, and no model.
 
-A line break ends each turn. Line breaks inside an answer are written as backslash and n, so that an answer ends
-where its line ends; `unescape` takes them back. Where a tokenizer drops line breaks, the end-of-text token ends a
-turn instead.
+A line break ends each turn. Line breaks inside an answer are written as backslash and n, so that an answer
+ends where its line ends; `unescape` takes them back. Where a tokenizer drops line breaks, the end-of-text
+token ends a turn instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEMPLATES = (LINES, LINES_AFTER_BOS, EOS, EOS_AFTER_BOS)
 
 
 def template_for(tokenizer: Any) -> str:
-    """The variant that fits a tokenizer: with its beginning-of-text token where it adds one, ended as it can be."""
+    """The variant that fits a tokenizer: with its beginning-of-text token where it adds one."""
     ids = list(tokenizer("a")["input_ids"])
     adds_bos = tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id]
     if line_break_ids(tokenizer) and "\n" in tokenizer.decode(
@@ -37,7 +37,7 @@ def template_for(tokenizer: Any) -> str:
 
 
 def line_break_ids(tokenizer: Any) -> frozenset[int]:
-    """Ids of all tokens whose text holds a line break: a tokenizer may join one with the sign before it ('?' + break)."""
+    """Ids of all tokens whose text holds a line break; it may be joined with the sign before it ('?' + break)."""
     marks = ("\n", "Ċ", "<0x0A>")  # as it is, in byte-level vocabularies, as a byte of SentencePiece
     likely = [id for token, id in tokenizer.get_vocab().items() if any(mark in token for mark in marks)]
     return frozenset(id for id in likely if "\n" in tokenizer.decode([id]))

@@ -30,9 +30,9 @@ class Rendered:
 class Renderer:
     """Makes ids of messages, and text of generated ids.
 
-    The whole text is rendered by the chat template and tokenised once; the template writes its special tokens itself
-    (our plain one too), so none is added. `eos_ids` holds every id that ends a turn or the text. `template_note` is
-    empty, or says that the plain template stands in.
+    The whole text is rendered by the chat template and tokenised once; the template writes its special tokens
+    itself (our plain one too), so none is added. `eos_ids` holds every id that ends a turn or the text.
+    `template_note` is empty, or says that the plain template stands in.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Renderer:
         ]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of generated ids up to the end of the turn, without special tokens, otherwise as generated."""
+        """The text of generated ids up to the end of the turn, without special tokens, else as generated."""
         kept = list(ids)
         end = next((index for index, id in enumerate(kept) if id in self.eos_ids), None)
         kept = kept if end is None else kept[: end + 1]
@@ -95,8 +95,9 @@ class Renderer:
         except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise DataError(
-                f"the model's chat template refuses these messages (roles: {roles}): {error}; expected are turns of "
-                "user and assistant; change the rows, model.chat_template_kwargs, or the template of the model"
+                f"the model's chat template refuses these messages (roles: {roles}): {error}; "
+                "expected are turns of user and assistant; change the rows, model.chat_template_kwargs, "
+                "or the template of the model"
             ) from None
         return str(text)
 
@@ -114,8 +115,8 @@ class Renderer:
             )
             shown = self.tokenizer.decode(context_ids[max(0, same - 3) :])
             raise DataError(
-                f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would not be the one "
-                "that was trained; the template's generation prompt must be what it writes before an answer "
+                f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would not be "
+                "the one that was trained; the template's generation prompt must be what it writes before an answer "
                 "(see model.chat_template_kwargs)"
             )
         tail = whole_ids[len(context_ids) :]
@@ -138,7 +139,7 @@ class Renderer:
                 )
 
     def _end_of_turn(self, special: set[int]) -> int | None:
-        """The id the template writes behind an answer: the first special one of what follows it, else the first."""
+        """The id the template writes behind an answer: the first special one of what follows, else the first."""
         user: Message = {"role": "user", "content": "a"}
         one, two = self._ids(
             [self._text([user, {"role": "assistant", "content": text}], whole=True) for text in ("x", "7")]

@@ -1,22 +1,36 @@
 """Log-probabilities of continuations. A row's context is computed once and shared by all its continuations.
 
-Knows ids and a model, no text, no label and no task.  B rows, L columns, K kept columns, N nodes, V vocabulary.
+Knows ids and a model, no text, no label and no task.  B rows, L columns, K kept columns, N nodes, V
+vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from ftkit.contracts import Context
-from ftkit.engine.batching import Budget, base_of, limits_logits, pad_right, plan, vocabulary, widen
+from ftkit.engine.batching import (
+    PAD_ID,
+    Budget,
+    base_of,
+    limits_logits,
+    pad_left,
+    pad_right,
+    plan,
+    vocabulary,
+    widen,
+)
 from ftkit.engine.load import LoadedModel
 from ftkit.errors import MachineError
 
+CPU_NODES = 64  # fed nodes of a trie
+GPU_NODES = 512
 PROBE_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}  # relative; a wrong mask or position is off by far more
 
 
@@ -36,22 +50,31 @@ class ContinuationScore:
     num_tokens: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Trie:
-    """Continuations as a tree: each distinct beginning is one node, the context is node 0.
+    """Some continuations as a tree: each distinct beginning is one node, the context is node 0.
 
-    Nodes with something behind them are fed to the model, leaves are only predicted. `parents[n]` is a node before n.
-    An edge (source node, token) is predicted once; `paths` holds the edges of each continuation.
+    Nodes with something behind them are fed to the model, leaves are only predicted. Node n > 0 is `tokens[n - 1]`
+    behind `parents[n - 1]`, a node before it. An edge (source node, token) is predicted once. `paths` holds, for
+    the number of a continuation, its edges.
     """
 
-    tokens: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    edges: list[tuple[int, int]] = field(default_factory=list)
-    paths: list[list[int]] = field(default_factory=list)
+    tokens: list[int]
+    parents: list[int]
+    edges: list[tuple[int, int]]
+    paths: dict[int, list[int]]
 
-    @property
-    def num_inputs(self) -> int:
-        return len(self.tokens)
+    @cached_property
+    def sees_NN(self) -> torch.Tensor:
+        """Which fed nodes a fed node may look at: its ancestors and itself."""
+        sees_NN = torch.eye(len(self.tokens), dtype=torch.bool)
+        for node, parent in enumerate(self.parents):
+            if parent > 0:
+                sees_NN[node] |= sees_NN[parent - 1]
+        return sees_NN
+
+
+_NOTHING = _Trie([], [], [], {})
 
 
 def score(
@@ -59,8 +82,8 @@ def score(
 ) -> list[list[ContinuationScore]]:
     """Scores of every continuation of every request, in their order. Log-softmax in float32 or wider.
 
-    Batches by a plan of lengths alone, so that results do not depend on where a run was interrupted. Families whose
-    attention cannot share a context are scored in plain batches, and that is said once.
+    Batches by a plan of lengths alone, so that results do not depend on where a run was interrupted. Families
+    whose attention cannot share a context are scored in plain batches, and that is said once.
     """
     if not requests:
         return []
@@ -70,15 +93,14 @@ def score(
             ctx.progress.say(
                 "this model's attention cannot share a row's context among labels: plain batches are used"
             )
-    tries = _tries(requests)
-    lengths = [
-        len(request.context_ids) + trie.num_inputs for request, trie in zip(requests, tries, strict=True)
-    ]
-    wide = [(trie.num_inputs + 1) * vocabulary(loaded.model) for trie in tries]
+    forests = _forests(requests, CPU_NODES if loaded.device == "cpu" else GPU_NODES)
+    nodes = [max(len(trie.tokens) for trie in forest) for forest in forests]
+    lengths = [len(request.context_ids) + count for request, count in zip(requests, nodes, strict=True)]
+    wide = [max(1, count) * vocabulary(loaded.model) for count in nodes]
     results: list[list[ContinuationScore]] = [[] for _ in requests]
     with ctx.progress.task(description, len(requests)) as task:
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
-            found = _score_batch(loaded, [requests[i] for i in batch], [tries[i] for i in batch])
+            found = _score_batch(loaded, [requests[i] for i in batch], [forests[i] for i in batch])
             for index, scores in zip(batch, found, strict=True):
                 results[index] = scores
             task.advance(len(batch))
@@ -87,13 +109,16 @@ def score(
 
 
 def _score_batch(
-    loaded: LoadedModel, requests: Sequence[Request], tries: Sequence[_Trie]
+    loaded: LoadedModel, requests: Sequence[Request], forests: Sequence[list[_Trie]]
 ) -> list[list[ContinuationScore]]:
     """One batch; where memory runs out, its halves."""
-    compute = _score_tree if loaded.takes_tree else _score_plain
     try:
         with torch.inference_mode(), autocast(loaded):
-            return compute(loaded, requests, tries)
+            return (
+                _score_tree(loaded, requests, forests)
+                if loaded.takes_tree
+                else _score_plain(loaded, requests)
+            )
     except torch.OutOfMemoryError:
         if len(requests) == 1:
             tokens = len(requests[0].context_ids)
@@ -103,8 +128,8 @@ def _score_batch(
     torch.cuda.empty_cache()
     half = len(requests) // 2
     return [
-        *_score_batch(loaded, requests[:half], tries[:half]),
-        *_score_batch(loaded, requests[half:], tries[half:]),
+        *_score_batch(loaded, requests[:half], forests[:half]),
+        *_score_batch(loaded, requests[half:], forests[half:]),
     ]
 
 
@@ -116,64 +141,77 @@ def autocast(loaded: LoadedModel) -> Any:
 
 
 def _score_tree(
-    loaded: LoadedModel, requests: Sequence[Request], tries: Sequence[_Trie]
+    loaded: LoadedModel, requests: Sequence[Request], forests: Sequence[list[_Trie]]
 ) -> list[list[ContinuationScore]]:
-    """Rows left-padded; behind each context the nodes of its trie, which see the context, their ancestors, themselves."""
-    rows = [request.context_ids + trie.tokens for request, trie in zip(requests, tries, strict=True)]
-    width, keep = max(map(len, rows)), max(trie.num_inputs for trie in tries) + 1
-    ids_BL = torch.zeros(len(rows), width, dtype=torch.long)
-    positions_BL = torch.zeros(len(rows), width, dtype=torch.long)
-    sees_BLL = torch.zeros(len(rows), width, width, dtype=torch.bool)
-    shapes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-    for index, (request, trie) in enumerate(zip(requests, tries, strict=True)):
-        start, num_context = width - len(rows[index]), len(request.context_ids)
-        depths_N, sees_NN = shapes.setdefault(id(trie), _shape(trie))
-        branch = start + num_context
-        ids_BL[index, start:] = torch.tensor(rows[index])
-        positions_BL[index, start:branch] = torch.arange(num_context)
-        positions_BL[index, branch:] = num_context - 1 + depths_N
-        sees_BLL[index, start:branch, start:branch] = torch.ones(
-            num_context, num_context, dtype=torch.bool
-        ).tril()
-        sees_BLL[index, branch:, start:branch] = True
-        sees_BLL[index, branch:, branch:] = sees_NN
-        sees_BLL[index].diagonal()[:start] = True  # padding sees itself: no row of the softmax is empty
-    logits_BKV = loaded.model(
-        input_ids=ids_BL.to(loaded.device),
-        attention_mask=sees_BLL[:, None].to(loaded.device),
-        position_ids=positions_BL.to(loaded.device),
-        use_cache=False,
-        logits_to_keep=keep,
+    """Contexts first, left-padded; then, behind their keys and values, one trie of every row at a time."""
+    ids_BL, mask_BL = pad_left([request.context_ids for request in requests], loaded.device)
+    output = loaded.model(
+        input_ids=ids_BL,
+        attention_mask=mask_BL,
+        position_ids=(mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    found: list[dict[int, ContinuationScore]] = [{} for _ in requests]
+    for number in range(max(map(len, forests))):
+        tries = [forest[number] if number < len(forest) else _NOTHING for forest in forests]
+        logits_BNV = output.logits
+        if any(trie.tokens for trie in tries):
+            fed_BNV = _feed(loaded, tries, mask_BL, output.past_key_values)
+            logits_BNV = torch.cat([logits_BNV, fed_BNV], dim=1)
+        for trie, rows in _rows_by_trie(tries):
+            log_p_RE = _edge_log_probabilities(logits_BNV[rows], trie)
+            for row, log_p in zip(rows, log_p_RE, strict=True):
+                for index, path in trie.paths.items():
+                    found[row][index] = ContinuationScore(sum(log_p[edge] for edge in path), len(path))
+    return [[scores[index] for index in range(len(scores))] for scores in found]
+
+
+def _feed(loaded: LoadedModel, tries: Sequence[_Trie], mask_BL: torch.Tensor, cache: Any) -> torch.Tensor:
+    """Logits of each row's trie behind its context. The cache is afterwards as it was before."""
+    width, num_context_B = max(len(trie.tokens) for trie in tries), mask_BL.sum(dim=1).tolist()
+    ids_BN = torch.full((len(tries), width), PAD_ID)
+    positions_BN = torch.zeros(len(tries), width, dtype=torch.long)
+    sees_BNN = torch.eye(width, dtype=torch.bool).repeat(len(tries), 1, 1)
+    for row, trie in enumerate(tries):
+        size = len(trie.tokens)
+        ids_BN[row, :size] = torch.tensor(trie.tokens, dtype=torch.long)
+        positions_BN[row, :size] = num_context_B[row] - 1 + trie.sees_NN.sum(dim=1)
+        sees_BNN[row, :size, :size] = trie.sees_NN
+    sees_context_BNL = mask_BL.bool()[:, None, :].expand(-1, width, -1)
+    logits_BNV: torch.Tensor = loaded.model(
+        input_ids=ids_BN.to(loaded.device),
+        attention_mask=torch.cat([sees_context_BNL, sees_BNN.to(loaded.device)], dim=2)[:, None],
+        position_ids=positions_BN.to(loaded.device),
+        past_key_values=cache,
+        use_cache=True,
     ).logits
-    return [
-        _gather(logits_KV[keep - trie.num_inputs - 1 :], trie)
-        for logits_KV, trie in zip(logits_BKV, tries, strict=True)
-    ]
+    cache.crop(-width)
+    return logits_BNV
 
 
-def _shape(trie: _Trie) -> tuple[torch.Tensor, torch.Tensor]:
-    """(depths_N, sees_NN) of the fed nodes: depth 1 stands right behind the context."""
-    sees_NN = torch.eye(trie.num_inputs, dtype=torch.bool)
-    for node, parent in enumerate(trie.parents):
-        if parent > 0:
-            sees_NN[node] |= sees_NN[parent - 1]
-    return sees_NN.sum(dim=1), sees_NN
+def _rows_by_trie(tries: Sequence[_Trie]) -> list[tuple[_Trie, list[int]]]:
+    rows: dict[int, tuple[_Trie, list[int]]] = {}
+    for row, trie in enumerate(tries):
+        if trie.edges:
+            rows.setdefault(id(trie), (trie, []))[1].append(row)
+    return list(rows.values())
 
 
-def _gather(logits_NV: torch.Tensor, trie: _Trie) -> list[ContinuationScore]:
-    """Scores of one row. The first line of the logits is the context's last token, the others are the fed nodes."""
-    logits_NV = widen(logits_NV)
-    edges_E2 = torch.tensor(trie.edges, device=logits_NV.device)
-    sources_E, tokens_E = edges_E2[:, 0], edges_E2[:, 1]
-    norm_N = logits_NV.logsumexp(dim=-1)
-    log_p = (logits_NV[sources_E, tokens_E] - norm_N[sources_E]).double().tolist()
-    return [ContinuationScore(sum(log_p[edge] for edge in path), len(path)) for path in trie.paths]
+def _edge_log_probabilities(logits_RNV: torch.Tensor, trie: _Trie) -> list[list[float]]:
+    """Log-probability of each edge, per row. The first of N is the context's last token, then the fed nodes."""
+    sources_E, tokens_E = torch.tensor(trie.edges, device=logits_RNV.device).unbind(dim=1)
+    rows = []
+    for logits_NV in logits_RNV[:, : len(trie.tokens) + 1]:  # row by row: float32 copies stay small
+        wide_NV = widen(logits_NV)
+        log_p_E = wide_NV[sources_E, tokens_E] - wide_NV.logsumexp(dim=-1)[sources_E]
+        rows.append(log_p_E)
+    found: list[list[float]] = torch.stack(rows).double().tolist()
+    return found
 
 
-def _score_plain(
-    loaded: LoadedModel, requests: Sequence[Request], _: Sequence[_Trie]
-) -> list[list[ContinuationScore]]:
-    """Every continuation as a row of its own, as many rows at a time as there are requests. Right-padded: no mask."""
+def _score_plain(loaded: LoadedModel, requests: Sequence[Request]) -> list[list[ContinuationScore]]:
+    """Every continuation as a row of its own, as many at a time as there are requests. Right-padded: no mask."""
     pairs = [(request.context_ids, ids) for request in requests for ids in request.continuations_ids]
     chunk = max(1, len(requests))
     found: list[ContinuationScore] = []
@@ -202,37 +240,49 @@ def _score_pairs(
     return scores
 
 
-def _tries(requests: Sequence[Request]) -> list[_Trie]:
-    """The trie of each request; requests with the same continuations share one."""
-    known: dict[tuple[tuple[int, ...], ...], _Trie] = {}
-    tries = []
+def _forests(requests: Sequence[Request], max_nodes: int) -> list[list[_Trie]]:
+    """The tries of each request; requests with the same continuations share theirs."""
+    known: dict[tuple[tuple[int, ...], ...], list[_Trie]] = {}
+    forests = []
     for request in requests:
         assert request.context_ids and all(request.continuations_ids), (
             "a context and continuations of one id or more"
         )
         key = tuple(map(tuple, request.continuations_ids))
-        tries.append(known.setdefault(key, _build(key)) if key not in known else known[key])
-    return tries
+        if key not in known:
+            known[key] = _forest(key, max_nodes)
+        forests.append(known[key])
+    return forests
 
 
-def _build(continuations: Sequence[Sequence[int]]) -> _Trie:
-    trie = _Trie()
+def _forest(continuations: Sequence[Sequence[int]], max_nodes: int) -> list[_Trie]:
+    """Continuations in tries of about `max_nodes` fed nodes each, neighbours in the alphabet of ids together.
+
+    A wide trie would pay for attention between branches that never look at each other.
+    """
+    forest: list[_Trie] = []
     nodes: dict[tuple[int, int], int] = {}
     edges: dict[tuple[int, int], int] = {}
-    for ids in continuations:
+    trie = _NOTHING
+    for index in sorted(range(len(continuations)), key=lambda index: continuations[index]):
+        ids = continuations[index]
+        if trie is _NOTHING or len(trie.tokens) + len(ids) > max_nodes:
+            trie, nodes, edges = _Trie([], [], [], {}), {}, {}
+            forest.append(trie)
         path, node = [], 0
         for depth, token in enumerate(ids):
-            path.append(edges.setdefault((node, token), len(edges)))
-            if depth == len(ids) - 1:
-                break
-            if (node, token) not in nodes:
-                trie.tokens.append(token)
-                trie.parents.append(node)
-                nodes[node, token] = len(trie.tokens)
-            node = nodes[node, token]
-        trie.paths.append(path)
-    trie.edges = list(edges)
-    return trie
+            if (node, token) not in edges:
+                edges[node, token] = len(edges)
+                trie.edges.append((node, token))
+            path.append(edges[node, token])
+            if depth < len(ids) - 1:
+                if (node, token) not in nodes:
+                    trie.tokens.append(token)
+                    trie.parents.append(node)
+                    nodes[node, token] = len(trie.tokens)
+                node = nodes[node, token]
+        trie.paths[index] = path
+    return forest or [_NOTHING]
 
 
 def _takes_tree(loaded: LoadedModel) -> bool:
@@ -252,11 +302,11 @@ def _takes_tree(loaded: LoadedModel) -> bool:
         Request(ids[:6], [[ids[6], ids[7], ids[8]], [ids[6], ids[9], ids[8]], [ids[10], ids[7]]]),
         Request(ids[2:5], [[ids[6], ids[7]], [ids[11]]]),
     ]
-    tries = _tries(requests)
     try:
         with torch.inference_mode(), autocast(loaded):
-            tree, plain = _score_tree(loaded, requests, tries), _score_plain(loaded, requests, tries)
-    except (TypeError, ValueError, RuntimeError, IndexError):
+            tree = _score_tree(loaded, requests, _forests(requests, 3))
+            plain = _score_plain(loaded, requests)
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, NotImplementedError):
         return False
     tolerance = PROBE_TOLERANCE["bfloat16" if loaded.quantize == "nf4" else loaded.precision]
     pairs = [pair for one, two in zip(tree, plain, strict=True) for pair in zip(one, two, strict=True)]

@@ -14,7 +14,8 @@ from typing import Literal
 class TrainSettings:
     """What decides the result of training. `warmup_share` is a share of the optimizer steps.
 
-    `epochs` may be a fraction; `max_steps` ends earlier. `patience` counts evaluations without a better value.
+    `epochs` may be a fraction; `max_steps` ends earlier. `patience` counts evaluations without a better
+    value.
     """
 
     learning_rate: float
@@ -34,7 +35,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Steps of one training. Rows come as an endless row of shuffled epochs, cut into global batches of equal size."""
+    """Steps of one training. Shuffled epochs stand end to end, cut into global batches of equal size."""
 
     settings: TrainSettings
     num_rows: int

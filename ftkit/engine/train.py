@@ -67,9 +67,9 @@ def fit(
 ) -> FitResult:
     """Train; afterwards `trainable` holds the best weights. Continues from the checkpoints in `work_dir`.
 
-    `work_dir/steps.jsonl` gets one line per optimizer step and per evaluation. `evaluate` is called with the model in
-    evaluation mode. Raises DivergedError before a loss or gradient that is not finite reaches the weights, DataError
-    for rows without a target, MachineError for more than one process or too little memory.
+    `work_dir/steps.jsonl` gets one line per optimizer step and per evaluation. `evaluate` is called with the
+    model in evaluation mode. Raises DivergedError before a loss or gradient that is not finite reaches the
+    weights, DataError for rows without a target, MachineError for more than one process or too little memory.
     """
     _check(rows)
     loop = _Loop(trainable, rows, settings, loaded, evaluate, work_dir, ctx)
@@ -266,7 +266,7 @@ class _Loop:
             except torch.OutOfMemoryError:
                 if self.ctx.machine.micro_batch != "auto" or len(batches) == len(rows):
                     raise MachineError(
-                        f"a micro-batch of {max(map(len, batches))} rows does not fit the memory of {self.device}; "
+                        f"a micro-batch of {max(map(len, batches))} rows does not fit {self.device}; "
                         "set machine.micro_batch lower or train.gradient_checkpointing: true"
                     ) from None
             self.budget = replace(self.budget.halved(), rows=max(1, max(map(len, batches)) // 2))
@@ -318,8 +318,8 @@ def _check(rows: Sequence[Row]) -> None:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1:
         raise MachineError(
-            f"WORLD_SIZE is {processes}: training in several processes is not supported; start one process, without "
-            "torchrun or accelerate launch"
+            f"WORLD_SIZE is {processes}: training in several processes is not supported; "
+            "start one process, without torchrun or accelerate launch"
         )
     if not rows:
         raise DataError("no rows to train on")
@@ -330,7 +330,7 @@ def _check(rows: Sequence[Row]) -> None:
 
 
 def _recompute_activations(model: Any, *, on: bool) -> None:
-    """Gradient checkpointing, which transformers renamed; not re-entrant, so that a frozen base needs no tricks."""
+    """Gradient checkpointing, which transformers renamed; not re-entrant: a frozen base needs no tricks."""
     base = base_of(model)
     name = "activation" if hasattr(base, "activation_checkpointing_enable") else "gradient"
     if on:

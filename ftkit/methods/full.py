@@ -1,4 +1,4 @@
-"""All weights of the model are trained, in float32 (a bfloat16 weight of 0.02 does not move under small updates)."""
+"""All weights of the model are trained, in float32: a bfloat16 weight does not move under small updates."""
 
 from __future__ import annotations
 

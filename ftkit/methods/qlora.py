@@ -1,4 +1,4 @@
-"""Low-rank adapters on a base held in 4-bit NormalFloat (Dettmers et al. 2023, arXiv 2305.14314). Needs bitsandbytes."""
+"""Low-rank adapters on a base held in 4-bit NormalFloat (Dettmers et al. 2023, arXiv 2305.14314)."""
 
 from __future__ import annotations
 

@@ -41,6 +41,8 @@ def render(config: Verdict, comparison: Comparison) -> Section:
     found = comparison.verdict
     title = headline(found)
     sentences = [numbers(found), *meaning(found), *_floor_note(comparison)]
+    if found["verdict"] == "invalid":  # what failed matters more than numbers that cannot be trusted
+        sentences = [*meaning(found), numbers(found)]
     chip = f'<p class="chip {found["verdict"]}">{escape(CHIPS[found["verdict"]])}</p>'
     html = "".join(
         (

@@ -62,11 +62,11 @@ def run(
     train, valid = prepared.split("train"), prepared.split("valid")
     judged_on = valid[: config.search.max_valid_rows]
     rows = []
-    candidates = list(_candidates(config, task, train))
+    tries = candidates(config, task, train)
     ctx.progress.say(
-        f"{len(candidates)} prompts, at most {config.search.max_candidates} tried on {len(judged_on)} valid rows"
+        f"{len(tries)} prompts, at most {config.search.max_candidates} tried on {len(judged_on)} valid rows"
     )
-    for candidate in candidates:
+    for candidate in tries:
         ctx.check_stop()
         rows.append(_tried(config, candidate, loaded, task, judged_on, out=out, ctx=ctx))
     best = {name: _best(rows, name) for name in ("zero_shot", "few_shot")}
@@ -74,7 +74,7 @@ def run(
         details = "; ".join(f"{row['instruction']!r}: {row['detail']}" for row in rows if row["strategy"] == "zero_shot")
         raise DataError(f"baseline: no zero-shot prompt fits the model's context ({details})")
     prompts = {
-        name: replace(candidates[row["index"]].prompt, normalize=row["normalize"])
+        name: replace(tries[row["index"]].prompt, normalize=row["normalize"])
         for name, row in best.items()
         if row is not None
     }
@@ -92,7 +92,8 @@ def run(
     return Baseline(out)
 
 
-def _candidates(config: BaselineConfig, task: TaskSpec, train: Sequence[Example]) -> list[Candidate]:
+def candidates(config: BaselineConfig, task: TaskSpec, train: Sequence[Example]) -> list[Candidate]:
+    """All prompts of the search, in the order they are tried: strategies, then their draws, then wordings."""
     prompts = []
     for strategy in config.search.prompts:
         for drawn in strategy(task, train, derive_seed(config.seed, "baseline", strategy.name)):

@@ -50,7 +50,7 @@ class CompareConfig(Config):
         return cls.model_validate(
             {
                 "task_kind": recipe.task.name,
-                "metrics": recipe.metrics,
+                "metrics": recipe.evaluate.metrics,
                 "primary": recipe.primary.name,
                 "compare": recipe.compare,
                 "seed": recipe.seed,

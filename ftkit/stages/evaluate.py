@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ftkit import guards
 from ftkit.answering import metric_value, predict, scored
+from ftkit.arms import ArmModel
 from ftkit.artifacts import Arm, Baseline, Evaluated, Prepared, Trained, write_timing
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.load import LoadedModel
@@ -37,21 +38,13 @@ class EvaluateConfig(Config):
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model to answer with: the precision it would ship in, and how it is loaded."""
-
-    precision: str
-    load: Callable[[], LoadedModel]
-
-
-@dataclass(frozen=True)
 class EvaluateInputs:
     """Earlier artifacts, and the models of the arms by name: `base`, `base@nf4`, and each method's."""
 
     prepared: Prepared
     baseline: Baseline
     trained: Mapping[str, Trained]
-    models: Mapping[str, Model]
+    models: Mapping[str, ArmModel]
 
 
 def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Path, ctx: Context) -> Evaluated:

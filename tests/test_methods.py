@@ -1,0 +1,102 @@
+"""What each tuning method trains, from what defaults, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_models import context, loaded_of, save_base, spec_of
+
+from ftkit.contracts import MethodDefaults
+from ftkit.engine.load import LoadedModel, load
+from ftkit.errors import RecipeError
+from ftkit.registry import choice_of, find, names
+
+METHODS = ("full", "lora", "qlora")
+EXPECTED = {  # name: (learning rate, weight decay, quantisation of the base)
+    "full": (2e-5, 0.01, "none"),
+    "lora": (2e-4, 0.0, "none"),
+    "qlora": (2e-4, 0.0, "nf4"),
+}
+
+
+def choose(value: Any) -> Any:
+    return choice_of("methods").model_validate(value)
+
+
+def base_for(name: str, tmp_path: Path) -> LoadedModel:
+    save_base(tmp_path / "base")
+    return load(spec_of(tmp_path / "base", quantize=EXPECTED[name][2]), context(tmp_path))
+
+
+def trained(model: Any) -> dict[str, torch.Tensor]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def test_the_methods_are_these() -> None:
+    assert names("methods") == METHODS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_brings_its_defaults(name: str) -> None:
+    import sys
+
+    module = sys.modules[find("methods", name).function.__module__]
+    rate, decay, quantize = EXPECTED[name]
+    assert module.DEFAULTS == MethodDefaults(learning_rate=rate, weight_decay=decay)
+    assert module.QUANTIZE == quantize
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_saves_it_loads(name: str, tmp_path: Path) -> None:
+    one = choose(name)(base_for(name, tmp_path))
+    with torch.no_grad():
+        for parameter in trained(one.model).values():
+            parameter.add_(0.01)
+    one.save(tmp_path / "saved")
+    two = choose(name)(base_for(name, tmp_path))
+    two.load(tmp_path / "saved")
+    assert list((tmp_path / "saved").glob("*.safetensors"))
+    for key, parameter in trained(one.model).items():
+        assert torch.equal(parameter, trained(two.model)[key]), key
+
+
+@pytest.mark.parametrize("name", ["lora", "qlora"])
+def test_all_linear_layers_but_the_output_head_get_an_adapter(name: str, tmp_path: Path) -> None:
+    built = choose(name)(base_for(name, tmp_path))
+    adapted = {key.split(".lora_")[0].rsplit(".", 1)[-1] for key in trained(built.model)}
+    assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert built.kind == "adapter"
+    assert {parameter.dtype for parameter in trained(built.model).values()} == {torch.float32}
+
+
+def test_the_options_reach_the_adapter(tmp_path: Path) -> None:
+    options = {"rank": 3, "alpha": 6, "dropout": 0.2, "target_modules": ["q_proj"]}
+    built = choose({"lora": options})(base_for("lora", tmp_path))
+    assert all("q_proj" in key and 3 in parameter.shape for key, parameter in trained(built.model).items())
+    config = built.model.peft_config["default"]
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (3, 6, 0.2)
+
+
+def test_full_trains_everything_in_float32() -> None:
+    loaded = loaded_of(dtype=torch.bfloat16)
+    built = choose("full")(loaded)
+    assert trained(built.model).keys() == dict(built.model.named_parameters()).keys()
+    assert {parameter.dtype for parameter in built.model.parameters()} == {torch.float32}
+    assert built.kind == "model"
+
+
+def test_layers_that_are_not_there_are_refused_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"\['no_proj'\] does not fit this model.*q_proj"):
+        choose({"lora": {"target_modules": ["no_proj"]}})(base_for("lora", tmp_path))
+
+
+@pytest.mark.parametrize(
+    "options", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"target_modules": []}, {"r": 8}]
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        choose({"lora": options})
