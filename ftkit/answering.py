@@ -68,7 +68,7 @@ class LabelScores:
 def questions(
     loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> list[Question]:
-    """Every row as ids that fit the context, inputs shortened where they do not. Raises DataError where that is not enough."""
+    """Every row as ids that fit the context, inputs shortened where they do not. DataError where that is not enough."""
     asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
     made = []
     with ctx.progress.task(f"tokenising {prompt.label}", len(examples)) as bar:

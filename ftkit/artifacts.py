@@ -72,7 +72,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Output of baseline: candidates with their valid scores, the frozen prompts, the base model's valid predictions."""
+    """Output of baseline: candidates and their valid scores, the frozen prompts, the base's valid predictions."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""What can be known of a recipe before it costs anything: rows, prompts, loss masks, what does not fit, what can be shown.
+"""What can be known of a recipe before it costs anything: rows, prompts, loss masks, what does not fit.
 
 Prepares the rows in a temporary folder and tokenises them; loads no weights.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Machine(Config):
-    """The machine block of a recipe: where and how wide to compute. Never hashed; changes results by rounding at most."""
+    """Where and how wide to compute. Never hashed: it changes results by rounding at most."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     micro_batch: int | Literal["auto"] = Field("auto", description="rows per forward pass")
@@ -74,14 +74,15 @@ class Context:
     """What surrounds a computation without being part of it.
 
     `check_stop` raises StoppedError or InterruptedRunError once the user asked to stop; call it between units of
-    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network. `cache_dir` keeps hashes of large files.
+    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network.
+    `cache_dir` keeps hashes of large files.
     """
 
     progress: Progress = field(default_factory=Quiet)
     check_stop: Callable[[], None] = _never
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
     base_dir: Path = Path()
-    cache_dir: Path = Path("~/.cache/ftkit").expanduser()
+    cache_dir: Path = field(default_factory=lambda: Path("~/.cache/ftkit").expanduser())
     offline: bool = False
     trust_remote_code: bool = False
 

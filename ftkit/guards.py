@@ -24,7 +24,8 @@ def guard(name: str, passed: bool, detail: str) -> Guard:
 def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float]]) -> Guard:
     """Every tuned model scores the probe rows otherwise than the base does."""
     base = next(fingerprints[arm.name] for arm in arms if arm.model == "base")
-    same = sorted({arm.model for arm in arms if arm.side == "fine_tuned" and list(fingerprints[arm.name]) == list(base)})
+    tuned = [arm for arm in arms if arm.side == "fine_tuned"]
+    same = sorted({arm.model for arm in tuned if list(fingerprints[arm.name]) == list(base)})
     detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{len(base)} probe scores differ"
     return guard("adapter_changes_logits", not same, detail)
 
@@ -48,7 +49,8 @@ def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> 
     leaks = [row.id for row in tests if normalise(row.input) in seen]
     groups = {row.group for row in train} & {row.group for row in tests}
     leaks += sorted(groups)
-    return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else "no equal input, no shared group")
+    detail = f"leaks: {leaks[:5]}" if leaks else "no equal input, no shared group"
+    return guard("no_test_row_in_train", not leaks, detail)
 
 
 def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:

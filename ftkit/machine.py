@@ -1,6 +1,6 @@
 """What this machine is and has: versions, device, memory, disk. For manifests and `ftkit doctor`.
 
-Asks the system, changes nothing; loads torch only to ask for its devices.
+Asks the system, changes nothing; loads torch only to ask it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ GIB = 2**30
 
 def environment(machine: Machine) -> dict[str, Any]:
     """What decides whether two runs give the same bytes: versions, processor, threads, the machine block."""
+    import torch
+
     return {
         "ftkit": version("ftkit"),
         "python": platform.python_version(),
         "processor": platform.machine(),
-        "threads": os.cpu_count() if machine.threads == "auto" else machine.threads,
+        "threads": torch.get_num_threads() if machine.threads == "auto" else machine.threads,
         "machine": machine.model_dump(mode="json"),
         "packages": {name: version(name) for name in PACKAGES},
     }

@@ -9,19 +9,31 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from ftkit.arms import arm_models, model_id, model_spec, quantization, require, task_spec
 from ftkit.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.contracts import Context
 from ftkit.engine.load import load
 from ftkit.errors import RecipeError
+from ftkit.intake import sources_of
 from ftkit.machine import environment
-from ftkit.recipe import Recipe
+from ftkit.recipe import Recipe, TaskChoice
 from ftkit.registry import Choice, Config
 from ftkit.runlog import RunLog
 from ftkit.stages import baseline, compare, evaluate, prepare, train
-from ftkit.store import Artifact, begin, digest, locked, publish, published, read_json, stage_key, write_bytes, write_json
+from ftkit.store import (
+    Artifact,
+    begin,
+    digest,
+    locked,
+    publish,
+    published,
+    read_json,
+    stage_key,
+    write_bytes,
+    write_json,
+)
 
 Stage = Literal["prepare", "baseline", "train", "evaluate", "compare"]
 
@@ -77,8 +89,105 @@ def preflight(recipe: Recipe, ctx: Context) -> None:
     require(recipe, ctx)
 
 
+StageConfig = TypeVar("StageConfig", bound=Config)
+
+
+@dataclass(frozen=True)
+class Plan(Generic[StageConfig]):
+    """What decides a stage's key: its name, VERSION and config, and the contents it reads, by name.
+
+    Names of contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded), the name of
+    a stage for all it published, `prepare/train.jsonl` for one file of it.
+    """
+
+    name: str
+    version: int
+    config: StageConfig
+    reads: tuple[str, ...]
+
+    def key(self, ids: Mapping[str, str]) -> str:
+        """The stage's key, from the content ids of what it reads."""
+        inputs = {name: ids[name] for name in self.reads}
+        return stage_key(self.name, self.version, self.config.model_dump(mode="json"), inputs)
+
+
+@dataclass(frozen=True)
+class Plans:
+    """The stages of one recipe, in order; `train` by method."""
+
+    prepare: Plan[prepare.PrepareConfig]
+    baseline: Plan[baseline.BaselineConfig]
+    train: Mapping[str, Plan[train.TrainConfig]]
+    evaluate: Plan[evaluate.EvaluateConfig]
+    compare: Plan[compare.CompareConfig]
+
+    def __iter__(self) -> Iterator[Plan[Any]]:
+        before: list[Plan[Any]] = [self.prepare, self.baseline]
+        yield from [*before, *self.train.values(), self.evaluate, self.compare]
+
+
+def plans(recipe: Recipe) -> Plans:
+    """What each stage depends on. Nothing is read: the recipe decides it alone."""
+    data = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
+    asked = _without_labels(recipe.task)
+    search = baseline.BaselineConfig(
+        task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed
+    )
+    measure = evaluate.EvaluateConfig(
+        task=asked, metrics=recipe.evaluate.metrics, primary=recipe.primary, seed=recipe.seed
+    )
+    seen = ("labels", "prepare/train.jsonl", "prepare/valid.jsonl")
+    trained = {method.name: _train_plan(recipe, method, asked, seen) for method in recipe.train.method}
+    names = tuple(plan.name for plan in trained.values())
+    prompted = ("baseline/prompt.json", "baseline/valid_predictions.jsonl")
+    return Plans(
+        Plan("prepare", prepare.VERSION, data, tuple(f"sources/{name}" for name in sources_of(recipe.data))),
+        Plan("baseline", baseline.VERSION, search, (*seen, "model")),
+        trained,
+        Plan(
+            "evaluate", evaluate.VERSION, measure, (*seen, "prepare/test.jsonl", *prompted, "model", *names)
+        ),
+        Plan(
+            "compare",
+            compare.VERSION,
+            compare.CompareConfig.of(recipe),
+            ("prepare", "baseline", *names, "evaluate"),
+        ),
+    )
+
+
+def _train_plan(
+    recipe: Recipe, method: Choice, asked: TaskChoice, seen: tuple[str, ...]
+) -> Plan[train.TrainConfig]:
+    how = train.TrainConfig(
+        task=asked,
+        method=method,
+        train=recipe.train,
+        normalize=list(recipe.baseline.normalize),
+        max_valid_rows=recipe.baseline.max_valid_rows,
+        primary=recipe.primary,
+        seed=recipe.seed,
+    )
+    model = _model_name(method)
+    return Plan(f"train-{method.name}", train.VERSION, how, (*seen, "baseline/prompt.json", model))
+
+
+def _without_labels(task: TaskChoice) -> TaskChoice:
+    """The task as the stages behind prepare see it: the labels that were found are a content of their own."""
+    return TaskChoice.model_validate("classify") if task.name == "classify" else task
+
+
+def _model_name(method: Choice) -> str:
+    """The name, among contents, of the base as a method wants it."""
+    quantize = quantization(method)
+    return "model" if quantize == "none" else f"model@{quantize}"
+
+
 class _Run:
-    """One run directory while it is held: what is published already is reused, the rest is made and published."""
+    """One run directory while it is held: what is published is reused, the rest is made and published.
+
+    `ids` holds the content ids known so far, by the names of `Plan.reads`.
+    """
 
     def __init__(self, recipe: Recipe, run_dir: Path, *, fresh: bool, ctx: Context) -> None:
         self.recipe = recipe
@@ -86,131 +195,73 @@ class _Run:
         self.fresh = fresh
         self.ctx = ctx
         self.artifacts: dict[str, Artifact] = {}
+        self.ids: dict[str, str] = {}
 
     def stages(self) -> Iterator[Stage]:
         """Run stage after stage; yields the name of each when it is published."""
         recipe, ctx = self.recipe, self.ctx
+        plan = plans(recipe)
 
-        data = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
+        found = prepare.input_ids(plan.prepare.config, ctx)
+        self.ids |= {f"sources/{name}": value for name, value in found.items()}
         rows = self._stage(
-            "prepare",
-            prepare.VERSION,
-            config=data,
-            inputs=prepare.input_ids(data, ctx),
-            files=Prepared.FILES,
-            work=lambda out: prepare.run(data, out, ctx),
+            plan.prepare, Prepared.FILES, lambda out: prepare.run(plan.prepare.config, out, ctx)
         )
         yield "prepare"
 
         prepared = Prepared(rows.path)
         task = task_spec(recipe.task, prepared.summary["labels"])
-        seen = {"labels": digest(list(task.labels)), **rows.ids("train.jsonl", "valid.jsonl")}
         base = model_spec(recipe, ctx)
-        search = baseline.BaselineConfig(
-            task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed
-        )
+        self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
         prompted = self._stage(
-            "baseline",
-            baseline.VERSION,
-            config=search,
-            inputs={**seen, "model": model_id(base, ctx)},
-            files=Baseline.FILES,
-            work=lambda out: baseline.run(search, prepared, load(base, ctx), task, out, ctx),
+            plan.baseline,
+            Baseline.FILES,
+            lambda out: baseline.run(plan.baseline.config, prepared, load(base, ctx), task, out, ctx),
         )
         yield "baseline"
 
         best = Baseline(prompted.path)
-        tuned: dict[str, Artifact] = {}
+        trained: dict[str, Trained] = {}
         for method in recipe.train.method:
+            how = plan.train[method.name]
             spec = model_spec(recipe, ctx, quantize=quantization(method))
-            how = self._train_config(method)
-            tuned[method.name] = self._stage(
-                f"train-{method.name}",
-                train.VERSION,
-                config=how,
-                inputs={**seen, **prompted.ids("prompt.json"), "model": model_id(spec, ctx)},
-                files=Trained.FILES,
-                work=lambda out, spec=spec, how=how: train.run(  # type: ignore[misc]
-                    how, prepared, best.prompts, load(spec, ctx), task, out, ctx
+            self.ids[_model_name(method)] = model_id(spec, ctx)
+            tuned = self._stage(
+                how,
+                Trained.FILES,
+                lambda out, how=how, spec=spec: train.run(  # type: ignore[misc]
+                    how.config, prepared, best.prompts, load(spec, ctx), task, out, ctx
                 ),
             )
+            trained[method.name] = Trained(tuned.path)
         yield "train"
 
-        measure = evaluate.EvaluateConfig(
-            task=recipe.task, metrics=recipe.evaluate.metrics, primary=recipe.primary, seed=recipe.seed
-        )
-        trained = {name: Trained(artifact.path) for name, artifact in tuned.items()}
-        models = arm_models(recipe, trained, ctx)
+        arms = evaluate.EvaluateInputs(prepared, best, trained, arm_models(recipe, trained, ctx))
         tested = self._stage(
-            "evaluate",
-            evaluate.VERSION,
-            config=measure,
-            inputs={
-                "rows": rows.content_id,
-                "baseline": prompted.content_id,
-                "model": model_id(base, ctx),
-                **{name: artifact.content_id for name, artifact in tuned.items()},
-            },
-            files=Evaluated.FILES,
-            work=lambda out: evaluate.run(
-                measure, evaluate.EvaluateInputs(prepared, best, trained, models), task, out, ctx
-            ),
+            plan.evaluate,
+            Evaluated.FILES,
+            lambda out: evaluate.run(plan.evaluate.config, arms, task, out, ctx),
         )
         yield "evaluate"
 
-        question = compare.CompareConfig.of(recipe)
+        everything = compare.CompareInputs(
+            recipe.resolved(), prepared, best, trained, Evaluated(tested.path), self._timings()
+        )
         self._stage(
-            "compare",
-            compare.VERSION,
-            config=question,
-            inputs={name: artifact.content_id for name, artifact in self.artifacts.items()},
-            files=Compared.FILES,
-            work=lambda out: compare.run(
-                question,
-                compare.CompareInputs(
-                    recipe.resolved(), prepared, best, trained, Evaluated(tested.path), self._timings()
-                ),
-                out,
-                ctx,
-            ),
+            plan.compare, Compared.FILES, lambda out: compare.run(plan.compare.config, everything, out, ctx)
         )
         yield "compare"
-
-    def _train_config(self, method: Choice) -> train.TrainConfig:
-        recipe = self.recipe
-        return train.TrainConfig(
-            task=recipe.task,
-            method=method,
-            train=recipe.train.model_copy(update={"method": [method]}),
-            normalize=list(recipe.baseline.normalize),
-            max_valid_rows=recipe.baseline.max_valid_rows,
-            primary=recipe.primary,
-            seed=recipe.seed,
-        )
 
     def _timings(self) -> dict[str, dict[str, Any]]:
         """`timing.json` of every stage so far."""
         files = {name: artifact.path / "timing.json" for name, artifact in self.artifacts.items()}
         return {name: read_json(path) for name, path in files.items() if path.exists()}
 
-    def _stage(
-        self,
-        name: str,
-        version: int,
-        *,
-        config: Config,
-        inputs: Mapping[str, str],
-        files: frozenset[str],
-        work: Callable[[Path], Any],
-    ) -> Artifact:
-        """The artifact of a stage: verified if it is published, else made by `work(folder)` and published.
-
-        `inputs` are content ids by name; with name, version and config they make the key.
-        """
-        key = stage_key(name, version, config.model_dump(mode="json"), inputs)
+    def _stage(self, plan: Plan[Any], files: frozenset[str], work: Callable[[Path], Any]) -> Artifact:
+        """The artifact of a stage: verified if it is published, else made by `work(folder)` and published."""
+        name, key = plan.name, plan.key(self.ids)
         if self.fresh:
-            for path in (self.run_dir / f"{name}-{key}", self.run_dir / f"{name}-{key}.partial"):
-                shutil.rmtree(path, ignore_errors=True)
+            self._forget(f"{name}-{key}")
         artifact = published(self.run_dir, name, key)
         if artifact is not None:
             self.ctx.progress.say(f"{name}: reused, {artifact.path.name}")
@@ -223,16 +274,34 @@ class _Run:
             artifact = publish(partial, keep=files, facts=facts)
             self.ctx.progress.say(f"{name}: done, {artifact.path.name}")
         self.artifacts[name] = artifact
-        write_json(self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()})
+        self.ids |= {
+            name: artifact.content_id,
+            **{f"{name}/{file}": id for file, id in artifact.files.items()},
+        }
+        write_json(
+            self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()}
+        )
         return artifact
 
+    def _forget(self, folder: str) -> None:
+        """Delete a stage's folders. A kill in between leaves work to continue, never half an artifact."""
+        final, partial = self.run_dir / folder, self.run_dir / f"{folder}.partial"
+        if partial.exists():
+            shutil.rmtree(partial)
+        if final.exists():
+            final.rename(partial)
+            shutil.rmtree(partial)
+
     def _environment(self, partial: Path) -> dict[str, Any]:
-        """Versions and machine, kept in the partial folder so that a continuation elsewhere is noticed."""
-        facts = environment(self.ctx.machine)
-        kept = partial / "environment.json"
-        before = read_json(kept) if kept.exists() else facts
-        for name, value in facts.items():
-            if before.get(name) != value:
-                self.ctx.progress.say(f"continued with {name} {value}, begun with {before.get(name)}: bytes may differ")
-        write_json(kept, facts)
-        return facts
+        """Versions and machine. Those of earlier attempts are kept; that they differ is said."""
+        now = environment(self.ctx.machine)
+        kept = partial / "environments.json"
+        earlier = [each for each in (read_json(kept) if kept.exists() else []) if each != now]
+        for before in earlier:
+            for name in sorted(name for name in now if now[name] != before[name]):
+                what = f"continued with {name} {now[name]}, begun with {before[name]}"
+                self.ctx.progress.say(
+                    f"{partial.stem}: {what}: its bytes may differ from a run never stopped"
+                )
+        write_json(kept, [*earlier, now])
+        return {**now, "earlier": earlier} if earlier else now

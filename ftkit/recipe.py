@@ -291,7 +291,7 @@ class Recipe(Config):
     def _some_rows_stay_for_train(self) -> Recipe:
         shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
         if sum(shares) >= 1:
-            raise ValueError(f"data.split: the shares of valid and test are {sum(shares):g} together: nothing is left for train")
+            raise ValueError(f"data.split: valid and test are {sum(shares):g} together: nothing is left for train")
         return self
 
     @model_validator(mode="after")

@@ -152,7 +152,7 @@ def _name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:
     def rewrite(schema: dict[str, Any]) -> None:
         as_object = {**schema, "minProperties": 1, "maxProperties": 1}
         as_object["properties"] = {
-            name: {"anyOf": [p for p in value.get("anyOf", [value])]} for name, value in schema["properties"].items()
+            name: {"anyOf": list(value.get("anyOf", [value]))} for name, value in schema["properties"].items()
         }
         for value in as_object["properties"].values():
             value.pop("default", None)

@@ -65,11 +65,16 @@ def cached_file_digest(path: Path, cache_path: Path) -> str:
     """SHA-256 of a large file, remembered in `cache_path` by inode, size and mtime_ns."""
     status = path.stat()
     stamp = f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-    cache = read_json(cache_path) if cache_path.exists() else {}
+    try:
+        cache = read_json(cache_path) if cache_path.exists() else {}
+    except ArtifactError:
+        cache = {}  # it only saves time
     if stamp not in cache:
         cache[stamp] = file_digest(path)
         cache_path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(cache_path, cache)
+        own = cache_path.with_name(f"{cache_path.name}.{os.getpid()}")  # runs share the cache, and no lock
+        write_json(own, cache)
+        own.replace(cache_path)
     return str(cache[stamp])
 
 
@@ -99,15 +104,15 @@ def verify(path: Path) -> Artifact:
         manifest = read_json(path / MANIFEST)
         files = dict(manifest["files"])
         content_id = str(manifest["content_id"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ArtifactError(f"{path}: {MANIFEST} is missing or damaged; delete the folder to have it made anew") from None
+    except (OSError, ArtifactError, ValueError, KeyError, TypeError):
+        raise ArtifactError(f"{path / MANIFEST}: missing or damaged; delete the folder to have it made anew") from None
     present = _file_names(path)
     if present != set(files):
         wrong = sorted(present ^ set(files))
         raise ArtifactError(f"{path}: files are missing or foreign: {wrong}; delete the folder to have it made anew")
     for name, expected in files.items():
         if file_digest(path / name) != expected:
-            raise ArtifactError(f"{path / name}: bytes differ from the manifest; delete the folder to have it made anew")
+            raise ArtifactError(f"{path / name}: not the bytes that were published; delete the folder to have it made anew")
     if content_id != _content_id(files):
         raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
     return Artifact(path, content_id, files)
@@ -135,7 +140,7 @@ def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) ->
     content_id = _content_id(files)
     write_json(partial / MANIFEST, {"content_id": content_id, "facts": dict(facts), "files": files})
     final = partial.with_suffix("")
-    os.rename(partial, final)
+    partial.rename(final)
     _fsync(final.parent)
     return Artifact(final, content_id, files)
 
@@ -152,7 +157,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -56,7 +56,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What `Trainer.fit` gives back. `loss` is the last optimizer step's, `steps` the lines of the step log."""
+    """What `Trainer.fit` gives back. `loss` is the last step's, `steps` the lines of the step log."""
 
     weights_dir: Path
     kind: Literal["adapter", "model"]
@@ -68,7 +68,7 @@ class TrainResult:
 
     @property
     def adapter_dir(self) -> Path:
-        """The adapter's folder; peft loads it too. Raises AttributeError where the whole model was trained."""
+        """The adapter's folder; peft loads it too. Raises AttributeError where all weights were trained."""
         if self.kind != "adapter":
             raise AttributeError("this method trains the whole model; its folder is weights_dir")
         return self.weights_dir
@@ -186,7 +186,7 @@ def tune(
     work_dir: Path,
     ctx: Context,
 ) -> Tuned:
-    """Build what the method trains, train it, save the best weights in `work_dir/adapter` or `work_dir/model`.
+    """Build what the method trains, train it, save the best weights in `adapter/` or `model/`.
 
     The base changes in place. `evaluate` gets the model as it is tuned so far. An interrupted run leaves
     checkpoints in `work_dir` from which the same call continues.

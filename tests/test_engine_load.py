@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -146,7 +146,7 @@ def test_remote_code_needs_a_pinned_revision(spec: ModelSpec, ctx: Context) -> N
 class Hub(BaseHTTPRequestHandler):
     """Answers like the hub for repositories that cannot be had."""
 
-    ANSWERS = {
+    ANSWERS: ClassVar = {
         "gated/model": (403, "GatedRepo"),
         "no/model": (404, "RepoNotFound"),
         "old/model": (404, "RevisionNotFound"),

@@ -49,6 +49,9 @@ SETTINGS = TrainSettings(
 )
 
 
+CPU = Machine(device="cpu")
+
+
 @dataclass
 class Run:
     """One training of a tiny model in its own folder, as often as it is started."""
@@ -58,7 +61,7 @@ class Run:
     method: str = "lora"
     dropout: float = 0.1
     evaluates: bool = True
-    machine: Machine = Machine(device="cpu")
+    machine: Machine = CPU
     stop_at_check: int | None = None
     progress: Quiet = field(default_factory=Quiet)
     rows: list[Row] = field(default_factory=lambda: MANY)

@@ -46,8 +46,8 @@ def test_a_method_brings_its_defaults(name: str) -> None:
 
     module = sys.modules[find("methods", name).function.__module__]
     rate, decay, quantize = EXPECTED[name]
-    assert module.DEFAULTS == MethodDefaults(learning_rate=rate, weight_decay=decay)
-    assert module.QUANTIZE == quantize
+    assert MethodDefaults(learning_rate=rate, weight_decay=decay) == module.DEFAULTS
+    assert quantize == module.QUANTIZE
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -117,7 +117,9 @@ def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     renderer = load_renderer(spec, ctx)
     identity = identify(spec, ctx, cache_path=ctx.cache_dir / "digests.json")
     model = _load_weights(folder, spec, DTYPES[precision], device, ctx)
-    return LoadedModel(model, renderer, precision, device, _context_length(model.config), identity, spec.quantize)
+    return LoadedModel(
+        model, renderer, precision, device, _context_length(model.config), identity, spec.quantize
+    )
 
 
 def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:

@@ -21,7 +21,7 @@ CHUNK = 2**24  # logits turned to float32 at a time, 64 MiB
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Ids of a training row; `target_mask` is true where the loss counts, `weight` multiplies each such token."""
+    """Ids of a training row; `target_mask` is true where the loss counts, `weight` multiplies each."""
 
     ids: list[int]
     target_mask: list[bool]

@@ -37,7 +37,7 @@ def template_for(tokenizer: Any) -> str:
 
 
 def line_break_ids(tokenizer: Any) -> frozenset[int]:
-    """Ids of all tokens whose text holds a line break; it may be joined with the sign before it ('?' + break)."""
+    """Ids of all tokens whose text holds a line break; one may be joined with the sign before ('?')."""
     marks = ("\n", "Ċ", "<0x0A>")  # as it is, in byte-level vocabularies, as a byte of SentencePiece
     likely = [id for token, id in tokenizer.get_vocab().items() if any(mark in token for mark in marks)]
     return frozenset(id for id in likely if "\n" in tokenizer.decode([id]))

@@ -1,6 +1,7 @@
-"""Logits of a model folder as transformers alone sees it, in a process of its own: `python -m ftkit.engine.probe FOLDER`.
+"""Logits of a model folder as transformers alone sees it: `python -m ftkit.engine.probe FOLDER`.
 
-Reads a JSON list of id lists from stdin, writes the logits behind the last id of each to stdout. Knows nothing of ftkit.
+Run as a process of its own, it reads a JSON list of id lists from stdin and writes the logits behind the last id of
+each to stdout. Knows token ids only.
 """
 
 from __future__ import annotations

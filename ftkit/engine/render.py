@@ -109,15 +109,13 @@ class Renderer:
 
     def _target_ids(self, context_ids: list[int], whole_ids: list[int], target: str) -> list[int]:
         if whole_ids[: len(context_ids)] != context_ids:
-            same = next(
-                (i for i, pair in enumerate(zip(context_ids, whole_ids, strict=False)) if pair[0] != pair[1]),
-                0,
-            )
+            pairs = zip(context_ids, whole_ids, strict=False)
+            same = next((index for index, (one, two) in enumerate(pairs) if one != two), 0)
             shown = self.tokenizer.decode(context_ids[max(0, same - 3) :])
             raise DataError(
-                f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would not be "
-                "the one that was trained; the template's generation prompt must be what it writes before an answer "
-                "(see model.chat_template_kwargs)"
+                f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would "
+                "not be the one that was trained; the template's generation prompt must be what it writes before an "
+                "answer (see model.chat_template_kwargs)"
             )
         tail = whole_ids[len(context_ids) :]
         end = next((index for index, id in enumerate(tail) if id in self.eos_ids), None)
@@ -139,7 +137,7 @@ class Renderer:
                 )
 
     def _end_of_turn(self, special: set[int]) -> int | None:
-        """The id the template writes behind an answer: the first special one of what follows, else the first."""
+        """The id the template writes behind an answer: the first special id, else the first."""
         user: Message = {"role": "user", "content": "a"}
         one, two = self._ids(
             [self._text([user, {"role": "assistant", "content": text}], whole=True) for text in ("x", "7")]

@@ -54,9 +54,9 @@ class ContinuationScore:
 class _Trie:
     """Some continuations as a tree: each distinct beginning is one node, the context is node 0.
 
-    Nodes with something behind them are fed to the model, leaves are only predicted. Node n > 0 is `tokens[n - 1]`
-    behind `parents[n - 1]`, a node before it. An edge (source node, token) is predicted once. `paths` holds, for
-    the number of a continuation, its edges.
+    Nodes with something behind them are fed to the model, leaves are only predicted. Node n > 0 is
+    `tokens[n - 1]` behind `parents[n - 1]`, a node before it. An edge (source node, token) is predicted once.
+    `paths` holds, for the number of a continuation, its edges.
     """
 
     tokens: list[int]
@@ -199,7 +199,7 @@ def _rows_by_trie(tries: Sequence[_Trie]) -> list[tuple[_Trie, list[int]]]:
 
 
 def _edge_log_probabilities(logits_RNV: torch.Tensor, trie: _Trie) -> list[list[float]]:
-    """Log-probability of each edge, per row. The first of N is the context's last token, then the fed nodes."""
+    """Log-probability of each edge, per row. The first of N is the context's last token."""
     sources_E, tokens_E = torch.tensor(trie.edges, device=logits_RNV.device).unbind(dim=1)
     rows = []
     for logits_NV in logits_RNV[:, : len(trie.tokens) + 1]:  # row by row: float32 copies stay small
@@ -211,7 +211,7 @@ def _edge_log_probabilities(logits_RNV: torch.Tensor, trie: _Trie) -> list[list[
 
 
 def _score_plain(loaded: LoadedModel, requests: Sequence[Request]) -> list[list[ContinuationScore]]:
-    """Every continuation as a row of its own, as many at a time as there are requests. Right-padded: no mask."""
+    """Every continuation as a row of its own, as many at a time as there are requests."""
     pairs = [(request.context_ids, ids) for request in requests for ids in request.continuations_ids]
     chunk = max(1, len(requests))
     found: list[ContinuationScore] = []
@@ -264,7 +264,7 @@ def _forest(continuations: Sequence[Sequence[int]], max_nodes: int) -> list[_Tri
     nodes: dict[tuple[int, int], int] = {}
     edges: dict[tuple[int, int], int] = {}
     trie = _NOTHING
-    for index in sorted(range(len(continuations)), key=lambda index: continuations[index]):
+    for index in sorted(range(len(continuations)), key=lambda index: list(continuations[index])):
         ids = continuations[index]
         if trie is _NOTHING or len(trie.tokens) + len(ids) > max_nodes:
             trie, nodes, edges = _Trie([], [], [], {}), {}, {}

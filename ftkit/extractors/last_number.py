@@ -1,4 +1,4 @@
-"""The last number of the answer, written plainly: no thousands separators, no trailing zeros. None where there is none."""
+"""The last number of the answer, written plainly: no thousands separators, no trailing zeros. None without one."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _answer_all(
             begun = time.monotonic()
             rows = predict(arm.name, loaded, arm.prompt, task, tests, ctx)
             write_jsonl(answered / f"{arm.name}.jsonl", rows)
-            facts = {"seconds": time.monotonic() - begun, "fingerprint": _fingerprint(loaded, arm, task, inputs, ctx)}
+            facts = {"seconds": time.monotonic() - begun, "fingerprint": _fingerprint(loaded, inputs, ctx)}
             write_json(answered / f"{arm.name}.json", facts)  # last: says that the rows are complete
         del loaded
     facts_of = {arm.name: read_json(answered / f"{arm.name}.json") for arm in arms}
@@ -155,7 +155,7 @@ def _answer_all(
     )
 
 
-def _fingerprint(loaded: LoadedModel, arm: Arm, task: TaskSpec, inputs: EvaluateInputs, ctx: Context) -> list[float]:
+def _fingerprint(loaded: LoadedModel, inputs: EvaluateInputs, ctx: Context) -> list[float]:
     """Scores of the targets of some valid rows under the base's zero-shot prompt: what makes two models comparable."""
     prompt = inputs.baseline.prompts["zero_shot"]
     rows = inputs.prepared.split("valid")[:NUM_PROBES]

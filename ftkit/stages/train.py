@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import field_serializer
+
 from ftkit import guards
 from ftkit.answering import (
     NORMALIZATIONS,
@@ -48,6 +50,13 @@ class TrainConfig(Config):
     max_valid_rows: int
     primary: MetricChoice
     seed: int
+
+    @field_serializer("train")
+    def _what_decides(self, train: Train) -> dict[str, Any]:
+        """The block with the method's numbers filled in. How often a checkpoint is written changes no result."""
+        settings = train_settings(train, self.method, seed=self.seed)
+        numbers = {"learning_rate": settings.learning_rate, "weight_decay": settings.weight_decay}
+        return {**train.model_dump(mode="json", exclude={"method", "checkpoint_steps"}), **numbers}
 
 
 @dataclass(frozen=True)
