@@ -6,9 +6,12 @@ that help stays fast.
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +25,13 @@ if TYPE_CHECKING:
     from ftkit.check import Findings
     from ftkit.contracts import Context
     from ftkit.recipe import Recipe
+    from ftkit.registry import Component
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Should I fine-tune, or is a good prompt enough? One recipe answers with evidence.",
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)")]
@@ -44,6 +47,23 @@ TrustCode = Annotated[
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="where run directories are kept")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"ftkit {version('ftkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Should I fine-tune, or is a good prompt enough? One recipe answers with evidence."""
+
+
 @app.command()
 def run(
     recipe: RecipePath,
@@ -55,7 +75,7 @@ def run(
     trust_remote_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe from raw rows to a verdict; what is already published is reused."""
+    """Run a recipe from raw rows to a verdict. What is already published is reused."""
     if until not in ("prepare", "baseline", "train", "evaluate", "compare"):
         raise RecipeError(f"--until {until}: no such stage; prepare, baseline, train, evaluate or compare")
     loaded = _load(recipe, overrides)
@@ -83,7 +103,7 @@ def check(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe before it costs anything: schema, columns; then prompts, loss masks, rows that do not fit."""
+    """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
     loaded = _load(recipe, overrides)
     with _context(offline=offline) as ctx:
         from ftkit.stages.prepare import PrepareConfig
@@ -122,7 +142,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="of the resampling")] = 17,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two prediction files on the same rows; nothing is trained."""
+    """Compare two prediction files; nothing is trained. They must hold the same rows."""
     from ftkit.stages.compare import compare as compare_files
 
     found = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
@@ -141,7 +161,7 @@ def predict(
     arm: Annotated[str, typer.Option(help="arm to answer with; default: the one to ship")] = "",
     offline: Offline = False,
 ) -> None:
-    """Answer new rows with the arm to ship; one JSON object a line on stdout."""
+    """Answer new rows with the arm to ship. One JSON object a line goes to stdout."""
     from ftkit.rundir import predict_rows
     from ftkit.records import dump
 
@@ -158,7 +178,7 @@ def export(
     arm: Annotated[str, typer.Option(help="arm to export; default: the one to ship")] = "",
     offline: Offline = False,
 ) -> None:
-    """Write the model of the arm to ship: merged safetensors, tokenizer, chat template, prompt."""
+    """Write the model of the arm to ship. Merged safetensors, tokenizer, chat template, prompt."""
     from ftkit.rundir import export_model
 
     with _context(offline=offline) as ctx:
@@ -196,14 +216,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
     if not found:
         known = [each for kinds in KINDS for each in names(kinds)]
         raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
-    for each in found:
-        component = find(each, short)
-        print(f"{each}/{short}\n\n{component.doc}\n")
-        if component.config_type.__doc__ and component.config_type.model_fields:
-            print(component.config_type.__doc__.strip() + "\n")
-        for option, info in component.config_type.model_fields.items():
-            default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-            print(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
+    print("\n\n".join(_described(find(each, short)) for each in found))
 
 
 @app.command()
@@ -223,8 +236,12 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(found)
         return
-    for name, value in found.items():
-        print(f"{name:16} {value if not isinstance(value, list) else '; '.join(map(str, value)) or 'none'}")
+    devices = [
+        f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB, bfloat16 {'yes' if each['bfloat16'] else 'no'})"
+        for each in found["devices"]
+    ]
+    for name, value in {**found, "devices": "; ".join(devices) or "no accelerator"}.items():
+        print(f"{name:16} {value}")
 
 
 def main() -> None:
@@ -235,11 +252,14 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", InterruptedRunError.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except (MemoryError, OSError) as error:
-        _fail(f"{type(error).__name__}: {error}", MachineError.exit_code)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", MachineError.exit_code)
+    except Exception as error:
+        if _is_out_of_memory(error):
+            _fail("out of memory; lower machine.micro_batch, or take a smaller model", MachineError.exit_code)
+        traceback.print_exc()
+        _fail("this is a bug in ftkit; please report it with the lines above", FtkitError.exit_code)
 
 
 def _fail(message: str, code: int) -> None:
@@ -248,10 +268,29 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also torch's own errors, by name and words: torch may not be loaded, and has no class for its CPU's."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from ftkit.recipe import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
+
+
+def _described(component: Component) -> str:
+    """What a component does, and each option with its default."""
+    lines = [f"{component.kind}/{component.name}", "", component.doc]
+    fields = component.config_type.model_fields
+    if fields and component.config_type.__doc__:
+        lines += ["", inspect.cleandoc(component.config_type.__doc__)]
+    lines += [""] if fields else []
+    for option, info in fields.items():
+        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+        lines.append(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
+    return "\n".join(lines)
 
 
 def _print_findings(findings: Findings) -> None:
@@ -286,6 +325,8 @@ def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Itera
     from ftkit.contracts import Context
     from ftkit.terminal import Terminal
 
+    for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
+        logging.getLogger(library).setLevel(logging.ERROR)
     with Terminal().shown() as terminal, _stop_flag() as check_stop:
         yield Context(
             progress=terminal, check_stop=check_stop, offline=offline, trust_remote_code=trust_remote_code

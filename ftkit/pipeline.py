@@ -6,7 +6,7 @@ Knows which stage reads what; knows nothing of how a stage works.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -96,8 +96,8 @@ StageConfig = TypeVar("StageConfig", bound=Config)
 class Plan(Generic[StageConfig]):
     """What decides a stage's key: its name, VERSION and config, and the contents it reads, by name.
 
-    Names of contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded), the name of
-    a stage for all it published, `prepare/train.jsonl` for one file of it.
+    Names of contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded),
+    `code/evaluate` (a metric's script), the name of a stage for all it published, `prepare/train.jsonl` for a file.
     """
 
     name: str
@@ -130,35 +130,30 @@ def plans(recipe: Recipe) -> Plans:
     """What each stage depends on. Nothing is read: the recipe decides it alone."""
     data = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
     asked = _without_labels(recipe.task)
-    search = baseline.BaselineConfig(
-        task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed
-    )
+    search = baseline.BaselineConfig(task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
     measure = evaluate.EvaluateConfig(
         task=asked, metrics=recipe.evaluate.metrics, primary=recipe.primary, seed=recipe.seed
     )
-    seen = ("labels", "prepare/train.jsonl", "prepare/valid.jsonl")
+    seen = ("labels", "prepare/train.jsonl", "prepare/valid.jsonl", *_code([recipe.primary]))
     trained = {method.name: _train_plan(recipe, method, asked, seen) for method in recipe.train.method}
+    measured = ("prepare/test.jsonl", *_code(recipe.evaluate.metrics))
     names = tuple(plan.name for plan in trained.values())
     prompted = ("baseline/prompt.json", "baseline/valid_predictions.jsonl")
     return Plans(
         Plan("prepare", prepare.VERSION, data, tuple(f"sources/{name}" for name in sources_of(recipe.data))),
         Plan("baseline", baseline.VERSION, search, (*seen, "model")),
         trained,
-        Plan(
-            "evaluate", evaluate.VERSION, measure, (*seen, "prepare/test.jsonl", *prompted, "model", *names)
-        ),
+        Plan("evaluate", evaluate.VERSION, measure, (*seen, *measured, *prompted, "model", *names)),
         Plan(
             "compare",
             compare.VERSION,
             compare.CompareConfig.of(recipe),
-            ("prepare", "baseline", *names, "evaluate"),
+            ("prepare", "baseline", *names, "evaluate", *_code(recipe.evaluate.metrics)),
         ),
     )
 
 
-def _train_plan(
-    recipe: Recipe, method: Choice, asked: TaskChoice, seen: tuple[str, ...]
-) -> Plan[train.TrainConfig]:
+def _train_plan(recipe: Recipe, method: Choice, asked: TaskChoice, seen: tuple[str, ...]) -> Plan[train.TrainConfig]:
     how = train.TrainConfig(
         task=asked,
         method=method,
@@ -170,6 +165,11 @@ def _train_plan(
     )
     model = _model_name(method)
     return Plan(f"train-{method.name}", train.VERSION, how, (*seen, "baseline/prompt.json", model))
+
+
+def _code(metrics: Sequence[Choice]) -> tuple[str, ...]:
+    """Names, among contents, of the metrics that are code from elsewhere."""
+    return tuple(f"code/{metric.name}" for metric in metrics if metric.options.runs_code)
 
 
 def _without_labels(task: TaskChoice) -> TaskChoice:
@@ -204,9 +204,9 @@ class _Run:
 
         found = prepare.input_ids(plan.prepare.config, ctx)
         self.ids |= {f"sources/{name}": value for name, value in found.items()}
-        rows = self._stage(
-            plan.prepare, Prepared.FILES, lambda out: prepare.run(plan.prepare.config, out, ctx)
-        )
+        scripts = [metric for metric in recipe.evaluate.metrics if metric.options.runs_code]
+        self.ids |= {f"code/{metric.name}": metric.options.code_id() for metric in scripts}
+        rows = self._stage(plan.prepare, Prepared.FILES, lambda out: prepare.run(plan.prepare.config, out, ctx))
         yield "prepare"
 
         prepared = Prepared(rows.path)
@@ -247,9 +247,7 @@ class _Run:
         everything = compare.CompareInputs(
             recipe.resolved(), prepared, best, trained, Evaluated(tested.path), self._timings()
         )
-        self._stage(
-            plan.compare, Compared.FILES, lambda out: compare.run(plan.compare.config, everything, out, ctx)
-        )
+        self._stage(plan.compare, Compared.FILES, lambda out: compare.run(plan.compare.config, everything, out, ctx))
         yield "compare"
 
     def _timings(self) -> dict[str, dict[str, Any]]:
@@ -278,9 +276,7 @@ class _Run:
             name: artifact.content_id,
             **{f"{name}/{file}": id for file, id in artifact.files.items()},
         }
-        write_json(
-            self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()}
-        )
+        write_json(self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()})
         return artifact
 
     def _forget(self, folder: str) -> None:
@@ -300,8 +296,6 @@ class _Run:
         for before in earlier:
             for name in sorted(name for name in now if now[name] != before[name]):
                 what = f"continued with {name} {now[name]}, begun with {before[name]}"
-                self.ctx.progress.say(
-                    f"{partial.stem}: {what}: its bytes may differ from a run never stopped"
-                )
+                self.ctx.progress.say(f"{partial.stem}: {what}: its bytes may differ from a run never stopped")
         write_json(kept, [*earlier, now])
         return {**now, "earlier": earlier} if earlier else now

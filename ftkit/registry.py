@@ -35,6 +35,10 @@ class Config(BaseModel):
     runs_code: ClassVar[bool] = False
     """True for components that run code from elsewhere; they need --trust-remote-code."""
 
+    def code_id(self) -> str:
+        """Content id of that code, for the keys of the stages that run it."""
+        raise NotImplementedError(type(self).__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Component:

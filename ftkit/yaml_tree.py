@@ -153,6 +153,8 @@ def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: se
         elif key in values:
             first = tree.places[(*path, key)]
             tree.problems.append(f"{place}: {_dotted((*path, key))}: the key stands twice (first at {first})")
+        elif ":" in key and key_node.style is None and value_node.value == "" and value_node.style is None:
+            tree.problems.append(f"{place}: {key!r} is a key without a value; write a space behind the colon")
         else:
             tree.places[(*path, key)] = place
             values[key] = _convert(value_node, (*path, key), tree, seen)

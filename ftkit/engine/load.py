@@ -107,6 +107,7 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
 
 def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     """A base model with its renderer, in evaluation mode. Raises MachineError for all that can go wrong."""
+    _quiet_libraries()
     device = resolve_device(ctx.machine)
     precision = resolve_precision(spec.precision, device)
     if ctx.machine.threads != "auto":
@@ -124,6 +125,7 @@ def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
 
 def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:
     """A model that is in memory already, with its tokenizer. Its identity is the hash of its weights."""
+    _quiet_libraries()
     parameter = next(model.parameters())
     eos = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
@@ -192,12 +194,17 @@ def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
     base.renderer.tokenizer.save_pretrained(out)
 
 
+def _quiet_libraries() -> None:
+    """The terminal belongs to ctx.progress: no bars of transformers, no word on kernels bitsandbytes can do without."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
 def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # the terminal belongs to ctx.progress
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     if ctx.machine.attention != "auto":
         options["attn_implementation"] = ctx.machine.attention
@@ -247,7 +254,6 @@ def _nf4(dtype: torch.dtype) -> Any:
         raise MachineError(
             "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
         )
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that are not needed here
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

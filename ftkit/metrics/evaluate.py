@@ -6,6 +6,7 @@ Its script is code, so it runs only with --trust-remote-code, and a name needs a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import model_validator
@@ -13,6 +14,7 @@ from pydantic import model_validator
 from ftkit.errors import MachineError
 from ftkit.records import Prediction
 from ftkit.registry import Config, component
+from ftkit.store import digest, file_digest
 
 
 class Evaluate(Config):
@@ -32,6 +34,17 @@ class Evaluate(Config):
         if self.hub is not None and self.revision is None:
             raise ValueError("a metric from the hub is code: pin its revision")
         return self
+
+    def code_id(self) -> str:
+        """Hash over the script, or the scripts of the folder; what a revision pins needs none."""
+        if self.path is None:
+            return ""
+        path = Path(self.path)
+        scripts = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        try:
+            return digest({script.name: file_digest(script) for script in scripts})
+        except OSError as error:
+            raise MachineError(f"evaluate.metrics: {path}: cannot be read: {error.strerror}") from None
 
 
 @component

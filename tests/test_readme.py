@@ -1,0 +1,89 @@
+"""The README's commands and code do what it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ftkit import registry
+from ftkit.cli import app, main
+from ftkit.recipe import parse_recipe
+from ftkit.records import Prediction
+
+
+@pytest.fixture
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_recipe_of_the_readme_is_a_recipe(readme: str) -> None:
+    (recipe,) = blocks(readme, "yaml")
+    assert parse_recipe(recipe, name="README.md").data.limit.train == 2000
+
+
+def test_every_command_that_the_readme_names_exists(readme: str) -> None:
+    table = readme.split("## Commands")[1].split("## From Python")[0]
+    named = set(re.findall(r"`([a-z]+)[ `]", table.split("`--json`")[0]))
+    registered = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == registered
+
+
+def test_the_typo_of_the_readme_gets_the_answer_it_shows(
+    readme: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, answer = re.findall(r"\$ scripts/(ftkit .*)\n    (error: .*)\n", readme)[0]
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.strip() == answer
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(
+    readme: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("data", "recipes"):
+        (tmp_path / folder).symlink_to(root / folder)
+    monkeypatch.chdir(tmp_path)
+    exec(blocks(readme, "python")[0], {})
+    verdict, trained = capsys.readouterr().out.strip().splitlines()
+    assert verdict.split()[0] in ("fine_tuned", "inconclusive")
+    assert trained.startswith("out/adapter ")
+
+
+def test_the_trainer_of_the_readme_runs(
+    readme: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").symlink_to(root / "data")
+    monkeypatch.chdir(tmp_path)
+    code = blocks(readme, "python")[0]
+    exec("from ftkit import Trainer\n" + code[code.index("rows = ") :], {})
+    assert capsys.readouterr().out.startswith("out/adapter ")
+
+
+def test_the_component_of_the_readme_is_found_by_its_file(
+    readme: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written beside the other metrics for the length of the test: adding a component is adding a file."""
+    path = root / "ftkit" / "metrics" / "starts_right.py"
+    path.write_text(blocks(readme, "python")[1], encoding="utf-8")
+    try:
+        registry.names.cache_clear()
+        found = registry.find("metrics", "starts_right")
+        rows = [Prediction("arm", "1", "1", "apple", "apricot", "apricot", {}, (), 1, 1)]
+        assert found.doc == "Share of rows whose answer starts like the reference."
+        assert found.function(found.config_type(letters=2), rows) == [1.0]
+        assert found.function(found.config_type(letters=3), rows) == [0.0]
+    finally:
+        path.unlink()
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        registry.names.cache_clear()
