@@ -112,9 +112,7 @@ class Trainer:
         self.revision = revision
         self.precision = precision
         self.ctx = ctx if ctx is not None else Context()
-        self.method = _validated(
-            MethodChoice, dict(method) if isinstance(method, Mapping) else method, "method"
-        )
+        self.method = _validated(MethodChoice, dict(method) if isinstance(method, Mapping) else method, "method")
         self.settings = train_settings(_validated(Train, train, "train"), self.method, seed=seed)
 
     def fit(self) -> TrainResult:
@@ -149,9 +147,7 @@ class Trainer:
         quantize = method_module(self.method).QUANTIZE
         if not isinstance(self.model, str | Path):
             if self.tokenizer is None:
-                raise RecipeError(
-                    "Trainer: a model in memory needs its tokenizer: Trainer(model, tokenizer=…)"
-                )
+                raise RecipeError("Trainer: a model in memory needs its tokenizer: Trainer(model, tokenizer=…)")
             base = wrap(self.model, self.tokenizer)
             if base.quantize != quantize:
                 raise RecipeError(
@@ -253,9 +249,7 @@ def _row(base: LoadedModel, row: Mapping[str, Any], instruction: str, where: str
         raise DataError(f"{where}: {error}") from None
     ids = rendered.context_ids + rendered.target_ids
     if len(ids) > base.context_length:
-        raise DataError(
-            f"{where}: {len(ids)} tokens; the model takes {base.context_length}; shorten or drop the row"
-        )
+        raise DataError(f"{where}: {len(ids)} tokens; the model takes {base.context_length}; shorten or drop the row")
     return Row(ids, [False] * len(rendered.context_ids) + [True] * len(rendered.target_ids))
 
 
@@ -265,16 +259,12 @@ def _conversation(row: Mapping[str, Any], where: str) -> tuple[list[Message], st
         if not all(isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in turns):
             raise DataError(f"{where}: messages must be objects with role and content")
         if len(turns) < 2 or turns[-1]["role"] != "assistant":
-            raise DataError(
-                f"{where}: the last of two or more messages must be the assistant's: it is what is learned"
-            )
+            raise DataError(f"{where}: the last of two or more messages must be the assistant's: it is what is learned")
         *before, last = ({"role": str(turn["role"]), "content": str(turn["content"])} for turn in turns)
         return [Message(role=turn["role"], content=turn["content"]) for turn in before], last["content"]
     for key in ("input", "target"):
         if not isinstance(row.get(key), str):
-            raise DataError(
-                f"{where}: {key!r} must be a text, found {row.get(key)!r}; keys are {sorted(row)}"
-            )
+            raise DataError(f"{where}: {key!r} must be a text, found {row.get(key)!r}; keys are {sorted(row)}")
     return [{"role": "user", "content": row["input"]}], row["target"]
 
 

@@ -153,12 +153,17 @@ def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: se
         elif key in values:
             first = tree.places[(*path, key)]
             tree.problems.append(f"{place}: {_dotted((*path, key))}: the key stands twice (first at {first})")
-        elif ":" in key and key_node.style is None and value_node.value == "" and value_node.style is None:
+        elif ":" in key and _is_bare(key_node) and _is_bare(value_node, ""):
             tree.problems.append(f"{place}: {key!r} is a key without a value; write a space behind the colon")
         else:
             tree.places[(*path, key)] = place
             values[key] = _convert(value_node, (*path, key), tree, seen)
     return values
+
+
+def _is_bare(node: yaml.Node, text: str | None = None) -> bool:
+    """Whether a node is a scalar without quotes; with `text`, whether it is that one."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and text in (None, node.value)
 
 
 def _dotted(path: KeyPath) -> str:

@@ -38,11 +38,11 @@ HEAD_CHUNK = 256
 class Plan:
     """Sizes and schedule of one build; every `long_every`-th batch has long rows, for few-shot prompts."""
 
-    vocabulary: int = 3600
+    vocabulary: int = 4000
     merged_vocabulary: int = 1000
     width: int = 128
     layers: int = 3
-    steps: int = 6000
+    steps: int = 3600
     tokens_per_step: int = 2048
     row_tokens: int = 256
     long_tokens: int = 1024
@@ -162,7 +162,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, plan: Pla
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         smooth = loss if step == 0 else 0.98 * smooth + 0.02 * loss
-        if step % 300 == 299 or step == plan.steps - 1:
+        if step % 600 == 599 or step == plan.steps - 1:
             shown = "  ".join(f"{name} {value:.3f}" for name, value in measure(model, tokenizer).items())
             print(f"step {step + 1} {time.monotonic() - begun:.0f} s loss {smooth:.3f}  {shown}", flush=True)
 

@@ -106,8 +106,9 @@ class Writer:
         sentences = [self.sentence(kind, topic, avoid) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
         if len(sentences) > 1 and rng.random() < 0.3:
             sentences.append(self.sentence(kind, rng.choice(self.topics), avoid))
-        for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 3])):
-            sentences.insert(rng.randint(0, len(sentences)), self.sentence("noise", topic))
+        for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
+            noise = self.sentence("noise", topic) if rng.random() < 0.4 else self._babble()
+            sentences.insert(rng.randint(0, len(sentences)), noise)
         text = " ".join(sentences)
         draw = rng.random()
         if draw < 0.15:
@@ -170,6 +171,13 @@ class Writer:
         if style < 0.85:
             return ", ".join(names[:-1]) + " or " + names[-1]
         return " / ".join(names)
+
+    def _babble(self) -> str:
+        """Common words of the language in no order: they must come to mean no topic."""
+        words = self.rng.choices(self.frames["common"], k=self.rng.randint(2, 9))
+        if self.rng.random() < 0.5:
+            words[0] = words[0].capitalize()
+        return " ".join(words) + self.rng.choice([".", ",", "", "?"])
 
     def _mistype(self, word: str) -> str:
         rng = self.rng

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiny_models import save_base
+
 from ftkit.contracts import Context, Quiet
 from ftkit.pipeline import Result, run
 from ftkit.recipe import Recipe, load_recipe
 from ftkit.store import file_digest
-from tiny_models import save_base
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["prepare", "baseline", "train-lora", "evaluate", "compare"]

@@ -105,9 +105,7 @@ def test_models_that_cannot_be_loaded_are_refused_with_what_to_do(tmp_path: Path
         load(spec_of(empty), ctx)
 
 
-def test_a_base_whose_weights_are_cut_or_incomplete_is_refused(
-    spec: ModelSpec, ctx: Context, tmp_path: Path
-) -> None:
+def test_a_base_whose_weights_are_cut_or_incomplete_is_refused(spec: ModelSpec, ctx: Context, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     path = tmp_path / "base" / "model.safetensors"
@@ -276,9 +274,7 @@ def test_an_adapter_refuses_another_base_of_the_same_shape(
     adapter: tuple[Path, torch.Tensor], ctx: Context, tmp_path: Path
 ) -> None:
     other = save_base(tmp_path / "other", seed=1)
-    with pytest.raises(
-        ArtifactError, match=r"trained on another base \(base \).*model.safetensors"
-    ) as caught:
+    with pytest.raises(ArtifactError, match=r"trained on another base \(base \).*model.safetensors") as caught:
         load_tuned(other, adapter[0], "adapter", ctx)
     assert caught.value.exit_code == 7
 
@@ -318,9 +314,7 @@ def test_merged_weights_equal_base_and_adapter(
     assert not list((tmp_path / "merged").glob("adapter*"))
 
 
-def test_a_qlora_adapter_merges_onto_the_unquantised_base(
-    spec: ModelSpec, ctx: Context, tmp_path: Path
-) -> None:
+def test_a_qlora_adapter_merges_onto_the_unquantised_base(spec: ModelSpec, ctx: Context, tmp_path: Path) -> None:
     quantised = replace(spec, quantize="nf4")
     base = load(quantised, ctx)
     before = logits(base.model)
@@ -336,14 +330,10 @@ def test_a_qlora_adapter_merges_onto_the_unquantised_base(
     torch.testing.assert_close(merged, on_plain, rtol=1e-4, atol=1e-4)
 
 
-def test_evaluating_an_nf4_base_between_two_steps_takes_no_gradient_away(
-    spec: ModelSpec, ctx: Context
-) -> None:
+def test_evaluating_an_nf4_base_between_two_steps_takes_no_gradient_away(spec: ModelSpec, ctx: Context) -> None:
     """Trap: on a CPU with bfloat16, bitsandbytes repacks weights in an evaluation; the gradient is lost."""
     trainable = changed(build_qlora(Qlora(rank=4), load(replace(spec, quantize="nf4"), ctx)))
-    first = next(
-        p for name, p in trainable.model.named_parameters() if "layers.0" in name and p.requires_grad
-    )
+    first = next(p for name, p in trainable.model.named_parameters() if "layers.0" in name and p.requires_grad)
     before = torch.autograd.grad(trainable.model.train()(IDS, use_cache=False).logits.sum(), first)[0]
     logits(trainable.model.eval())
     after = torch.autograd.grad(trainable.model.train()(IDS, use_cache=False).logits.sum(), first)[0]
@@ -351,9 +341,7 @@ def test_evaluating_an_nf4_base_between_two_steps_takes_no_gradient_away(
     assert torch.equal(before, after)
 
 
-def test_a_fully_tuned_model_comes_back_as_it_was_saved(
-    spec: ModelSpec, ctx: Context, tmp_path: Path
-) -> None:
+def test_a_fully_tuned_model_comes_back_as_it_was_saved(spec: ModelSpec, ctx: Context, tmp_path: Path) -> None:
     base = load(spec, ctx)
     trainable = changed(build_full(Full(), base))
     save_tuned(trainable, base, tmp_path / "model")

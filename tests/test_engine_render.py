@@ -50,9 +50,7 @@ RENDERERS = ["chat", "plain_byte_level", "plain_gpt2", "stories"]
 
 
 @pytest.mark.parametrize("kind", RENDERERS)
-def test_ids_trained_for_a_label_are_the_ids_scored_for_it(
-    kind: str, shared_data: Path, stories: Renderer
-) -> None:
+def test_ids_trained_for_a_label_are_the_ids_scored_for_it(kind: str, shared_data: Path, stories: Renderer) -> None:
     """Over all labels of banking77 and clinc150, one by one and together; no label's ids begin another's."""
     made = {"chat": chat, "plain_byte_level": plain_byte_level, "plain_gpt2": plain_gpt2}
     renderer = stories if kind == "stories" else made[kind]()
@@ -66,9 +64,7 @@ def test_ids_trained_for_a_label_are_the_ids_scored_for_it(
             assert rendered == renderer.render(user(text), label)
             assert rendered.context_ids == context_ids
             assert renderer.decode(rendered.target_ids) == label
-            assert [id in renderer.eos_ids for id in rendered.target_ids].index(True) == len(
-                rendered.target_ids
-            ) - 1
+            assert [id in renderer.eos_ids for id in rendered.target_ids].index(True) == len(rendered.target_ids) - 1
             seen.add(tuple(rendered.target_ids))
         assert len(seen) == len(labels)
         assert not any(one != two and two[: len(one)] == one for one in seen for two in seen)
@@ -127,9 +123,7 @@ def test_where_line_breaks_are_lost_the_end_of_text_ends_a_turn() -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = Tokenizer(
-        models.WordLevel({"<unk>": 0, "</s>": 1, "one": 2, "two": 3, "yes": 4}, unk_token="<unk>")
-    )
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "one": 2, "two": 3, "yes": 4}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     renderer = Renderer(PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", unk_token="<unk>"))
     rendered = renderer.render(user("one\ntwo"), "yes")
@@ -158,13 +152,10 @@ def test_a_template_that_writes_nothing_behind_an_answer_gets_the_end_of_text() 
 def test_a_template_that_raises_gives_its_own_message() -> None:
     tokenizer = byte_level()
     tokenizer.chat_template = (
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns here') }}{% endif %}"
-        + CHATML
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turns here') }}{% endif %}" + CHATML
     )
     renderer = Renderer(tokenizer)
-    with pytest.raises(
-        DataError, match=r"chat template refuses.*roles: system, user.*no system turns here"
-    ) as caught:
+    with pytest.raises(DataError, match=r"chat template refuses.*roles: system, user.*no system turns here") as caught:
         renderer.render([{"role": "system", "content": "s"}, *user("a")])
     assert caught.value.exit_code == 3
 

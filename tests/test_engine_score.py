@@ -28,9 +28,7 @@ def relative_difference(one: float, two: float) -> float:
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 1e-4)])
-def test_scores_of_a_tree_equal_separate_rows(
-    family: str, dtype: Any, tolerance: float, tmp_path: Path
-) -> None:
+def test_scores_of_a_tree_equal_separate_rows(family: str, dtype: Any, tolerance: float, tmp_path: Path) -> None:
     loaded = loaded_of(family, dtype=dtype)
     found = score(loaded, REQUESTS, ctx=context(tmp_path))
     assert loaded.takes_tree is True
@@ -55,9 +53,7 @@ def test_a_family_with_a_window_is_scored_in_plain_batches_and_that_is_said(tmp_
 
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = MistralConfig(
-        vocab_size=400, num_key_value_heads=2, sliding_window=4, pad_token_id=None, **shape
-    )
+    config = MistralConfig(vocab_size=400, num_key_value_heads=2, sliding_window=4, pad_token_id=None, **shape)
     loaded = loaded_of()
     loaded.model = AutoModelForCausalLM.from_config(config).eval()
     ctx = context(tmp_path)
@@ -66,8 +62,7 @@ def test_a_family_with_a_window_is_scored_in_plain_batches_and_that_is_said(tmp_
     assert any("plain batches" in line for line in ctx.progress.said)  # type: ignore[attr-defined]
     for request, row in zip(REQUESTS, found, strict=True):
         expected = [
-            oracle.log_probability(loaded.model, request.context_ids, ids).item()
-            for ids in request.continuations_ids
+            oracle.log_probability(loaded.model, request.context_ids, ids).item() for ids in request.continuations_ids
         ]
         assert [each.sum for each in row] == pytest.approx(expected, rel=1e-4)
 
@@ -101,14 +96,11 @@ def test_of_labels_that_begin_one_another_either_can_win(tmp_path: Path) -> None
         "two",
     ):
         rendered = [
-            loaded.renderer.render([{"role": "user", "content": text}], label)
-            for label in ("card", "card arrival")
+            loaded.renderer.render([{"role": "user", "content": text}], label) for label in ("card", "card arrival")
         ]
         short, long = (each.target_ids for each in rendered)
         assert short[:-1] == long[: len(short) - 1] and short[-1] != long[len(short) - 1]
-        ((one, two),) = score(
-            loaded, [Request(rendered[0].context_ids, [short, long])], ctx=context(tmp_path)
-        )
+        ((one, two),) = score(loaded, [Request(rendered[0].context_ids, [short, long])], ctx=context(tmp_path))
         # the mean: random weights punish every further token, a sum would always choose the short one
         winners.add("card" if one.sum / one.num_tokens > two.sum / two.num_tokens else "card arrival")
     assert winners == {"card", "card arrival"}

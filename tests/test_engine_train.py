@@ -143,9 +143,7 @@ def test_loss_and_gradients_of_an_adapter_on_nf4_equal_the_oracles(tmp_path: Pat
     loaded.model.eval()
     found, expected = loss_of(trainable.model, ROWS), oracle.mean_loss(trainable.model, ROWS)
     assert found.item() == pytest.approx(expected.item(), rel=1e-3)
-    for one, two in zip(
-        torch.autograd.grad(found, parameters), torch.autograd.grad(expected, parameters), strict=True
-    ):
+    for one, two in zip(torch.autograd.grad(found, parameters), torch.autograd.grad(expected, parameters), strict=True):
         assert (one - two).norm() <= 1e-3 * two.norm()
 
 
@@ -256,9 +254,7 @@ def test_the_best_weights_are_kept_by_value_then_loss_then_step(tmp_path: Path) 
         kept.append(weights_of(trainable))
         return Evaluation(next(values), next(losses))
 
-    result = fit(
-        trainable, MANY, SETTINGS, loaded=loaded, evaluate=evaluate, work_dir=tmp_path, ctx=context(tmp_path)
-    )
+    result = fit(trainable, MANY, SETTINGS, loaded=loaded, evaluate=evaluate, work_dir=tmp_path, ctx=context(tmp_path))
     assert (result.best_step, result.best_value) == (4, 0.7)
     assert all(torch.equal(value, kept[3][name]) for name, value in weights_of(trainable).items())
 
@@ -314,9 +310,7 @@ Whole = tuple[Run, tuple[FitResult, Trainable]]
 
 
 @pytest.mark.parametrize("stop_at_check", [0, 2, 4, 7])
-def test_a_stopped_run_continues_to_the_same_bytes(
-    stop_at_check: int, never_stopped: Whole, tmp_path: Path
-) -> None:
+def test_a_stopped_run_continues_to_the_same_bytes(stop_at_check: int, never_stopped: Whole, tmp_path: Path) -> None:
     whole, done = never_stopped
     with pytest.raises(StoppedError):
         Run(tmp_path, stop_at_check=stop_at_check).start()
@@ -388,9 +382,7 @@ def test_a_damaged_run_continues_to_the_same_bytes(
         assert any(part in line for line in again.progress.said)
 
 
-def test_a_run_stopped_within_an_evaluation_continues_to_the_same_bytes(
-    never_stopped: Whole, tmp_path: Path
-) -> None:
+def test_a_run_stopped_within_an_evaluation_continues_to_the_same_bytes(never_stopped: Whole, tmp_path: Path) -> None:
     whole, done = never_stopped
     loaded = wrap(model_of(), byte_level())
     with seeded(3):
@@ -455,9 +447,7 @@ def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(
-    method: str, tmp_path: Path
-) -> None:
+def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(method: str, tmp_path: Path) -> None:
     whole = Run(tmp_path / "whole", method=method, evaluates=False).start()
     with pytest.raises(StoppedError):
         Run(tmp_path / "stopped", method=method, evaluates=False, stop_at_check=4).start()

@@ -94,9 +94,7 @@ def test_layers_that_are_not_there_are_refused_with_those_that_are(tmp_path: Pat
         choose({"lora": {"target_modules": ["no_proj"]}})(base_for("lora", tmp_path))
 
 
-@pytest.mark.parametrize(
-    "options", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"target_modules": []}, {"r": 8}]
-)
+@pytest.mark.parametrize("options", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"target_modules": []}, {"r": 8}])
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         choose({"lora": options})

@@ -59,9 +59,7 @@ def test_a_dataset_gives_the_bytes_that_a_list_gives(base: Path, ctx: Context, t
 def test_a_model_in_memory_is_trained_too(ctx: Context, tmp_path: Path) -> None:
     tokenizer = byte_level()
     model = model_of(vocabulary=len(tokenizer))
-    result = Trainer(
-        model, "lora", ROWS, tokenizer=tokenizer, output_dir=tmp_path / "out", ctx=ctx, **QUICK
-    ).fit()
+    result = Trainer(model, "lora", ROWS, tokenizer=tokenizer, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
     assert result.adapter_dir.is_dir()
     with pytest.raises(RecipeError, match="needs its tokenizer"):
         Trainer(model, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx).fit()
@@ -80,9 +78,7 @@ def test_valid_rows_choose_the_weights(base: Path, ctx: Context, tmp_path: Path)
         ctx=ctx,
         **{**QUICK, "epochs": 8},
     ).fit()
-    evaluations = {
-        step["step"]: step["valid_loss"] for step in result.steps if "valid_loss" in step and step["step"]
-    }
+    evaluations = {step["step"]: step["valid_loss"] for step in result.steps if "valid_loss" in step and step["step"]}
     assert result.best_step == min(evaluations, key=lambda step: evaluations[step])
 
 
@@ -90,16 +86,10 @@ def test_conversations_train_their_last_turn_only(base: Path, ctx: Context, tmp_
     trainer = Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, instruction="Do it.")
     turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
     loaded = trainer._base()
-    row = _row(
-        loaded, {"messages": [{"role": role, "content": text} for role, text in turns]}, "Do it.", "rows[0]"
-    )
+    row = _row(loaded, {"messages": [{"role": role, "content": text} for role, text in turns]}, "Do it.", "rows[0]")
     decode = loaded.renderer.tokenizer.decode
-    assert (
-        decode([id for id, counts in zip(row.ids, row.target_mask, strict=True) if counts]) == "d<|im_end|>"
-    )
-    assert decode(row.ids).startswith(
-        "<|im_start|>user\nDo it.\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>"
-    )
+    assert decode([id for id, counts in zip(row.ids, row.target_mask, strict=True) if counts]) == "d<|im_end|>"
+    assert decode(row.ids).startswith("<|im_start|>user\nDo it.\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>")
 
 
 def test_a_stopped_training_continues_to_the_same_bytes(base: Path, ctx: Context, tmp_path: Path) -> None:
@@ -175,9 +165,5 @@ def test_an_output_folder_in_use_is_refused(base: Path, ctx: Context, tmp_path: 
 
 def test_the_log_holds_no_clock_and_no_path(base: Path, ctx: Context, tmp_path: Path) -> None:
     Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
-    keys = {
-        key
-        for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines()
-        for key in json.loads(line)
-    }
+    keys = {key for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines() for key in json.loads(line)}
     assert keys == {"step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"}

@@ -95,9 +95,7 @@ def model_of(family: str = "llama", *, vocabulary: int = 400, seed: int = 0) -> 
     return model.eval()
 
 
-def loaded_of(
-    family: str = "llama", *, tokenizer: Any = None, dtype: torch.dtype = torch.float32
-) -> LoadedModel:
+def loaded_of(family: str = "llama", *, tokenizer: Any = None, dtype: torch.dtype = torch.float32) -> LoadedModel:
     """A random model in memory with a chat tokenizer."""
     tokenizer = tokenizer if tokenizer is not None else byte_level()
     return wrap(model_of(family, vocabulary=len(tokenizer)).to(dtype), tokenizer)

@@ -41,9 +41,7 @@ class Budget:
         return Budget(self.rows // 2, self.tokens // 2, self.logits // 2)
 
 
-def plan(
-    lengths: Sequence[int], budget: Budget, *, logits_per_row: Sequence[int] | None = None
-) -> list[list[int]]:
+def plan(lengths: Sequence[int], budget: Budget, *, logits_per_row: Sequence[int] | None = None) -> list[list[int]]:
     """Indices of the rows of each batch, longest rows first: what does not fit memory fails at once."""
     wide = logits_per_row if logits_per_row is not None else [0] * len(lengths)
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))

@@ -65,9 +65,7 @@ class Checkpoints:
         temporary = final.with_name(final.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file(
-            {name: value.detach().contiguous() for name, value in parameters.items()}, temporary / WEIGHTS
-        )
+        save_file({name: value.detach().contiguous() for name, value in parameters.items()}, temporary / WEIGHTS)
         save_file(_moments(parameters, optimizer), temporary / OPTIMIZER)
         content = {
             "fingerprint": self.fingerprint,
@@ -107,8 +105,7 @@ class Checkpoints:
         for name, parameter in parameters.items():
             # the count of steps stays on the CPU, as AdamW keeps it
             optimizer.state[parameter] = {
-                kind: moments[f"{kind}.{name}"].to(parameter.device if kind != "step" else "cpu")
-                for kind in MOMENTS
+                kind: moments[f"{kind}.{name}"].to(parameter.device if kind != "step" else "cpu") for kind in MOMENTS
             }
 
     def restore_weights(self, step: int, parameters: Parameters) -> None:

@@ -51,9 +51,7 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
             f"model.path: {folder}: no such folder; give one with config.json, safetensors and tokenizer"
         )
     if not (folder / "config.json").is_file():
-        raise MachineError(
-            f"{folder}: config.json is missing; a model folder as transformers saves it is expected"
-        )
+        raise MachineError(f"{folder}: config.json is missing; a model folder as transformers saves it is expected")
     if weights and not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
         if pickled:
@@ -129,13 +127,9 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
         doing = "the network is off (offline)" if ctx.offline else "the hub cannot be reached"
         raise MachineError(f"{where}: {doing} and the model is not in the cache; download it first") from None
     except HfHubHTTPError as error:
-        raise MachineError(
-            f"{where}: the hub answered {error.response.status_code}; try again later"
-        ) from None
+        raise MachineError(f"{where}: the hub answered {error.response.status_code}; try again later") from None
     except OSError as error:
-        raise MachineError(
-            f"{where}: download failed: {error}; check network and disk, then run again"
-        ) from None
+        raise MachineError(f"{where}: download failed: {error}; check network and disk, then run again") from None
     return Path(folder)
 
 

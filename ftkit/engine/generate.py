@@ -41,8 +41,7 @@ def generate(
     for index, ids in enumerate(contexts_ids):
         if not 0 < len(ids) < loaded.context_length:
             raise DataError(
-                f"prompt {index}: {len(ids)} tokens; "
-                f"between 1 and {loaded.context_length - 1} fit the model's context"
+                f"prompt {index}: {len(ids)} tokens; between 1 and {loaded.context_length - 1} fit the model's context"
             )
     results = [Completion([], False) for _ in contexts_ids]
     lengths = [len(ids) + max_new_tokens for ids in contexts_ids]
@@ -57,9 +56,7 @@ def generate(
     return results
 
 
-def _generate_batch(
-    loaded: LoadedModel, contexts_ids: Sequence[list[int]], max_new_tokens: int
-) -> list[Completion]:
+def _generate_batch(loaded: LoadedModel, contexts_ids: Sequence[list[int]], max_new_tokens: int) -> list[Completion]:
     """One batch; where memory runs out, its halves."""
     try:
         with torch.inference_mode(), autocast(loaded):
@@ -67,9 +64,7 @@ def _generate_batch(
     except torch.OutOfMemoryError:
         if len(contexts_ids) == 1:
             tokens = len(contexts_ids[0])
-            raise MachineError(
-                f"a prompt of {tokens} tokens does not fit the memory of {loaded.device}"
-            ) from None
+            raise MachineError(f"a prompt of {tokens} tokens does not fit the memory of {loaded.device}") from None
     torch.cuda.empty_cache()
     half = len(contexts_ids) // 2
     return [

@@ -69,9 +69,7 @@ def resolve_device(machine: Machine) -> str:
     if machine.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if machine.device == "cuda" and not torch.cuda.is_available():
-        raise MachineError(
-            "machine.device: cuda is asked for, but torch finds no CUDA device; use auto or cpu"
-        )
+        raise MachineError("machine.device: cuda is asked for, but torch finds no CUDA device; use auto or cpu")
     if machine.device == "mps" and not torch.backends.mps.is_available():
         raise MachineError("machine.device: mps is asked for, but torch finds none; use auto or cpu")
     return machine.device
@@ -86,9 +84,7 @@ def resolve_precision(precision: Literal["auto", "float32", "bfloat16"], device:
     if precision == "auto":
         return "bfloat16" if has_bf16 else "float32"
     if precision == "bfloat16" and not has_bf16:
-        raise MachineError(
-            f"model.precision: bfloat16 is asked for, but {device} has no bfloat16; use auto or float32"
-        )
+        raise MachineError(f"model.precision: bfloat16 is asked for, but {device} has no bfloat16; use auto or float32")
     return precision
 
 
@@ -118,9 +114,7 @@ def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     renderer = load_renderer(spec, ctx)
     identity = identify(spec, ctx, cache_path=ctx.cache_dir / "digests.json")
     model = _load_weights(folder, spec, DTYPES[precision], device, ctx)
-    return LoadedModel(
-        model, renderer, precision, device, _context_length(model.config), identity, spec.quantize
-    )
+    return LoadedModel(model, renderer, precision, device, _context_length(model.config), identity, spec.quantize)
 
 
 def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:
@@ -130,9 +124,7 @@ def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] 
     eos = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
     renderer = Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=chat_template_kwargs)
-    files = {
-        "state": digest([[name, _tensor_digest(value)] for name, value in sorted(model.state_dict().items())])
-    }
+    files = {"state": digest([[name, _tensor_digest(value)] for name, value in sorted(model.state_dict().items())])}
     identity = {"repository": type(model).__name__, "commit": "", "files": files}
     precision: Precision = "bfloat16" if parameter.dtype == torch.bfloat16 else "float32"
     quantize: Literal["none", "nf4"] = "nf4" if getattr(model, "is_loaded_in_4bit", False) else "none"
@@ -205,6 +197,7 @@ def _quiet_libraries() -> None:
 def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     if ctx.machine.attention != "auto":
         options["attn_implementation"] = ctx.machine.attention
@@ -251,9 +244,7 @@ def _nf4(dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
-        raise MachineError(
-            "qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora"
-        )
+        raise MachineError("qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or use lora")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -265,8 +256,7 @@ def _nf4(dtype: torch.dtype) -> Any:
 def _remote_code(spec: ModelSpec, ctx: Context) -> bool:
     if ctx.trust_remote_code and not (spec.hub and spec.revision and COMMIT.fullmatch(spec.revision)):
         raise MachineError(
-            "remote code is trusted only with model.hub and a model.revision "
-            "that is a full commit (40 hex digits)"
+            "remote code is trusted only with model.hub and a model.revision that is a full commit (40 hex digits)"
         )
     return ctx.trust_remote_code
 
@@ -291,9 +281,7 @@ def _context_length(config: Any) -> int:
 def _eos_ids(path: Path) -> list[int]:
     if not path.is_file():
         return []
-    value = (
-        read_config(path.parent).get("eos_token_id") if path.name == "config.json" else _generation_eos(path)
-    )
+    value = read_config(path.parent).get("eos_token_id") if path.name == "config.json" else _generation_eos(path)
     return [] if value is None else [value] if isinstance(value, int) else [int(id) for id in value]
 
 
@@ -316,9 +304,7 @@ def _verified_facts(folder: Path, kind: str) -> dict[str, Any]:
     for name, expected in facts["weights"].items():
         weights = folder / name
         if not weights.is_file() or file_digest(weights) != expected:
-            raise ArtifactError(
-                f"{weights}: missing, or its bytes are not those that were saved; train again"
-            )
+            raise ArtifactError(f"{weights}: missing, or its bytes are not those that were saved; train again")
     return facts
 
 

@@ -49,9 +49,7 @@ class Renderer:
         self._end_id = self._end_of_turn(special)
         ends = special if self._end_id is None else special | {self._end_id}
         self.eos_ids = frozenset(ends | plain.line_break_ids(tokenizer) if self._by_lines else ends)
-        self._eos_texts = tuple(
-            sorted(tokenizer.decode([id]) for id in (special if self._by_lines else ends))
-        )
+        self._eos_texts = tuple(sorted(tokenizer.decode([id]) for id in (special if self._by_lines else ends)))
 
     def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
         """Ids of the messages and, behind them, of the assistant's `target` up to the end of its turn.
@@ -67,10 +65,7 @@ class Renderer:
         """`render` for several targets behind the same messages, in one call of the tokenizer."""
         for target in targets:
             self._check_target(target)
-        wholes = [
-            self._text([*messages, {"role": "assistant", "content": target}], whole=True)
-            for target in targets
-        ]
+        wholes = [self._text([*messages, {"role": "assistant", "content": target}], whole=True) for target in targets]
         context_ids, *whole_ids = self._ids([self._text(messages), *wholes])
         return [
             Rendered(context_ids, self._target_ids(context_ids, ids, target))
@@ -102,9 +97,7 @@ class Renderer:
         return str(text)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        batch = self.tokenizer(
-            list(texts), add_special_tokens=False, verbose=False, return_attention_mask=False
-        )
+        batch = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, return_attention_mask=False)
         return [list(ids) for ids in batch["input_ids"]]
 
     def _target_ids(self, context_ids: list[int], whole_ids: list[int], target: str) -> list[int]:
@@ -114,17 +107,15 @@ class Renderer:
             shown = self.tokenizer.decode(context_ids[max(0, same - 3) :])
             raise DataError(
                 f"the answer {target!r} changes the tokens before it (near {shown!r}): the prompt would "
-                "not be the one that was trained; the template's generation prompt must be what it writes before an "
-                "answer (see model.chat_template_kwargs)"
+                "not be the one that was trained; the template's generation prompt must be what it writes before "
+                "an answer (see model.chat_template_kwargs)"
             )
         tail = whole_ids[len(context_ids) :]
         end = next((index for index, id in enumerate(tail) if id in self.eos_ids), None)
         if end is not None:
             return tail[: end + 1]
         if self._end_id is None:
-            raise DataError(
-                f"nothing ends the answer {target!r}: neither template nor tokenizer has an end-of-turn"
-            )
+            raise DataError(f"nothing ends the answer {target!r}: neither template nor tokenizer has an end-of-turn")
         return [*tail, self._end_id]
 
     def _check_target(self, target: str) -> None:
@@ -132,9 +123,7 @@ class Renderer:
             raise DataError("an answer is empty: without a chat template nothing would mark it; drop the row")
         for text in self._eos_texts:
             if text and text in target:
-                raise DataError(
-                    f"the answer {target!r} holds {text!r}, which ends a turn of this model; take it out"
-                )
+                raise DataError(f"the answer {target!r} holds {text!r}, which ends a turn of this model; take it out")
 
     def _end_of_turn(self, special: set[int]) -> int | None:
         """The id the template writes behind an answer: the first special id, else the first."""

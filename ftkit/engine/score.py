@@ -90,9 +90,7 @@ def score(
     if loaded.takes_tree is None:
         loaded.takes_tree = _takes_tree(loaded)
         if not loaded.takes_tree:
-            ctx.progress.say(
-                "this model's attention cannot share a row's context among labels: plain batches are used"
-            )
+            ctx.progress.say("this model's attention cannot share a row's context among labels: plain batches are used")
     forests = _forests(requests, CPU_NODES if loaded.device == "cpu" else GPU_NODES)
     nodes = [max(len(trie.tokens) for trie in forest) for forest in forests]
     lengths = [len(request.context_ids) + count for request, count in zip(requests, nodes, strict=True)]
@@ -114,17 +112,11 @@ def _score_batch(
     """One batch; where memory runs out, its halves."""
     try:
         with torch.inference_mode(), autocast(loaded):
-            return (
-                _score_tree(loaded, requests, forests)
-                if loaded.takes_tree
-                else _score_plain(loaded, requests)
-            )
+            return _score_tree(loaded, requests, forests) if loaded.takes_tree else _score_plain(loaded, requests)
     except torch.OutOfMemoryError:
         if len(requests) == 1:
             tokens = len(requests[0].context_ids)
-            raise MachineError(
-                f"a row of {tokens} tokens does not fit the memory of {loaded.device}"
-            ) from None
+            raise MachineError(f"a row of {tokens} tokens does not fit the memory of {loaded.device}") from None
     torch.cuda.empty_cache()
     half = len(requests) // 2
     return [
@@ -221,9 +213,7 @@ def _score_plain(loaded: LoadedModel, requests: Sequence[Request]) -> list[list[
     return [[next(ends) for _ in request.continuations_ids] for request in requests]
 
 
-def _score_pairs(
-    loaded: LoadedModel, pairs: Sequence[tuple[list[int], list[int]]]
-) -> list[ContinuationScore]:
+def _score_pairs(loaded: LoadedModel, pairs: Sequence[tuple[list[int], list[int]]]) -> list[ContinuationScore]:
     ids_BL = pad_right([context + ids[:-1] for context, ids in pairs], loaded.device)
     first = min(len(context) for context, _ in pairs) - 1
     options = {}
@@ -245,9 +235,7 @@ def _forests(requests: Sequence[Request], max_nodes: int) -> list[list[_Trie]]:
     known: dict[tuple[tuple[int, ...], ...], list[_Trie]] = {}
     forests = []
     for request in requests:
-        assert request.context_ids and all(request.continuations_ids), (
-            "a context and continuations of one id or more"
-        )
+        assert request.context_ids and all(request.continuations_ids), "a context and continuations of one id or more"
         key = tuple(map(tuple, request.continuations_ids))
         if key not in known:
             known[key] = _forest(key, max_nodes)
@@ -291,11 +279,7 @@ def _takes_tree(loaded: LoadedModel) -> bool:
     layers = set(getattr(config, "layer_types", None) or ["full_attention"])
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     known = config._attn_implementation in ("sdpa", "eager") and limits_logits(loaded.model)
-    if (
-        not known
-        or layers != {"full_attention"}
-        or (window is not None and "layer_types" not in config.to_dict())
-    ):
+    if not known or layers != {"full_attention"} or (window is not None and "layer_types" not in config.to_dict()):
         return False
     ids = [number % vocabulary(loaded.model) for number in range(3, 15)]
     requests = [

@@ -124,17 +124,13 @@ class _Loop:
         named = sorted(self.model.named_parameters())
         self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
         assert self.parameters, "a method leaves something to train"
-        assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), (
-            "float32 or wider"
-        )
+        assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), "float32 or wider"
         self.optimizer = _adamw(list(self.parameters.values()), settings)
         self.accelerator = _accelerator(loaded)
         self.budget = Budget.of(ctx.machine, loaded.device)
         self.state = State()
         fingerprint = self._fingerprint(loaded)
-        self.checkpoints = Checkpoints(
-            work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say
-        )
+        self.checkpoints = Checkpoints(work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say)
         work_dir.mkdir(parents=True, exist_ok=True)
         self.log_path = work_dir / STEP_LOG
         self.log = self.log_path.open("ab")
@@ -143,9 +139,7 @@ class _Loop:
         """Go to the newest whole checkpoint, or to the beginning; the log is cut back to it."""
         state = self.checkpoints.newest()
         if state is not None and state.log_bytes > self.log_path.stat().st_size:
-            self.ctx.progress.say(
-                f"{self.log_path.name} is shorter than its checkpoint says: training starts over"
-            )
+            self.ctx.progress.say(f"{self.log_path.name} is shorter than its checkpoint says: training starts over")
             shutil.rmtree(self.checkpoints.folder)
             state = None
         if state is not None:
@@ -193,9 +187,7 @@ class _Loop:
         self.model.eval()
         found = evaluate()
         if not math.isfinite(found.value) or not math.isfinite(found.loss):
-            raise DivergedError(
-                f"step {self.state.step}: the loss on valid is {found.loss}; use a lower learning rate"
-            )
+            raise DivergedError(f"step {self.state.step}: the loss on valid is {found.loss}; use a lower learning rate")
         self._write_log({"step": self.state.step, "valid_value": found.value, "valid_loss": found.loss})
         state = self.state
         if state.step == 0:
@@ -207,9 +199,7 @@ class _Loop:
         state.evaluations_without_gain += 1
         patience = self.settings.patience
         state.stopped_early = (
-            patience is not None
-            and state.evaluations_without_gain >= patience
-            and state.step < self.schedule.num_steps
+            patience is not None and state.evaluations_without_gain >= patience and state.step < self.schedule.num_steps
         )
         return False
 
@@ -217,17 +207,14 @@ class _Loop:
         began = time.monotonic()
         step = self.state.step + 1
         rows = [
-            self.rows[index]
-            for index in _batch(self.settings.seed, len(self.rows), self.schedule.batch_size, step)
+            self.rows[index] for index in _batch(self.settings.seed, len(self.rows), self.schedule.batch_size, step)
         ]
         rate = self.schedule.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
         loss = self._backward(rows, step)
-        norm = float(
-            self.accelerator.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm)
-        )
+        norm = float(self.accelerator.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm))
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise DivergedError(
                 f"step {step}: loss {loss}, gradient norm {norm}; the weights before it are kept in the last "
@@ -296,9 +283,7 @@ class _Loop:
         self.checkpoints.save(self.state, self.parameters, self.optimizer)
 
     def _fingerprint(self, loaded: LoadedModel) -> str:
-        shapes = [
-            [name, list(parameter.shape), str(parameter.dtype)] for name, parameter in self.parameters.items()
-        ]
+        shapes = [[name, list(parameter.shape), str(parameter.dtype)] for name, parameter in self.parameters.items()]
         rows = [[row.ids, row.target_mask, row.weight] for row in self.rows]
         evaluates = self.evaluate is not None
         return digest(
@@ -356,17 +341,13 @@ def _adamw(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> tor
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=settings.learning_rate, betas=BETAS, eps=EPSILON
-    )
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
 
 
 def _batch(seed: int, num_rows: int, size: int, step: int) -> list[int]:
     """Indices of the rows of optimizer step 1, 2, …: a piece of the epochs laid end to end."""
     first = (step - 1) * size
-    return [
-        _order(seed, num_rows, place // num_rows)[place % num_rows] for place in range(first, first + size)
-    ]
+    return [_order(seed, num_rows, place // num_rows)[place % num_rows] for place in range(first, first + size)]
 
 
 @lru_cache(maxsize=4)

@@ -71,10 +71,7 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
         tensors = {name: value.detach().contiguous() for name, value in sorted(state.items())}
         save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
         # sorted: the order of a set of module names differs from process to process
-        plain = {
-            name: sorted(value) if isinstance(value, set) else value
-            for name, value in options.to_dict().items()
-        }
+        plain = {name: sorted(value) if isinstance(value, set) else value for name, value in options.to_dict().items()}
         text = dump({**dict(sorted(plain.items())), "inference_mode": True})
         (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
 

@@ -34,9 +34,7 @@ def build(config: Full, base: LoadedModel) -> Trainable:
         model.save_pretrained(folder)
 
     def load(folder: Path) -> None:
-        stored = type(model).from_pretrained(
-            folder, use_safetensors=True, dtype=next(model.parameters()).dtype
-        )
+        stored = type(model).from_pretrained(folder, use_safetensors=True, dtype=next(model.parameters()).dtype)
         model.load_state_dict(stored.state_dict())
 
     return Trainable(model, "model", save, load)
