@@ -185,8 +185,7 @@ class Asker:
             return Question(example, self.renderer.render(messages).context_ids, [], text != example.input)
         first = self.renderer.render(messages, self.task.labels[0])
         if not self._known or self._known[0] != first.target_ids:
-            rest = [self.renderer.render(messages, label).target_ids for label in self.task.labels[1:]]
-            self._known = [first.target_ids, *rest]
+            self._known = [each.target_ids for each in self.renderer.render_each(messages, self.task.labels)]
         return Question(example, first.context_ids, self._known, text != example.input)
 
     def needed(self, question: Question) -> int:

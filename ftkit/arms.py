@@ -14,9 +14,19 @@ from typing import Literal
 from ftkit.artifacts import Trained
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.files import ModelSpec, fetch, identify
-from ftkit.engine.load import LoadedModel, load, load_tuned, resolve_device, resolve_precision
-from ftkit.errors import MachineError
+from ftkit.engine.load import (
+    LoadedModel,
+    context_length,
+    load,
+    load_renderer,
+    load_tuned,
+    resolve_device,
+    resolve_precision,
+)
+from ftkit.engine.train import refuse_several_processes
+from ftkit.errors import DataError, MachineError
 from ftkit.recipe import Classify, Generate, Recipe, TaskChoice
+from ftkit.records import Message
 from ftkit.registry import Choice
 from ftkit.store import digest
 from ftkit.trainer import method_module
@@ -98,9 +108,33 @@ def shipped_precision(spec: ModelSpec, ctx: Context) -> str:
 
 
 def require(recipe: Recipe, ctx: Context) -> None:
-    """Raise what loading would raise later: device, precision, missing model files, missing packages."""
+    """Raise what would be raised later: processes, device, precision, packages, model files, chat template.
+
+    Says it where the model has no chat template. Loads the tokenizer and no weights.
+    """
+    refuse_several_processes()
     resolve_precision(recipe.model.precision, resolve_device(ctx.machine))
-    fetch(model_spec(recipe, ctx), ctx)
     for method in recipe.train.method:
         if quantization(method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
             raise MachineError(f"train.method: {method.name} needs bitsandbytes: pip install bitsandbytes")
+    spec = model_spec(recipe, ctx)
+    fetch(spec, ctx)
+    context_length(spec, ctx)
+    has_demonstrations = any(prompt.name != "zero_shot" for prompt in recipe.baseline.prompts)
+    note = _template_note(spec, ctx, has_demonstrations=has_demonstrations)
+    if note:
+        ctx.progress.say(f"{spec.name}: {note}")
+
+
+def _template_note(spec: ModelSpec, ctx: Context, *, has_demonstrations: bool) -> str:
+    """What is to be said of the chat template. Raises DataError where it does not take what prompts are made of."""
+    question: Message = {"role": "user", "content": "a"}
+    answer: Message = {"role": "assistant", "content": "b"}
+    try:
+        renderer = load_renderer(spec, ctx)
+        renderer.render([question], "b")
+        if has_demonstrations:
+            renderer.render([question, answer, question], "b")
+    except DataError as error:
+        raise DataError(f"{spec.name}: {error}") from None
+    return renderer.template_note

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ftkit.artifacts import Prepared, Prompt
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.load import context_length, load_renderer
 from ftkit.engine.render import Renderer
+from ftkit.fitting import require_room
 from ftkit.recipe import Recipe
 from ftkit.records import Example
 from ftkit.stages import baseline, prepare
@@ -67,6 +68,7 @@ class Findings:
 
 def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     """Prepare, render and count. Raises the same errors a run would raise up to its first prompt."""
+    ctx = replace(ctx, machine=recipe.machine)
     require(recipe, ctx)
     spec = model_spec(recipe, ctx)
     renderer = load_renderer(spec, ctx)
@@ -76,6 +78,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         prepared = prepare.run(config, Path(folder), ctx)
         summary = prepared.summary
         task = task_spec(recipe.task, summary["labels"])
+        require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
         prompts = _prompts(recipe, prepared, task)
     fits = [_fit(renderer, limit, prompt, task, train, valid) for prompt in prompts]
@@ -97,9 +100,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
 
 
 def _prompts(recipe: Recipe, prepared: Prepared, task: TaskSpec) -> list[Prompt]:
-    config = baseline.BaselineConfig(
-        task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed
-    )
+    config = baseline.BaselineConfig(task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
     return [candidate.prompt for candidate in baseline.candidates(config, task, prepared.split("train"))]
 
 

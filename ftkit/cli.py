@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run directory, e.g. runs/quickstart")]
 Overrides = Annotated[
@@ -68,7 +70,7 @@ def options(
 def run(
     recipe: RecipePath,
     overrides: Overrides = None,
-    until: Annotated[str, typer.Option(help="last stage: prepare, baseline, train, evaluate or compare")] = "compare",
+    until: Annotated[str, typer.Option(help=f"last stage: {', '.join(STAGES)}")] = "compare",
     fresh: Annotated[bool, typer.Option("--fresh", help="make every stage anew")] = False,
     offline: Offline = False,
     runs_dir: RunsDir = Path("runs"),
@@ -76,8 +78,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe from raw rows to a verdict. What is already published is reused."""
-    if until not in ("prepare", "baseline", "train", "evaluate", "compare"):
-        raise RecipeError(f"--until {until}: no such stage; prepare, baseline, train, evaluate or compare")
+    if until not in STAGES:
+        from ftkit.registry import suggest
+
+        raise RecipeError(f"--until {until}: no such stage{suggest(until, STAGES)}")
     loaded = _load(recipe, overrides)
     with _context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
         from ftkit.pipeline import run as run_recipe
@@ -111,7 +115,10 @@ def check(
 
         columns = check_columns(PrepareConfig(task=loaded.task, data=loaded.data, seed=loaded.seed), ctx)
         if fast:
-            _print_json({"recipe": loaded.name, **columns}) if as_json else print(f"{recipe}: schema and columns are fine")
+            if as_json:
+                _print_json({"recipe": loaded.name, **columns})
+            else:
+                print(f"{recipe}: schema and columns are fine")
             return
         from ftkit.check import check_recipe
 
@@ -162,8 +169,8 @@ def predict(
     offline: Offline = False,
 ) -> None:
     """Answer new rows with the arm to ship. One JSON object a line goes to stdout."""
-    from ftkit.rundir import predict_rows
     from ftkit.records import dump
+    from ftkit.rundir import predict_rows
 
     with _context(offline=offline) as ctx:
         answers = list(predict_rows(run_dir, rows, arm=arm, ctx=ctx))
@@ -236,10 +243,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(found)
         return
-    devices = [
-        f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB, bfloat16 {'yes' if each['bfloat16'] else 'no'})"
-        for each in found["devices"]
-    ]
+    devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in found["devices"]]
     for name, value in {**found, "devices": "; ".join(devices) or "no accelerator"}.items():
         print(f"{name:16} {value}")
 
@@ -329,7 +333,11 @@ def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Itera
         logging.getLogger(library).setLevel(logging.ERROR)
     with Terminal().shown() as terminal, _stop_flag() as check_stop:
         yield Context(
-            progress=terminal, check_stop=check_stop, offline=offline, trust_remote_code=trust_remote_code
+            progress=terminal,
+            check_stop=check_stop,
+            cache_dir=Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ftkit",
+            offline=offline,
+            trust_remote_code=trust_remote_code,
         )
 
 
@@ -337,7 +345,7 @@ def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Itera
 def _stop_flag() -> Iterator[Callable[[], None]]:
     asked: list[int] = []
 
-    def remember(number: int, frame: object) -> None:
+    def remember(number: int, _frame: object) -> None:
         if asked:  # the second signal does not wait
             raise KeyboardInterrupt
         asked.append(number)

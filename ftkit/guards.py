@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ftkit.answering import Question
 from ftkit.artifacts import Arm
-from ftkit.records import Example, Prediction
+from ftkit.records import Example
 from ftkit.similarity import normalise
 
 Guard: TypeAlias = dict[str, Any]
@@ -30,19 +30,6 @@ def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Seque
     return guard("adapter_changes_logits", not same, detail)
 
 
-def same_rows(predictions: Mapping[str, Sequence[Prediction]], tests: Sequence[Example]) -> Guard:
-    """Every arm answered every test row, in the same order, against the same reference."""
-    expected = [row.id for row in tests]
-    references = [row.reference for row in next(iter(predictions.values()))]
-    wrong = [
-        name
-        for name, rows in predictions.items()
-        if [row.id for row in rows] != expected or [row.reference for row in rows] != references
-    ]
-    detail = f"{', '.join(wrong)}: other rows or references" if wrong else f"{len(tests)} rows in every arm"
-    return guard("same_rows", not wrong, detail)
-
-
 def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> Guard:
     """No train input equals a test input after normalisation, and no group is on both sides."""
     seen = {normalise(row.input) for row in train}
@@ -51,6 +38,11 @@ def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> 
     leaks += sorted(groups)
     detail = f"leaks: {leaks[:5]}" if leaks else "no equal input, no shared group"
     return guard("no_test_row_in_train", not leaks, detail)
+
+
+def arms_frozen_before_test(unchanged: bool) -> Guard:
+    """`arms.json` has the bytes it had before test was opened."""
+    return guard("arms_frozen_before_test", unchanged, "arms.json is as it was" if unchanged else "arms.json changed")
 
 
 def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:

@@ -16,6 +16,7 @@ from ftkit.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.contracts import Context
 from ftkit.engine.load import load
 from ftkit.errors import RecipeError
+from ftkit.fitting import require_room
 from ftkit.intake import sources_of
 from ftkit.machine import environment
 from ftkit.recipe import Recipe, TaskChoice
@@ -211,6 +212,7 @@ class _Run:
 
         prepared = Prepared(rows.path)
         task = task_spec(recipe.task, prepared.summary["labels"])
+        require_room(recipe, prepared, task, ctx)
         base = model_spec(recipe, ctx)
         self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
         prompted = self._stage(

@@ -307,7 +307,9 @@ def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe") from None
+        near = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        hint = suggest(path.name, near)
+        raise RecipeError(f"{path}: no such recipe{hint if hint.startswith('; did') else ''}") from None
     except IsADirectoryError:
         raise RecipeError(f"{path}: is a folder, not a recipe") from None
     except UnicodeDecodeError as error:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ftkit.answering import predict
 from ftkit.arms import ArmModel, arm_models, task_spec
 from ftkit.artifacts import Arm, Compared, Evaluated, Prepared, Trained
@@ -67,7 +69,13 @@ def open_run(run_dir: Path) -> FinishedRun:
     names = read_json(latest)
     if "compare" not in names:
         raise RecipeError(f"{run_dir}: the run has not reached its verdict; run the same command again")
-    recipe = Recipe.model_validate(read_json(run_dir / "recipe.resolved.json"))
+    resolved = run_dir / "recipe.resolved.json"
+    try:
+        recipe = Recipe.model_validate(read_json(resolved))
+    except (OSError, ValidationError):
+        raise ArtifactError(
+            f"{resolved}: missing, damaged, or of another version of ftkit; run the same command again"
+        ) from None
     return FinishedRun(run_dir, recipe, {stage: verify(run_dir / name).path for stage, name in names.items()})
 
 

@@ -32,11 +32,14 @@ class Tree:
     problems: list[str] = field(default_factory=list)
 
     def place(self, path: Sequence[str | int]) -> str:
-        """Place of the deepest part of `path` that the text has."""
+        """Place of the deepest part of `path` that the text has; of an override below it where there is one."""
         for end in range(len(path), -1, -1):
             found = self.places.get(tuple(path[:end]))
             if found:
                 return found
+            below = (place for known, place in self.places.items() if known[:end] == tuple(path[:end]))
+            if end and (override := next(below, None)):
+                return override
         return f"{self.name}:1:1"
 
 

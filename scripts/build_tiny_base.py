@@ -31,6 +31,7 @@ CHAT_TEMPLATE = (
 )
 CONTEXT = 2048
 ANSWER_WEIGHT = 4.0
+PROMPT_WEIGHT = 0.2
 HEAD_CHUNK = 256
 
 
@@ -162,7 +163,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, plan: Pla
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         smooth = loss if step == 0 else 0.98 * smooth + 0.02 * loss
-        if step % 600 == 599 or step == plan.steps - 1:
+        if step % 400 == 399 or step == plan.steps - 1:
             shown = "  ".join(f"{name} {value:.3f}" for name, value in measure(model, tokenizer).items())
             print(f"step {step + 1} {time.monotonic() - begun:.0f} s loss {smooth:.3f}  {shown}", flush=True)
 
@@ -275,9 +276,11 @@ def _fill(
 
 
 def _weights(ids: list[int], assistant: int, end: int) -> list[float]:
+    if assistant not in ids:
+        return [1.0] * len(ids)
     weights, inside = [], False
     for token in ids:
-        weights.append(ANSWER_WEIGHT if inside else 1.0)
+        weights.append(ANSWER_WEIGHT if inside else PROMPT_WEIGHT)
         inside = (inside or token == assistant) and token != end
     return weights
 

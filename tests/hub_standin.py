@@ -6,8 +6,6 @@ Answers what huggingface_hub asks for, and remembers it. Each repository has one
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,14 +14,13 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
-ROOT = Path(__file__).parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REVISIONS = (COMMIT, "main")
 
 
 @dataclass
 class Hub:
-    """Repositories by kind and name, as `models/me/tiny`; those in `gated` refuse. `asked` holds 'METHOD path'."""
+    """Repositories by kind and name, as `models/me/tiny`; `gated` ones show no file. `asked` holds 'METHOD path'."""
 
     repositories: Mapping[str, Mapping[str, bytes]]
     gated: frozenset[str] = frozenset()
@@ -38,9 +35,7 @@ class Hub:
 
 
 @contextmanager
-def serving(
-    repositories: Mapping[str, Mapping[str, bytes]], *, gated: frozenset[str] = frozenset()
-) -> Iterator[Hub]:
+def serving(repositories: Mapping[str, Mapping[str, bytes]], *, gated: frozenset[str] = frozenset()) -> Iterator[Hub]:
     """Serve on a free port of this machine while the block lasts."""
     hub = Hub(repositories, gated)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"hub": hub}))
@@ -65,18 +60,8 @@ def environment(endpoint: str, home: Path) -> dict[str, str]:
         "HF_HOME": str(home),
         "HOME": str(home),
         "HF_HUB_OFFLINE": "0",
-        "HF_HUB_ETAG_TIMEOUT": "5",
-        "PATH": "",
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-
-
-def ftkit(*args: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "ftkit.cli", *args]
-    return subprocess.run(command, cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,28 +74,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.asked.append(f"{self.command} {path}")
         kind, name, rest = _parts(path)
         repository = self.hub.repositories.get(f"{kind}/{name}")
-        if f"{kind}/{name}" in self.hub.gated:
-            self._answer(403, b"{}", **{"X-Error-Code": "GatedRepo"})
-        elif repository is None:
+        if repository is None:
             self._answer(404, b"{}", **{"X-Error-Code": "RepoNotFound"})
         else:
-            self._repository(name, repository, rest)
+            self._repository(f"{kind}/{name}", repository, rest)
 
     do_HEAD = do_GET
 
     def _repository(self, name: str, files: Mapping[str, bytes], rest: list[str]) -> None:
-        what, revision, *path = [*rest, "", ""][: max(2, len(rest))]
-        file = "/".join(path)
+        what, revision, file = rest[0] if rest else "", rest[1] if rest[1:] else "", "/".join(rest[2:])
         if revision and revision not in REVISIONS:
             self._answer(404, b"{}", **{"X-Error-Code": "RevisionNotFound"})
+        elif what == "resolve" and name in self.hub.gated:
+            self._answer(401, b"{}", **{"X-Error-Code": "GatedRepo"})
         elif what in ("", "revision"):
             siblings = [{"rfilename": each} for each in files]
-            facts = {"id": name, "sha": COMMIT, "private": False, "tags": [], "siblings": siblings}
+            facts = {"id": name.partition("/")[2], "sha": COMMIT, "private": False, "tags": [], "siblings": siblings}
             self._answer(200, json.dumps(facts).encode())
         elif what == "tree" and not file:
             tree = [
-                {"type": "file", "path": each, "size": len(content), "oid": each}
-                for each, content in files.items()
+                {"type": "file", "path": each, "size": len(content), "oid": each} for each, content in files.items()
             ]
             self._answer(200, json.dumps(tree).encode())
         elif what == "resolve" and file in files:

@@ -127,21 +127,22 @@ def hashes(run_dir: Path, *, but: Sequence[str] = ("run.log",)) -> dict[str, str
     return {path.relative_to(run_dir).as_posix(): file_digest(path) for path in paths}
 
 
-def start(set_up: SetUp, runs_dir: Path, *overrides: str) -> subprocess.Popen[str]:
-    """The command line in a process of its own, in the folder of the recipe, with a home of its own."""
-    sets = [word for override in overrides for word in ("--set", override)]
-    command = [sys.executable, "-m", "ftkit.cli", "run", "recipe.yaml", "--runs-dir", str(runs_dir), *sets]
+def start(
+    set_up: SetUp, runs_dir: Path, *, recipe: Path = Path("recipe.yaml"), cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    """The command line in a process of its own, in the folder of the set-up, which is also its home."""
+    command = [sys.executable, "-m", "ftkit.cli", "run", str(recipe), "--runs-dir", str(runs_dir)]
     environment = {
         **os.environ,
         "HOME": str(set_up.folder),
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "ignore",
         "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "0",
     }
     return subprocess.Popen(
         command,
-        cwd=set_up.folder,
+        cwd=cwd or set_up.folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -156,18 +157,18 @@ def finish(process: subprocess.Popen[str], *, timeout: float = 240) -> tuple[int
     return process.returncode, output
 
 
-def wait_until(there: Callable[[], bool], process: subprocess.Popen[str], *, poll_s: float = 0.001) -> bool:
+def wait_until(there: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
     """Whether something came true before the process ended."""
     while process.poll() is None:
         if there():
             return True
-        time.sleep(poll_s)
+        time.sleep(0.001)
     return False
 
 
-def freeze_when(there: Callable[[], bool], process: subprocess.Popen[str], *, poll_s: float = 0.0) -> bool:
+def freeze_when(there: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
     """Halt the process at a moment at which something is true; False where it ended without."""
-    while wait_until(there, process, poll_s=poll_s):
+    while wait_until(there, process):
         process.send_signal(signal.SIGSTOP)
         _wait_for_halt(process.pid)
         if there():

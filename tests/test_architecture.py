@@ -52,6 +52,7 @@ ROWS = {  # a file imports only from files with a smaller number
     "arms": 3.4,
     "guards": 3.4,
     "stages": 4,
+    "fitting": 4.5,
     "pipeline": 5,
     "check": 5,
     "rundir": 5,

@@ -135,7 +135,11 @@ def test_a_tokenizer_is_loaded_without_any_weights(spec: ModelSpec, ctx: Context
 
 def test_remote_code_needs_a_pinned_revision(spec: ModelSpec, ctx: Context) -> None:
     with pytest.raises(MachineError, match="full commit"):
-        load(spec, replace(ctx, trust_remote_code=True))
+        load(replace(spec, path=None, hub="me/tiny", revision="main"), replace(ctx, trust_remote_code=True))
+
+
+def test_trust_in_a_metrics_code_does_not_keep_a_local_model_from_loading(spec: ModelSpec, ctx: Context) -> None:
+    assert load_renderer(spec, replace(ctx, trust_remote_code=True)).has_template
 
 
 # --- the hub, as a server on this machine ---------------------------------------------------------

@@ -7,15 +7,11 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from urllib.parse import unquote
 
 import polars
 import pytest
+from hub_standin import COMMIT, environment, serving
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError
@@ -132,9 +128,7 @@ def test_csv_reads_quoted_line_breaks_and_names_the_line_where_a_row_begins(tmp_
 def test_csv_takes_tabs_plain_quotes_and_names_of_columns(tmp_path: Path) -> None:
     options = {"delimiter": "\t", "quotes": "none", "columns": ["input", "target", "key"], "id": "key"}
     table = comma(tmp_path / "t.tsv", 'say "hi\t27\tabc\n', **options)
-    assert table.select("id", "input", "target").to_dicts() == [
-        {"id": "abc", "input": 'say "hi', "target": "27"}
-    ]
+    assert table.select("id", "input", "target").to_dicts() == [{"id": "abc", "input": 'say "hi', "target": "27"}]
 
 
 @pytest.mark.parametrize(
@@ -193,42 +187,8 @@ def test_a_file_that_is_no_parquet_is_an_error(tmp_path: Path) -> None:
         read_parquet(Parquet(path=str(tmp_path / "t.parquet")), CTX)
 
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {"train.csv": b"text,label\nhello,a\nbye,b\n", "README.md": b"---\nlicense: mit\n---\n"}
-
-
-class HubStandIn(BaseHTTPRequestHandler):
-    """The few answers of the hub that reading one small data set takes."""
-
-    def do_GET(self) -> None:
-        path = unquote(self.path.split("?")[0])
-        facts = {"id": "me/tiny", "sha": COMMIT, "private": False, "tags": [], "siblings": []}
-        facts["siblings"] = [{"rfilename": name} for name in FILES]
-        if path in ("/api/datasets/me/tiny", f"/api/datasets/me/tiny/revision/{COMMIT}"):
-            self.answer(200, json.dumps(facts).encode())
-        elif path == f"/api/datasets/me/tiny/tree/{COMMIT}":
-            files = [{"type": "file", "path": name, "size": len(FILES[name]), "oid": name} for name in FILES]
-            self.answer(200, json.dumps(files).encode())
-        elif path.startswith(f"/datasets/me/tiny/resolve/{COMMIT}/") and path.split("/")[-1] in FILES:
-            name = path.split("/")[-1]
-            self.answer(200, FILES[name], **{"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
-        elif path.startswith("/api/datasets/me/gated"):
-            self.answer(403, b"{}", **{"X-Error-Code": "GatedRepo"})
-        else:
-            self.answer(404, b"{}", **{"X-Error-Code": "EntryNotFound" if "tiny" in path else "RepoNotFound"})
-
-    do_HEAD = do_GET
-
-    def answer(self, code: int, content: bytes, **headers: str) -> None:
-        self.send_response(code)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
+REPOSITORIES = {"datasets/me/tiny": FILES, "datasets/me/gated": FILES}
 
 
 READ = """
@@ -246,32 +206,21 @@ for options in json.loads(sys.argv[1]):
 """
 
 
-@contextmanager
-def hub() -> Iterator[str]:
-    """The address of a stand-in on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), HubStandIn)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def read_hub(options: list[dict[str, object]], home: Path, endpoint: str) -> list[list[object]]:
-    environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "PATH": ""}
     command = [sys.executable, "-c", READ, json.dumps(options)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={"PATH": "", **environment(endpoint, home)}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) -> None:
     rows = [["hello", "a", "train:1"], ["bye", "b", "train:2"]]
-    with hub() as endpoint:
+    with serving(REPOSITORIES, gated=frozenset({"datasets/me/gated"})) as hub:
         asked = [{"repository": name} for name in ("me/tiny", "me/gated", "me/none")]
         wrong = [{"repository": "me/tiny", "split": "tset"}, {"repository": "me/tiny", "target": "lable"}]
-        good, gated, none, split, column = read_hub(asked + wrong, tmp_path, endpoint)
+        good, gated, none, split, column = read_hub(asked + wrong, tmp_path, hub.endpoint)
     assert good == [f"me/tiny@{COMMIT}", rows]
     assert gated[0] == 4 and "me/gated: is gated; ask for access at" in str(gated[1])
     assert none[0] == 4 and "there is no such data set, or no access" in str(none[1])
@@ -282,7 +231,7 @@ def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) 
         {"repository": "me/tiny", "offline": True},
         {"repository": "me/other", "offline": True},
     ]
-    away, offline, other = read_hub(again, tmp_path, endpoint)
+    away, offline, other = read_hub(again, tmp_path, hub.endpoint)
     assert away[0] == 4 and "the hub did not answer" in str(away[1])
     assert offline == [f"me/tiny@{COMMIT}", rows]
     assert other[0] == 4 and "offline, and it was not downloaded before" in str(other[1])

@@ -6,6 +6,7 @@ Knows no tensor and no tokenizer: paths and bytes only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ SMALL_FILES = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 IDENTITY = (*WEIGHTS, *SMALL_FILES)
 NO_IDENTITY = ("ftkit.json", "manifest.json")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_commits: dict[tuple[str, str | None], str] = {}
+"""What a branch or tag meant when this process first asked: a run sees one commit, also where the branch moves on."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,19 @@ def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -
     return {"repository": spec.name, "commit": folder.name if spec.hub is not None else "", "files": files}
 
 
+def runs_own_code(spec: ModelSpec, ctx: Context) -> bool:
+    """Whether code that a repository brings may run: with the user's word and a full commit. A folder's never does.
+
+    Raises MachineError where the user's word comes without a commit.
+    """
+    if ctx.trust_remote_code and spec.hub is not None and not COMMIT.fullmatch(spec.revision or ""):
+        raise MachineError(
+            f"model.hub: {spec.hub}: remote code is trusted only with a model.revision that is a full commit "
+            "(40 hex digits)"
+        )
+    return ctx.trust_remote_code and spec.hub is not None
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's config.json. Raises MachineError where it is not a JSON object."""
     path = folder / "config.json"
@@ -89,6 +107,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
+    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -100,13 +119,14 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
     )
 
     assert spec.hub is not None
-    code = ("*.py",) if ctx.trust_remote_code else ()
+    asked = (spec.hub, spec.revision)
+    code = ("*.py",) if runs_own_code(spec, ctx) else ()
     patterns = [*SMALL_FILES, *code, *(WEIGHTS if weights else ())]
     where = f"model.hub: {spec.hub}" + (f" at {spec.revision}" if spec.revision else "")
     try:
         folder = snapshot_download(
             spec.hub,
-            revision=spec.revision,
+            revision=_commits.get(asked, spec.revision),
             local_files_only=ctx.offline,
             allow_patterns=patterns,
             ignore_patterns=_in_folders(("original", "onnx", "openvino", "gguf", "metal")),
@@ -128,8 +148,9 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
         raise MachineError(f"{where}: {doing} and the model is not in the cache; download it first") from None
     except HfHubHTTPError as error:
         raise MachineError(f"{where}: the hub answered {error.response.status_code}; try again later") from None
-    except OSError as error:
+    except (OSError, httpx.TransportError) as error:
         raise MachineError(f"{where}: download failed: {error}; check network and disk, then run again") from None
+    _commits[asked] = Path(folder).name
     return Path(folder)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from ftkit.contracts import Context, Machine, Trainable
-from ftkit.engine.files import ModelSpec, fetch, identify, read_config
+from ftkit.engine.files import ModelSpec, fetch, identify, read_config, runs_own_code
 from ftkit.engine.render import Renderer
 from ftkit.errors import ArtifactError, MachineError
 from ftkit.store import digest, file_digest, read_json, write_json
@@ -43,7 +42,6 @@ __all__ = [
 Precision = Literal["float32", "bfloat16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FACTS = "ftkit.json"
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass
@@ -94,9 +92,10 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
 
     folder = fetch(spec, ctx, weights=False)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=_remote_code(spec, ctx))
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise MachineError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from None
+    tokenizer.init_kwargs.pop("local_files_only", None)  # says whether we are offline, and would be saved with a model
     eos_ids = {*_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")}
     return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs)
 
@@ -204,7 +203,7 @@ def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str
     if spec.quantize == "nf4":
         options["quantization_config"] = _nf4(dtype)
         options["device_map"] = {"": device}
-    remote = _remote_code(spec, ctx)
+    remote = runs_own_code(spec, ctx)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
         model, info = loaded
@@ -253,20 +252,16 @@ def _nf4(dtype: torch.dtype) -> Any:
     )
 
 
-def _remote_code(spec: ModelSpec, ctx: Context) -> bool:
-    if ctx.trust_remote_code and not (spec.hub and spec.revision and COMMIT.fullmatch(spec.revision)):
-        raise MachineError(
-            "remote code is trusted only with model.hub and a model.revision that is a full commit (40 hex digits)"
-        )
-    return ctx.trust_remote_code
-
-
 def context_length(spec: ModelSpec, ctx: Context) -> int:
     """Tokens the model takes, from its config; no weights are read."""
     from transformers import AutoConfig
 
     folder = fetch(spec, ctx, weights=False)
-    return _context_length(AutoConfig.from_pretrained(folder, trust_remote_code=_remote_code(spec, ctx)))
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise MachineError(f"{folder}: its config.json cannot be read: {_first_line(error)}") from None
+    return _context_length(config)
 
 
 def _context_length(config: Any) -> int:

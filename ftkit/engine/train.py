@@ -29,7 +29,7 @@ from ftkit.errors import DataError, DivergedError, InterruptedRunError, MachineE
 from ftkit.records import dump
 from ftkit.store import derive_seed, digest
 
-__all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", "seeded"]
+__all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", "refuse_several_processes", "seeded"]
 
 STEP_LOG = "steps.jsonl"
 BETAS = (0.9, 0.999)
@@ -299,13 +299,18 @@ class _Loop:
         )
 
 
-def _check(rows: Sequence[Row]) -> None:
+def refuse_several_processes() -> None:
+    """Raise MachineError where a launcher started more than one process: each would train alone."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1:
         raise MachineError(
             f"WORLD_SIZE is {processes}: training in several processes is not supported; "
             "start one process, without torchrun or accelerate launch"
         )
+
+
+def _check(rows: Sequence[Row]) -> None:
+    refuse_several_processes()
     if not rows:
         raise DataError("no rows to train on")
     for index, row in enumerate(rows):

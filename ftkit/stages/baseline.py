@@ -71,7 +71,8 @@ def run(
         rows.append(_tried(config, candidate, loaded, task, judged_on, out=out, ctx=ctx))
     best = {name: _best(rows, name) for name in ("zero_shot", "few_shot")}
     if best["zero_shot"] is None:
-        details = "; ".join(f"{row['instruction']!r}: {row['detail']}" for row in rows if row["strategy"] == "zero_shot")
+        zero_shot = [row for row in rows if row["strategy"] == "zero_shot"]
+        details = "; ".join(f"{row['instruction']!r}: {row['detail']}" for row in zero_shot)
         raise DataError(f"baseline: no zero-shot prompt fits the model's context ({details})")
     prompts = {
         name: replace(tries[row["index"]].prompt, normalize=row["normalize"])
@@ -81,7 +82,8 @@ def run(
     for name, row in best.items():
         if row is not None:
             row["chosen"] = True
-            ctx.progress.say(f"best {name}: {row['label']}, {row['normalize']}, {config.primary.name} {row['value']:.3f}")
+            value = f"{config.primary.name} {row['value']:.3f}"
+            ctx.progress.say(f"best {name}: {row['label']}, {row['normalize']}, {value}")
     predictions: list[Prediction] = []
     for name, prompt in prompts.items():
         predictions += scored(predict(f"base+{name}", loaded, prompt, task, valid, ctx), [config.primary])

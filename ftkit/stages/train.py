@@ -137,7 +137,7 @@ def training_rows(
             bar.advance()
     if num_cut or num_dropped:
         ctx.progress.say(
-            f"{num_cut} train rows cut, {num_dropped} dropped: longer than the context of {loaded.context_length:,} tokens"
+            f"train: {num_cut} rows cut, {num_dropped} dropped: longer than the context, {loaded.context_length:,} tokens"
         )
     if not rows:
         raise DataError("train: no row fits the model's context (train.too_long in the recipe)")
