@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from ftkit.artifacts import Trained
@@ -54,7 +55,7 @@ def model_spec(recipe: Recipe, ctx: Context, *, quantize: Literal["none", "nf4"]
     """The base model of a recipe."""
     model = recipe.model
     return ModelSpec(
-        path=ctx.resolve(model.path) if model.path is not None else None,
+        path=Path(model.path) if model.path is not None else None,
         hub=model.hub,
         revision=model.revision,
         precision=model.precision,

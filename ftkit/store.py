@@ -112,7 +112,9 @@ def verify(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: files are missing or foreign: {wrong}; delete the folder to have it made anew")
     for name, expected in files.items():
         if file_digest(path / name) != expected:
-            raise ArtifactError(f"{path / name}: not the bytes that were published; delete the folder to have it made anew")
+            raise ArtifactError(
+                f"{path / name}: not the bytes that were published; delete the folder to have it made anew"
+            )
     if content_id != _content_id(files):
         raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
     return Artifact(path, content_id, files)

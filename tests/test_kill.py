@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from small_runs import (
 
 Moment = Callable[[], bool]
 ATTEMPTS = 8
+AT_ONCE = (0.0,) * ATTEMPTS
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,23 @@ def log_of(run_dir: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def under_way(run_dir: Path, pattern: str) -> Moment:
+def there_is(run_dir: Path, pattern: str) -> Moment:
     """Whether a path like that is there."""
     return lambda: any(True for _ in run_dir.glob(pattern))
+
+
+def at_work(run_dir: Path, stage: str, *, since_s: float) -> Moment:
+    """Whether the next process has been at a stage for so long, and is not through with it."""
+    before = log_of(run_dir).count(f" {stage}: started")
+    begun: list[float] = []
+
+    def there() -> bool:
+        if log_of(run_dir).count(f" {stage}: started") == before or not any(run_dir.glob(f"{stage}-*.partial")):
+            return False
+        begun[:] = begun or [time.monotonic()]
+        return time.monotonic() - begun[0] >= since_s
+
+    return there
 
 
 def inside_a_save(run_dir: Path) -> Moment:
@@ -65,25 +81,30 @@ def inside_a_save(run_dir: Path) -> Moment:
     return there
 
 
-def kill_at(moment: Moment, begin: Callable[[], subprocess.Popen[str]], *, run_dir: Path, stage: str) -> None:
-    """`kill -9` while the moment lasts. Where a stage was over too soon it is deleted, and the run begins again."""
-    for _ in range(ATTEMPTS):
+def kill_at(
+    stage: str,
+    moment: Moment,
+    begin: Callable[[], subprocess.Popen[str]],
+    *,
+    run_dir: Path,
+    delays_s: Iterable[float] = AT_ONCE,
+) -> None:
+    """`kill -9` at a moment of a stage, so long after its start. Where it was over too soon: all of it once more."""
+    for delay_s in islice(delays_s, ATTEMPTS):
+        working = at_work(run_dir, stage, since_s=delay_s)
         process = begin()
-        if freeze_when(moment, process):
+        if freeze_when(lambda working=working: working() and moment(), process):  # type: ignore[misc]
             process.kill()
             process.communicate()
             assert process.returncode == -signal.SIGKILL
-            assert moment()
+            assert any(run_dir.glob(f"{stage}-*.partial")) and moment()
             return
         code, output = finish(process)
         assert code == 0, output
-        forget(run_dir, stage)
+        for later_stage in STAGES[STAGES.index(stage) :]:
+            for path in run_dir.glob(f"{later_stage}-*"):
+                shutil.rmtree(path)
     pytest.fail(f"{stage}: the moment was missed {ATTEMPTS} times")
-
-
-def forget(run_dir: Path, stage: str) -> None:
-    for path in run_dir.glob(f"{stage}-*"):
-        shutil.rmtree(path)
 
 
 def test_sigterm_ends_with_75_ctrl_c_with_130_and_the_same_command_continues(
@@ -111,9 +132,13 @@ def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(
     def begin() -> subprocess.Popen[str]:
         return start(set_up, tmp_path)
 
-    kill_at(under_way(run_dir, "baseline-*.partial/tried/*.json"), begin, run_dir=run_dir, stage="baseline")
-    kill_at(inside_a_save(run_dir), begin, run_dir=run_dir, stage="train-lora")
-    kill_at(under_way(run_dir, "evaluate-*.partial/answered/*.json"), begin, run_dir=run_dir, stage="evaluate")
+    moments = {
+        "baseline": there_is(run_dir, "baseline-*.partial/tried/*.json"),
+        "train-lora": inside_a_save(run_dir),
+        "evaluate": there_is(run_dir, "evaluate-*.partial/answered/*.json"),
+    }
+    for stage, moment in moments.items():
+        kill_at(stage, moment, begin, run_dir=run_dir)
     code, output = finish(begin())
     assert code == 0, output
     assert "training continues after step" in log_of(run_dir)
@@ -135,48 +160,31 @@ def durations(run_dir: Path) -> dict[str, float]:
     return {stage: ended - began for stage, (began, ended) in times.items()}
 
 
-def later(moment: Moment, delay_s: float) -> Moment:
-    """A moment that begins so many seconds after another was first seen."""
-    seen: list[float] = []
+def killed_ten_times(begin: Callable[[Path], subprocess.Popen[str]], whole: Path, run_dir: Path) -> None:
+    """Kill in each stage, four times more in the long ones, and inside a save of a checkpoint; then compare."""
+    assert finish(begin(whole), timeout=1800)[0] == 0
+    lasting = durations(whole)
+    assert list(lasting) == STAGES
+    rng = random.Random(17)
 
-    def there() -> bool:
-        if not moment():
-            return False
-        seen[:] = seen or [time.monotonic()]
-        return time.monotonic() - seen[0] >= delay_s
+    def delays_of(stage: str) -> Iterator[float]:
+        while True:
+            yield rng.uniform(0, 0.8) * lasting[stage]
 
-    return there
+    save = ("train-lora", inside_a_save(run_dir), AT_ONCE)
+    stages = [*STAGES, *rng.choices(STAGES[1:4], k=4)]
+    kills = [save, *((stage, lambda: True, delays_of(stage)) for stage in stages)]
+    for stage, moment, delays_s in sorted(kills, key=lambda kill: STAGES.index(kill[0])):
+        kill_at(stage, moment, lambda: begin(run_dir), run_dir=run_dir, delays_s=delays_s)
+    assert len(kills) == 10
+    assert finish(begin(run_dir), timeout=1800)[0] == 0
+    assert hashes(run_dir, but=CLOCKED) == hashes(whole, but=CLOCKED)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_quickstart_killed_at_ten_random_moments_ends_with_the_same_bytes(set_up: SetUp, tmp_path: Path) -> None:
-    whole, run_dir = tmp_path / "whole" / "quickstart", tmp_path / "killed" / "quickstart"
+    def begin(run_dir: Path) -> subprocess.Popen[str]:
+        return start(set_up, run_dir.parent, recipe=ROOT / "recipes" / "quickstart.yaml", cwd=ROOT)
 
-    def begin(folder: Path = run_dir) -> subprocess.Popen[str]:
-        return start(set_up, folder.parent, recipe=ROOT / "recipes" / "quickstart.yaml", cwd=ROOT)
-
-    code, output = finish(begin(whole), timeout=1200)
-    assert code == 0, output
-    lasting = durations(whole)
-    assert list(lasting) == STAGES
-    rng = random.Random(17)
-    stages = sorted([*STAGES, *rng.choices(STAGES[1:4], k=4)], key=STAGES.index)
-    for stage in stages:
-        for _ in range(ATTEMPTS):
-            delay_s = rng.uniform(0, 0.8) * lasting[stage]
-            process = begin()
-            if freeze_when(later(under_way(run_dir, f"{stage}-*.partial"), delay_s), process):
-                break
-            assert finish(process)[0] == 0
-            for each in STAGES[STAGES.index(stage) :]:
-                forget(run_dir, each)
-        process.kill()
-        process.communicate()
-        assert under_way(run_dir, f"{stage}-*.partial")(), stage
-        if stage == "train-lora" and "inside a save" not in lasting:
-            lasting["inside a save"] = 0
-            kill_at(inside_a_save(run_dir), begin, run_dir=run_dir, stage=stage)
-    code, output = finish(begin(), timeout=1200)
-    assert code == 0, output
-    assert hashes(run_dir, but=CLOCKED) == hashes(whole, but=CLOCKED)
+    killed_ten_times(begin, tmp_path / "whole" / "quickstart", tmp_path / "killed" / "quickstart")

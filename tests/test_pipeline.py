@@ -232,7 +232,7 @@ def test_continuing_under_another_thread_count_says_so_and_is_recorded(set_up: S
     run_here(set_up, tmp_path, until="baseline")
     with pytest.raises(StoppedError):
         run_here(set_up, tmp_path, ctx=set_up.context(check_stop=stopping_after(8)))
-    other = run_here(set_up, tmp_path, "machine.threads=2", until="train")
+    other = run_here(set_up, tmp_path, "machine.threads=2", "train.checkpoint_steps=3", until="train")
     said = "\n".join(other.said)
     assert "continued with threads 2, begun with 1" in said
     assert "training continues after step" in said

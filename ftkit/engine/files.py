@@ -23,8 +23,9 @@ IDENTITY = (*WEIGHTS, *SMALL_FILES)
 NO_IDENTITY = ("ftkit.json", "manifest.json")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
-_commits: dict[tuple[str, str | None], str] = {}
-"""What a branch or tag meant when this process first asked: a run sees one commit, also where the branch moves on."""
+_fetched: dict[tuple[str, str | None], dict[bool, Path]] = {}
+"""Folders this process has fetched, by repository and revision, with weights and without. A run asks the hub once, and
+sees one commit also where a branch moves on."""
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,20 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
     )
 
     assert spec.hub is not None
-    asked = (spec.hub, spec.revision)
+    fetched = _fetched.setdefault((spec.hub, spec.revision), {})
+    known = fetched.get(True) or fetched.get(weights)
+    if known is not None:
+        return known
     code = ("*.py",) if runs_own_code(spec, ctx) else ()
     patterns = [*SMALL_FILES, *code, *(WEIGHTS if weights else ())]
     where = f"model.hub: {spec.hub}" + (f" at {spec.revision}" if spec.revision else "")
     try:
         folder = snapshot_download(
             spec.hub,
-            revision=_commits.get(asked, spec.revision),
+            revision=next((folder.name for folder in fetched.values()), spec.revision),
             local_files_only=ctx.offline,
             allow_patterns=patterns,
-            ignore_patterns=_in_folders(("original", "onnx", "openvino", "gguf", "metal")),
+            ignore_patterns=["consolidated*", *_in_folders(("original", "onnx", "openvino", "gguf", "metal"))],
         )
     except GatedRepoError:
         raise MachineError(
@@ -150,8 +154,8 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
         raise MachineError(f"{where}: the hub answered {error.response.status_code}; try again later") from None
     except (OSError, httpx.TransportError) as error:
         raise MachineError(f"{where}: download failed: {error}; check network and disk, then run again") from None
-    _commits[asked] = Path(folder).name
-    return Path(folder)
+    fetched[weights] = Path(folder)
+    return fetched[weights]
 
 
 def _in_folders(names: Iterable[str]) -> list[str]:

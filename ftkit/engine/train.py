@@ -288,7 +288,7 @@ class _Loop:
         evaluates = self.evaluate is not None
         return digest(
             [
-                asdict(self.settings),
+                asdict(replace(self.settings, checkpoint_every_steps=0)),
                 rows,
                 shapes,
                 loaded.identity,

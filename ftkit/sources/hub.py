@@ -67,15 +67,13 @@ def _load(config: Hub, ctx: Context) -> Any:
     from huggingface_hub.errors import HfHubHTTPError
 
     commit = _commit(config, ctx)
-    if (
-        ctx.offline
-    ):  # both libraries read their switch at import; the user asked this whole process to stay offline
+    if ctx.offline:  # both libraries read their switch at import; the user asked this whole process to stay offline
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:
-        return datasets.load_dataset(
-            config.repository, config.config_name, split=config.split, revision=commit
-        )
+        return datasets.load_dataset(config.repository, config.config_name, split=config.split, revision=commit)
     except (datasets.exceptions.DatasetsError, HfHubHTTPError, httpx.TransportError, OSError) as error:
+        if "is a gated dataset" in str(error):
+            raise _gated(config) from None
         raise MachineError(f"hub data set {config.repository}: {_first_line(error)}") from None
     except ValueError as error:  # unknown split or configuration
         raise DataError(f"hub data set {config.repository}: {_first_line(error)}") from None
@@ -100,8 +98,7 @@ def _commit(config: Hub, ctx: Context) -> str:
     try:
         commit = HfApi().dataset_info(config.repository, revision=config.revision).sha
     except GatedRepoError:
-        url = f"{constants.ENDPOINT}/datasets/{config.repository}"
-        raise MachineError(f"{place}: is gated; ask for access at {url}, then `hf auth login`") from None
+        raise _gated(config) from None
     except RevisionNotFoundError:
         raise MachineError(f"{place}: has no revision {config.revision!r}") from None
     except RepositoryNotFoundError:
@@ -112,6 +109,13 @@ def _commit(config: Hub, ctx: Context) -> str:
         raise MachineError(f"{place}: the hub did not answer: {_first_line(error)}; {hint}") from None
     assert commit is not None
     return commit
+
+
+def _gated(config: Hub) -> MachineError:
+    from huggingface_hub import constants
+
+    url = f"{constants.ENDPOINT}/datasets/{config.repository}"
+    return MachineError(f"hub data set {config.repository}: is gated; ask for access at {url}, then `hf auth login`")
 
 
 def _commit_seen_last(config: Hub, cache: Path) -> str:

@@ -107,7 +107,7 @@ def _choose(arms: Sequence[Arm], inputs: EvaluateInputs, primary: Choice) -> dic
 
 
 def _as_good(primary: Choice, best: Sequence[Prediction], other: Sequence[Prediction]) -> bool:
-    """Whether `other` is within one standard error of the paired difference; for corpus metrics: whether it is equal."""
+    """Whether `other` is within one standard error of the paired difference; with a corpus metric: whether equal."""
     left, right = primary(best), primary(other)
     if isinstance(left, float) or isinstance(right, float):
         return bool(left == right)

@@ -83,9 +83,7 @@ def run(
     zero_shot = prompts["zero_shot"]
     made = training_rows(loaded, zero_shot, prepared.split("train"), too_long=config.train.too_long, ctx=ctx)
     judged_on = valid[: config.max_valid_rows]
-    settings = train_settings(
-        config.train, config.method, seed=derive_seed(config.seed, "train", config.method.name)
-    )
+    settings = train_settings(config.train, config.method, seed=derive_seed(config.seed, "train", config.method.name))
     tuned = tune(
         loaded,
         config.method,
@@ -137,16 +135,14 @@ def training_rows(
             bar.advance()
     if num_cut or num_dropped:
         ctx.progress.say(
-            f"train: {num_cut} rows cut, {num_dropped} dropped: longer than the context, {loaded.context_length:,} tokens"
+            f"train: {num_cut} rows cut, {num_dropped} dropped: longer than {loaded.context_length:,} tokens"
         )
     if not rows:
         raise DataError("train: no row fits the model's context (train.too_long in the recipe)")
     return TrainingRows(rows, num_cut, num_dropped)
 
 
-def _training_row(
-    loaded: LoadedModel, prompt: Prompt, example: Example, too_long: str
-) -> tuple[Row | None, bool]:
+def _training_row(loaded: LoadedModel, prompt: Prompt, example: Example, too_long: str) -> tuple[Row | None, bool]:
     limit = loaded.context_length
 
     def ids_of(text: str) -> tuple[list[int], list[int]]:
@@ -186,9 +182,7 @@ def _judge(
     return Evaluation(metric_value(config.primary, rows), _target_loss(tuned, prompt, task, valid, ctx))
 
 
-def _target_loss(
-    tuned: LoadedModel, prompt: Prompt, task: TaskSpec, valid: Sequence[Example], ctx: Context
-) -> float:
+def _target_loss(tuned: LoadedModel, prompt: Prompt, task: TaskSpec, valid: Sequence[Example], ctx: Context) -> float:
     requests = []
     for question in questions(tuned, prompt, task, valid, ctx):
         target_ids = tuned.renderer.render(prompt.messages(question.example.input), question.example.target).target_ids
