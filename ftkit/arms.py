@@ -51,7 +51,7 @@ def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
     return TaskSpec("classify", tuple(labels), 0, lambda text: text)
 
 
-def model_spec(recipe: Recipe, ctx: Context, *, quantize: Literal["none", "nf4"] = "none") -> ModelSpec:
+def model_spec(recipe: Recipe, *, quantize: Literal["none", "nf4"] = "none") -> ModelSpec:
     """The base model of a recipe."""
     model = recipe.model
     return ModelSpec(
@@ -72,9 +72,9 @@ def quantization(method: Choice) -> Literal["none", "nf4"]:
 
 def arm_models(recipe: Recipe, trained: Mapping[str, Trained], ctx: Context) -> dict[str, ArmModel]:
     """The models of the arms, by name: the base, the base as a method quantises it, then the tuned ones."""
-    base = model_spec(recipe, ctx)
+    base = model_spec(recipe)
     models = {"base": ArmModel(base, shipped_precision(base, ctx), partial(load, base, ctx))}
-    specs = {name: model_spec(recipe, ctx, quantize=quantization(method)) for name, method in _methods(recipe)}
+    specs = {name: model_spec(recipe, quantize=quantization(method)) for name, method in _methods(recipe)}
     for spec in specs.values():
         if spec.quantize != "none":
             models[f"base@{spec.quantize}"] = ArmModel(spec, spec.quantize, partial(load, spec, ctx))
@@ -118,7 +118,7 @@ def require(recipe: Recipe, ctx: Context) -> None:
     for method in recipe.train.method:
         if quantization(method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
             raise MachineError(f"train.method: {method.name} needs bitsandbytes: pip install bitsandbytes")
-    spec = model_spec(recipe, ctx)
+    spec = model_spec(recipe)
     fetch(spec, ctx)
     context_length(spec, ctx)
     has_demonstrations = any(prompt.name != "zero_shot" for prompt in recipe.baseline.prompts)

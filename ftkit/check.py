@@ -70,7 +70,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     """Prepare, render and count. Raises the same errors a run would raise up to its first prompt."""
     ctx = replace(ctx, machine=recipe.machine)
     require(recipe, ctx)
-    spec = model_spec(recipe, ctx)
+    spec = model_spec(recipe)
     renderer = load_renderer(spec, ctx)
     limit = context_length(spec, ctx)
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:

@@ -109,17 +109,14 @@ def check(
 ) -> None:
     """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
     loaded = _load(recipe, overrides)
+    columns = _columns(loaded, offline=offline)
+    if fast:
+        if as_json:
+            _print_json({"recipe": loaded.name, **columns})
+        else:
+            print(f"{recipe}: schema and columns are fine")
+        return
     with _context(offline=offline) as ctx:
-        from ftkit.stages.prepare import PrepareConfig
-        from ftkit.stages.prepare import check as check_columns
-
-        columns = check_columns(PrepareConfig(task=loaded.task, data=loaded.data, seed=loaded.seed), ctx)
-        if fast:
-            if as_json:
-                _print_json({"recipe": loaded.name, **columns})
-            else:
-                print(f"{recipe}: schema and columns are fine")
-            return
         from ftkit.check import check_recipe
 
         findings = check_recipe(loaded, ctx)
@@ -251,7 +248,7 @@ def doctor(as_json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line; every error meant for the user ends in one message and its exit code."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="ftkit")
     except FtkitError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -282,6 +279,14 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from ftkit.recipe import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
+
+
+def _columns(recipe: Recipe, *, offline: bool) -> dict[str, list[str]]:
+    """Columns of the recipe's local sources, after a look at their first rows. Needs no terminal, so it starts fast."""
+    from ftkit.contracts import Context
+    from ftkit.stages.prepare import PrepareConfig, check
+
+    return check(PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed), Context(offline=offline))
 
 
 def _described(component: Component) -> str:

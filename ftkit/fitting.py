@@ -21,7 +21,7 @@ SPARE_BYTES = 64  # a target's end-of-turn, and what a tokenizer puts in front
 
 def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Context) -> None:
     """Raise DataError where no wording leaves room for an answer, or none for a train row that may not be dropped."""
-    spec = model_spec(recipe, ctx)
+    spec = model_spec(recipe)
     renderer, limit = load_renderer(spec, ctx), context_length(spec, ctx)
 
     def tokens_around(prompt: Prompt) -> int:

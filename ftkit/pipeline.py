@@ -213,7 +213,7 @@ class _Run:
         prepared = Prepared(rows.path)
         task = task_spec(recipe.task, prepared.summary["labels"])
         require_room(recipe, prepared, task, ctx)
-        base = model_spec(recipe, ctx)
+        base = model_spec(recipe)
         self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
         prompted = self._stage(
             plan.baseline,
@@ -226,7 +226,7 @@ class _Run:
         trained: dict[str, Trained] = {}
         for method in recipe.train.method:
             how = plan.train[method.name]
-            spec = model_spec(recipe, ctx, quantize=quantization(method))
+            spec = model_spec(recipe, quantize=quantization(method))
             self.ids[_model_name(method)] = model_id(spec, ctx)
             tuned = self._stage(
                 how,

@@ -10,13 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ftkit.contracts import Machine
 from ftkit.errors import RecipeError
-from ftkit.registry import Choice, Config, choice_of, suggest
-from ftkit.yaml_tree import KeyPath, Tree, parse, set_value
+from ftkit.problems import problems
+from ftkit.registry import Choice, Config, choice_of, name_or_object, suggest
+from ftkit.yaml_tree import parse, set_value
 
 if TYPE_CHECKING:
     SourceChoice: TypeAlias = Choice
@@ -36,6 +46,9 @@ else:
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
+
+
+OneOrMore = BeforeValidator(_as_list, json_schema_input_type=MethodChoice | list[MethodChoice])
 
 
 def _share_or_source(value: Any) -> str:
@@ -93,6 +106,8 @@ class Generate(Config):
 class TaskChoice(Choice):
     """What the model is to do: classify or generate."""
 
+    model_config = ConfigDict(json_schema_extra=name_or_object(["classify", "generate"]))
+
     classify: Classify | None = None
     generate: Generate | None = None
 
@@ -117,7 +132,7 @@ class Data(Config):
     """Where rows come from, how they are cleaned and split."""
 
     source: SourceChoice
-    clean: list[CleaningChoice] = Field(default=[], description="steps in their order; left out: the defaults of the task")
+    clean: list[CleaningChoice] = Field(default=[], description="steps in order; left out: the task's defaults")
     split: Split = Split()
     limit: Limit = Limit()
 
@@ -161,7 +176,7 @@ class Baseline(Config):
 class Train(Config):
     """How the model is tuned. Learning rate and weight decay default to those of the method."""
 
-    method: Annotated[list[MethodChoice], BeforeValidator(_as_list), Field(min_length=1)] = Field(
+    method: Annotated[list[MethodChoice], OneOrMore, Field(min_length=1)] = Field(
         default_factory=lambda: [MethodChoice.model_validate("lora")]
     )
     epochs: Positive = 3.0
@@ -173,8 +188,8 @@ class Train(Config):
     global_batch_size: Count = Field(32, description="rows per optimizer step")
     max_grad_norm: Positive = 1.0
     gradient_checkpointing: bool = False
-    evals_per_epoch: Count = 1
-    patience: Count | None = Field(3, description="evaluations on valid without improvement before training stops")
+    num_evals: Count = Field(6, description="evaluations on valid, evenly spaced; the last one ends the training")
+    patience: Count | None = Field(None, description="evaluations without improvement before training stops; null: never")
     checkpoint_steps: Count = Field(50, description="optimizer steps between checkpoints")
     too_long: Literal["error", "drop", "cut"] = Field(
         "cut", description="rows that do not fit the context; cut shortens the input, never the target"
@@ -327,7 +342,7 @@ def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Reci
     try:
         recipe = Recipe.model_validate(tree.value)
     except ValidationError as error:
-        raise RecipeError(*sorted({_problem(tree, detail) for detail in error.errors()}, key=_by_place)) from None
+        raise RecipeError(*problems(tree, error, Recipe)) from None
     recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
     return recipe
 
@@ -335,69 +350,3 @@ def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Reci
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a recipe, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
-
-
-def _by_place(problem: str) -> tuple[str, list[int]]:
-    name, *rest = problem.split(":")
-    return name, [int(part) for part in rest[:2] if part.isdigit()]
-
-
-def _problem(tree: Tree, detail: ErrorDetails) -> str:
-    """One line for one pydantic error: place, full key, what was found, what to do."""
-    path, node, known = _walk(tree.value, detail["loc"])
-    key = ".".join(map(str, path)) or "recipe"
-    place = tree.place(path)
-    if place == f"--set {key}":
-        place = "--set"
-    if detail["type"] == "extra_forbidden":
-        name = str(detail["loc"][-1])
-        what = "key" if path[-1:] == (name,) else f"name {name!r}"
-        return f"{place}: {key}: unknown {what}{suggest(name, known)}"
-    if detail["type"] == "missing":
-        return f"{place}: {key}: is missing"
-    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
-    if not path:  # a check across blocks names its key itself
-        return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
-    found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
-    return f"{place}: {key}: {message}{found}"
-
-
-def _walk(value: Any, loc: Sequence[str | int]) -> tuple[KeyPath, Any, list[str]]:
-    """Follow an error's location through the recipe's own values, skipping what only the schema knows.
-
-    Returns the path in the recipe, the value there, and the names known at the last step (for suggestions).
-    """
-    path: list[str | int] = []
-    schema: Any = Recipe
-    known: list[str] = []
-    for index, part in enumerate(loc):
-        fields = getattr(schema, "model_fields", {})
-        known = list(fields)
-        is_last = index == len(loc) - 1
-        if isinstance(value, dict) and (part in value or (is_last and part in fields)):
-            path.append(part)
-            value = value.get(str(part))
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            path.append(part)
-            value = value[part]
-        schema = _schema_of(schema, part)
-    return tuple(path), value, known
-
-
-def _schema_of(schema: Any, part: str | int) -> Any:
-    """The model class below `part`: a field's, or the same one where `part` is an index or a union's tag."""
-    fields = getattr(schema, "model_fields", {})
-    if part not in fields:
-        return schema
-    return _first_model(fields[part].annotation) or schema
-
-
-def _first_model(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, Config):
-        return annotation
-    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((found for found in inner if found is not None), None)
-
-
-def _lower(message: str) -> str:
-    return message[0].lower() + message[1:]

@@ -142,17 +142,17 @@ class Choice(Config):
 @cache
 def choice_of(kind: str) -> type[Choice]:
     """The Choice type over all components of a kind."""
-    fields: dict[str, Any] = {
-        name: (find(kind, name).config_type | None, None) for name in names(kind)
-    }
+    fields: dict[str, Any] = {name: (find(kind, name).config_type | None, None) for name in names(kind)}
     choice = create_model(f"{kind.capitalize()}Choice", __base__=Choice, **fields)
     choice.kind = kind
-    choice.model_config["json_schema_extra"] = _name_or_object(list(fields))
+    choice.model_config["json_schema_extra"] = name_or_object(list(fields))
     choice.model_rebuild(force=True)
     return choice
 
 
-def _name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:
+def name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:
+    """What makes a Choice's JSON Schema take the bare name too; `json_schema_extra` of its model_config."""
+
     def rewrite(schema: dict[str, Any]) -> None:
         as_object = {**schema, "minProperties": 1, "maxProperties": 1}
         as_object["properties"] = {

@@ -39,7 +39,7 @@ class TrainOptions(TypedDict, total=False):
     global_batch_size: int
     max_grad_norm: float
     gradient_checkpointing: bool
-    evals_per_epoch: int
+    num_evals: int
     patience: int | None
     checkpoint_steps: int
 
@@ -222,7 +222,7 @@ def train_settings(train: Train, method: Choice, *, seed: int) -> TrainSettings:
         schedule=train.schedule,
         max_grad_norm=train.max_grad_norm,
         gradient_checkpointing=train.gradient_checkpointing,
-        evals_per_epoch=train.evals_per_epoch,
+        num_evals=train.num_evals,
         patience=train.patience,
         checkpoint_every_steps=train.checkpoint_steps,
         seed=seed,

@@ -43,11 +43,11 @@ class Plan:
     merged_vocabulary: int = 1000
     width: int = 128
     layers: int = 3
-    steps: int = 3600
+    steps: int = 3000
     tokens_per_step: int = 2048
     row_tokens: int = 256
     long_tokens: int = 1024
-    long_every: int = 8
+    long_every: int = 3
     matrix_rate: float = 2e-3
     embedding_rate: float = 4e-3
     seed: int = 20261121
@@ -150,7 +150,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, plan: Pla
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     groups = [{"params": matrices, "rate": plan.matrix_rate}, {"params": others, "rate": plan.embedding_rate}]
     optimizer = torch.optim.AdamW(groups, lr=plan.matrix_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    short = batches(tokenizer, plan, row_tokens=plan.row_tokens, max_turns=6, seed=plan.seed + 1)
+    short = batches(tokenizer, plan, row_tokens=plan.row_tokens, max_turns=4, seed=plan.seed + 1)
     long = batches(tokenizer, plan, row_tokens=plan.long_tokens, max_turns=17, seed=plan.seed + 2)
     begun, smooth = time.monotonic(), 0.0
     for step in range(plan.steps):

@@ -10,6 +10,7 @@ from tiny_base_topics import Topic, past, plural, progressive, read_topics
 
 USER, ASSISTANT, SYSTEM, END = "<|user|>", "<|assistant|>", "<|system|>", "<|end|>"
 
+CONSONANTS, VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
 FRAMES_PATH = Path(__file__).with_name("tiny_base_frames.txt")
 
 
@@ -79,9 +80,7 @@ class Writer:
         ]
         return opening + "".join(turns)
 
-    def classification(
-        self, num_turns: int, topics: list[Topic] | None = None, *, plain_names: bool = False
-    ) -> str:
+    def classification(self, num_turns: int, topics: list[Topic] | None = None, *, plain_names: bool = False) -> str:
         """A classification prompt with its answers: `num_turns` − 1 demonstrations and one more row."""
         rng = self.rng
         chosen = topics or rng.sample(self.labelled, rng.randint(2, 12))
@@ -98,16 +97,23 @@ class Writer:
         return "".join(turns)
 
     def message(self, topic: Topic, avoid: str = "") -> str:
-        """A text of a topic without its name: message, story or bare words; noise, typos, a second topic."""
+        """A text of a topic, mostly without its name: sentences or a few words amid noise, typos, a second topic."""
         rng = self.rng
-        if rng.random() < 0.2:
+        if rng.random() < 0.12:
             return " ".join(word for word in self._some_words(topic, rng.randint(3, 8)) if word != avoid)
-        kind = "message" if rng.random() < 0.75 else "story"
-        sentences = [self.sentence(kind, topic, avoid) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
-        if len(sentences) > 1 and rng.random() < 0.3:
-            sentences.append(self.sentence(kind, rng.choice(self.topics), avoid))
+        if rng.random() < 0.45:
+            kind = "message" if rng.random() < 0.75 else "story"
+            sentences = [self.sentence(kind, topic, avoid) for _ in range(rng.choice([1, 1, 1, 2, 2, 3]))]
+        else:
+            hidden = [word for word in self._some_words(topic, rng.choice([2, 3, 3, 4, 5])) if word != avoid]
+            sentences = [self._babble(hidden)]
+        if rng.random() < 0.1:
+            sentences.append(self._babble([avoid or topic.name]))
+        if rng.random() < 0.2:
+            other = rng.choice(self.topics)
+            sentences.append(self._babble([rng.choice([other.name, *other.nouns])]))
         for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
-            noise = self.sentence("noise", topic) if rng.random() < 0.4 else self._babble()
+            noise = self.sentence("noise", topic) if rng.random() < 0.3 else self._babble([])
             sentences.insert(rng.randint(0, len(sentences)), noise)
         text = " ".join(sentences)
         draw = rng.random()
@@ -151,8 +157,7 @@ class Writer:
     def _some_words(self, topic: Topic, num_words: int) -> list[str]:
         kinds: list[Callable[[str], str]] = [str, str, str, plural]
         nouns = [
-            self.rng.choice(kinds)(noun)
-            for noun in self.rng.sample(topic.nouns, min(num_words, len(topic.nouns)))
+            self.rng.choice(kinds)(noun) for noun in self.rng.sample(topic.nouns, min(num_words, len(topic.nouns)))
         ]
         forms: list[Callable[[str], str]] = [str, str, past, progressive]
         verbs = [self.rng.choice(forms)(verb) for verb in topic.verbs]
@@ -161,7 +166,7 @@ class Writer:
         return row[:num_words]
 
     def _label(self, topic: Topic) -> str:
-        return topic.name if self.rng.random() < 0.75 else self.rng.choice(topic.nouns)
+        return topic.name if self.rng.random() < 0.6 else self.rng.choice(topic.nouns)
 
     def _listing(self, names: list[str]) -> str:
         self.rng.shuffle(names)
@@ -172,12 +177,38 @@ class Writer:
             return ", ".join(names[:-1]) + " or " + names[-1]
         return " / ".join(names)
 
-    def _babble(self) -> str:
-        """Common words of the language in no order: they must come to mean no topic."""
-        words = self.rng.choices(self.frames["common"], k=self.rng.randint(2, 9))
-        if self.rng.random() < 0.5:
-            words[0] = words[0].capitalize()
-        return " ".join(words) + self.rng.choice([".", ",", "", "?"])
+    def _babble(self, hidden: list[str]) -> str:
+        """Common and strange words in no order, which must come to mean no topic, and the hidden words among them."""
+        rng = self.rng
+        words = rng.choices(self.frames["common"], k=rng.randint(2, 10))
+        if rng.random() < 0.4:
+            words.insert(rng.randint(0, len(words)), self._strange())
+        for word in hidden:
+            words.insert(rng.randint(0, len(words)), word)
+        text = " ".join(words)
+        if rng.random() < 0.5:
+            text = text[0].upper() + text[1:]
+        return text + rng.choice([".", ".", ",", "", "?", "!"])
+
+    def _strange(self) -> str:
+        """A made-up name, a code, an amount or a date."""
+        rng = self.rng
+        name = "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(2, 3))) + rng.choice(
+            CONSONANTS
+        )
+        number = str(int(10 ** rng.uniform(0.3, 5)))
+        return rng.choice(
+            [
+                name,
+                name.capitalize(),
+                name.capitalize(),
+                number,
+                "#" + number,
+                name[:3].upper() + number,
+                rng.choice("€$£") + number,
+                f"{rng.randint(1, 28)}/{rng.randint(1, 12)}",
+            ]
+        )
 
     def _mistype(self, word: str) -> str:
         rng = self.rng

@@ -23,6 +23,7 @@ ROWS = {  # a file imports only from files with a smaller number
     "store": 1,
     "yaml_tree": 1,
     "artifacts": 1.2,
+    "problems": 1.2,
     "pictures": 1.2,
     "similarity": 1.2,
     "stats": 1.2,

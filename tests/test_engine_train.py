@@ -42,7 +42,7 @@ SETTINGS = TrainSettings(
     schedule="cosine",
     max_grad_norm=1.0,
     gradient_checkpointing=False,
-    evals_per_epoch=2,
+    num_evals=6,
     patience=None,
     checkpoint_every_steps=3,
     seed=17,
@@ -237,8 +237,8 @@ def test_the_log_has_one_line_a_step_and_one_an_evaluation(tmp_path: Path) -> No
     assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert list(steps[0]) == ["step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"]
     assert steps[4]["epoch"] == 2.0 and steps[0]["num_target_tokens"] == 16
-    # twice an epoch of 2.5 steps, and once before the first step
-    assert [line["step"] for line in run.log if "valid_value" in line] == [0, 2, 3, 4, 5, 7, 8]
+    # six evenly spaced over 8 steps, and one before the first step
+    assert [line["step"] for line in run.log if "valid_value" in line] == [0, 2, 3, 4, 6, 7, 8]
     assert (result.num_steps, result.num_target_tokens) == (8, 128)
     assert steps[-1]["loss"] < 0.6 * steps[0]["loss"]
 

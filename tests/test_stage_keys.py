@@ -174,8 +174,8 @@ TABLE: dict[str, Change] = {
     **plain("train.global_batch_size", 16, 32, {"train-lora"}),
     **plain("train.max_grad_norm", 1.0, 2.0, {"train-lora"}),
     **plain("train.gradient_checkpointing", False, True, {"train-lora"}),
-    **plain("train.evals_per_epoch", 1, 2, {"train-lora"}),
-    **plain("train.patience", 3, None, {"train-lora"}),
+    **plain("train.num_evals", 6, 2, {"train-lora"}),
+    **plain("train.patience", None, 3, {"train-lora"}),
     **plain("train.checkpoint_steps", 1, 7, NONE),  # killed or not, the weights are the same
     **plain("train.too_long", "cut", "drop", {"train-lora"}),
     **{path: change for name in ("exact_match", "macro_f1", "token_f1") for path, change in added_metric(name).items()},
@@ -282,10 +282,10 @@ class Fixed(dict[str, str]):
 
 def keys_of(recipe: Recipe, ctx: Context) -> dict[str, str]:
     """The key of every stage. Models are identified by their files, all other contents are held fixed."""
-    ids = Fixed(model=model_id(model_spec(recipe, ctx), ctx))
+    ids = Fixed(model=model_id(model_spec(recipe), ctx))
     for method in recipe.train.method:
         if (quantize := quantization(method)) != "none":
-            ids[f"model@{quantize}"] = model_id(model_spec(recipe, ctx, quantize=quantize), ctx)
+            ids[f"model@{quantize}"] = model_id(model_spec(recipe, quantize=quantize), ctx)
     return {plan.name: plan.key(ids) for plan in plans(recipe)}
 
 

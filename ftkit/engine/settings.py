@@ -27,7 +27,7 @@ class TrainSettings:
     schedule: Literal["cosine", "linear", "constant"]
     max_grad_norm: float
     gradient_checkpointing: bool
-    evals_per_epoch: int
+    num_evals: int
     patience: int | None
     checkpoint_every_steps: int
     seed: int
@@ -56,10 +56,9 @@ class Schedule:
         return round(step * self.batch_size / self.num_rows, 6)
 
     def evaluates_after(self, step: int) -> bool:
-        """Whether a share of an epoch ended with this step; the last step always counts."""
-        parts = self.batch_size * self.settings.evals_per_epoch
-        ended = step * parts // self.num_rows > (step - 1) * parts // self.num_rows
-        return ended or step == self.num_steps
+        """Whether this step ends one of `num_evals` equal parts of the training; the last step always does."""
+        parts = self.settings.num_evals
+        return step * parts // self.num_steps > (step - 1) * parts // self.num_steps
 
     def learning_rate(self, step: int) -> float:
         """The rate of optimizer step 1, 2, …: linear warm-up, then the schedule down towards 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -17,13 +17,17 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+OneOrMore = BeforeValidator(_as_list, json_schema_input_type=Count | list[Count])
+
+
 class FewShot(Config):
     """`k` demonstrations, each number a prompt of its own; `draws` repeats each with other rows.
 
     `balanced` takes the labels in turn (to generate, where there are none, it is the same as random).
     """
 
-    k: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list), Field(min_length=1)] = [4]
+    k: Annotated[list[Count], OneOrMore, Field(min_length=1)] = Field(default=[4])
     select: Literal["random", "balanced"] = "balanced"
     draws: int = Field(1, ge=1)
 
