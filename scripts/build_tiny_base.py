@@ -43,7 +43,7 @@ class Plan:
     merged_vocabulary: int = 1000
     width: int = 128
     layers: int = 3
-    steps: int = 3000
+    steps: int = 2400
     tokens_per_step: int = 2048
     row_tokens: int = 256
     long_tokens: int = 1024
@@ -61,6 +61,8 @@ class Batch:
     weights_BL: torch.Tensor
     positions_BL: torch.Tensor
     mask_B1LL: torch.Tensor
+    assistant: int
+    withheld: torch.Tensor
 
 
 def main() -> None:
@@ -86,9 +88,7 @@ def train_tokenizer(plan: Plan) -> PreTrainedTokenizerFast:
     A blank is put before each turn, so that an answer has the ids of the same word in running text.
     """
     documents = itertools.islice(Writer(plan.seed).documents(), 30_000)
-    pieces = [
-        re.sub(r"\d+", "", piece) for text in documents for piece in re.split(r"<\|\w+\|>", text) if piece
-    ]
+    pieces = [re.sub(r"\d+", "", piece) for text in documents for piece in re.split(r"<\|\w+\|>", text) if piece]
     before = pre_tokenizers.ByteLevel(add_prefix_space=True)
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = before
@@ -174,6 +174,8 @@ def batches(
     """Documents packed densely into rows; each sees itself alone, positions restart, answers weigh more."""
     documents = Writer(seed).documents(max_turns=max_turns)
     assistant, end = tokenizer.convert_tokens_to_ids(ASSISTANT), tokenizer.eos_token_id
+    names = [topic.name for topic in read_topics() if topic.role != "label"]
+    withheld = torch.tensor([ids[0] for ids in tokenizer(names, add_special_tokens=False)["input_ids"]])
     num_rows = plan.tokens_per_step // row_tokens
     waiting: list[list[int]] = []
     while True:
@@ -193,13 +195,11 @@ def batches(
                 at += len(piece)
         same = document[:, :, None] == document[:, None, :]
         mask = same & torch.ones(row_tokens, row_tokens, dtype=torch.bool).tril()
-        yield Batch(ids, weights, positions, mask[:, None])
+        yield Batch(ids, weights, positions, mask[:, None], assistant, withheld)
 
 
 @torch.no_grad()
-def measure(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_rows: int = 64
-) -> dict[str, float]:
+def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, num_rows: int = 64) -> dict[str, float]:
     """Accuracy of 8-way rows, zero- and 8-shot: topics that were answers, and held ones that never were."""
     topics = read_topics()
     shares = {}
@@ -237,6 +237,7 @@ def _backward(model: LlamaForCausalLM, batch: Batch) -> float:
     weights_T = (weights_T / weights_T.sum())[chosen]
     targets_T = batch.ids_BL[:, 1:].flatten().to(device)[chosen]
     hidden_TD = hidden_BLD[:, :-1].flatten(0, 1)[chosen]
+    answering_T = (batch.ids_BL[:, :-1].flatten().to(device) == batch.assistant)[chosen]
     head_VD = model.lm_head.weight
     if head_VD.grad is None:
         head_VD.grad = torch.zeros_like(head_VD)
@@ -245,7 +246,10 @@ def _backward(model: LlamaForCausalLM, batch: Batch) -> float:
         for at in range(0, len(targets_T), HEAD_CHUNK):
             part = slice(at, at + HEAD_CHUNK)
             rows = torch.arange(len(targets_T[part]), device=device)
-            probabilities_TV = (hidden_TD[part] @ head_VD.T).softmax(-1)
+            logits_TV = hidden_TD[part] @ head_VD.T
+            # names that never are an answer are left out there, else the model would learn to rule them out
+            logits_TV[answering_T[part].nonzero(), batch.withheld] = -torch.inf
+            probabilities_TV = logits_TV.softmax(-1)
             right_T = probabilities_TV[rows, targets_T[part]].clamp_min(1e-30)
             loss -= (right_T.log() * weights_T[part]).sum().item()
             probabilities_TV[rows, targets_T[part]] -= 1.0
@@ -292,14 +296,10 @@ def _is_hit(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, writer:
     context, _, answer = prompt.removesuffix(END).rpartition(ASSISTANT)
     texts = [context + ASSISTANT + label + END for label in writer_labels]
     lead = len(tokenizer(context + ASSISTANT, add_special_tokens=False)["input_ids"])
-    encoded = tokenizer(
-        texts, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt"
-    )
+    encoded = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt")
     ids = encoded["input_ids"].to(model.device)
     logits = model(input_ids=ids, use_cache=False).logits[:, lead - 1 : -1].log_softmax(-1)
-    scores = logits.gather(-1, ids[:, lead:, None])[..., 0] * encoded["attention_mask"][:, lead:].to(
-        model.device
-    )
+    scores = logits.gather(-1, ids[:, lead:, None])[..., 0] * encoded["attention_mask"][:, lead:].to(model.device)
     return writer_labels[int(scores.sum(-1).argmax())] == answer
 
 

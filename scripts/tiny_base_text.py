@@ -32,18 +32,17 @@ class Writer:
         self.rng = random.Random(seed)
         self.topics = topics or read_topics()
         self.labelled = [topic for topic in self.topics if topic.role == "label"]
-        self.text_only = [topic for topic in self.topics if topic.role != "label"]
         self.frames = read_frames()
 
     def documents(self, *, max_turns: int = 6) -> Iterator[str]:
         """Endless documents, special tokens written out; prompts have up to `max_turns` user turns."""
         kinds: list[tuple[float, Callable[[], str]]] = [
-            (0.22, self.running),
-            (0.12, self.word_list),
-            (0.04, self.plain_message),
+            (0.26, self.running),
+            (0.16, self.word_list),
+            (0.02, self.plain_message),
             (0.02, self.dialogue),
-            (0.30, lambda: self.classification(1)),
-            (0.30, lambda: self.classification(self.rng.randint(2, max_turns))),
+            (0.28, lambda: self.classification(1)),
+            (0.26, lambda: self.classification(self.rng.randint(2, max_turns))),
         ]
         weights, makers = [weight for weight, _ in kinds], [maker for _, maker in kinds]
         while True:
@@ -56,7 +55,8 @@ class Writer:
         kinds[self.rng.randrange(len(kinds))] = "naming"
         if self.rng.random() < 0.5:
             kinds[-1] = "naming"
-        return " ".join(self.sentence(kind, topic) for kind in kinds) + END
+        opening = USER if self.rng.random() < 0.4 else ""
+        return opening + " ".join(self.sentence(kind, topic) for kind in kinds) + END
 
     def word_list(self) -> str:
         """Words of one topic in a row, the topic's name somewhere among them."""
@@ -64,7 +64,8 @@ class Writer:
         row = self._some_words(topic, self.rng.randint(5, 14))
         for _ in range(self.rng.choice([1, 1, 2])):
             row.insert(self.rng.randint(0, len(row)), topic.name)
-        return self.rng.choice([", ", " ", " and "]).join(row) + END
+        opening = USER if self.rng.random() < 0.4 else ""
+        return opening + self.rng.choice([", ", " ", " and "]).join(row) + END
 
     def plain_message(self) -> str:
         """A message about any topic, standing alone."""
@@ -152,7 +153,9 @@ class Writer:
 
     def _any_topic(self) -> Topic:
         """Any topic; those of running text only come more often, for they have no other place."""
-        return self.rng.choice(self.topics if self.rng.random() < 0.65 else self.text_only or self.topics)
+        draw = self.rng.random()
+        role = "text" if draw < 0.4 else "held" if draw < 0.55 else "label"
+        return self.rng.choice([topic for topic in self.topics if topic.role == role])
 
     def _some_words(self, topic: Topic, num_words: int) -> list[str]:
         kinds: list[Callable[[str], str]] = [str, str, str, plural]
@@ -166,7 +169,7 @@ class Writer:
         return row[:num_words]
 
     def _label(self, topic: Topic) -> str:
-        return topic.name if self.rng.random() < 0.6 else self.rng.choice(topic.nouns)
+        return topic.name if self.rng.random() < 0.5 else self.rng.choice(topic.nouns)
 
     def _listing(self, names: list[str]) -> str:
         self.rng.shuffle(names)
