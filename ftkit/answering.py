@@ -79,9 +79,10 @@ def questions(
 
 
 def longest_prompt(loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example]) -> int:
-    """Tokens that the longest row needs, answer included."""
+    """Tokens that the longest row needs, answer included; without rows, those around an empty input."""
     asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
-    return max(asker.needed(asker.ask(example, example.input)) for example in examples)
+    rows = examples or [Example(id="", input="", target="", group="")]
+    return max(asker.needed(asker.ask(row, row.input)) for row in rows)
 
 
 def score_labels(
@@ -180,6 +181,13 @@ class Asker:
         self._known: list[list[int]] = []
 
     def ask(self, example: Example, text: str) -> Question:
+        """The row as ids, with `text` in place of its input. Raises DataError that names the row."""
+        try:
+            return self._asked(example, text)
+        except DataError as error:
+            raise DataError(f"{example.id}: {error}") from None
+
+    def _asked(self, example: Example, text: str) -> Question:
         messages = self.prompt.messages(text)
         if self.task.kind == "generate":
             return Question(example, self.renderer.render(messages).context_ids, [], text != example.input)

@@ -30,9 +30,7 @@ class Rates:
 def request_money(rates: Rates, *, prompt_tokens: float, completion_tokens: float) -> float:
     """Money for one request of that many tokens. Raises DataError on negative counts."""
     if prompt_tokens < 0 or completion_tokens < 0:
-        raise DataError(
-            f"{prompt_tokens} prompt and {completion_tokens} completion tokens; expected 0 or more"
-        )
+        raise DataError(f"{prompt_tokens} prompt and {completion_tokens} completion tokens; expected 0 or more")
     prompt, completion = prompt_tokens * rates.input_tokens, completion_tokens * rates.output_tokens
     return (prompt + completion) / TOKENS_PER_PRICE
 

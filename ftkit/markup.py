@@ -45,8 +45,7 @@ class Table:
     def html(self) -> Html:
         """A table whose first column heads its rows."""
         head = "".join(
-            f'<th scope="col"{self._numeric(index)}>{escape(name)}</th>'
-            for index, name in enumerate(self.head)
+            f'<th scope="col"{self._numeric(index)}>{escape(name)}</th>' for index, name in enumerate(self.head)
         )
         body = "".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
         caption = f"<caption>{escape(self.caption)}</caption>"

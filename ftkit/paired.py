@@ -175,9 +175,7 @@ def _paired(a: Sequence[Prediction], b: Sequence[Prediction]) -> list[Prediction
     ordered = [by_id["b"][row.id] for row in a]
     unequal = [one.id for one, two in zip(a, ordered, strict=True) if one.reference != two.reference]
     if unequal:
-        raise DataError(
-            f"references differ for {len(unequal)} rows ({_first(unequal)}); score both against one target"
-        )
+        raise DataError(f"references differ for {len(unequal)} rows ({_first(unequal)}); score both against one target")
     return ordered
 
 
@@ -189,9 +187,7 @@ def _by_id(rows: Sequence[Prediction], side: str) -> dict[str, Prediction]:
         counts = Counter(row.id for row in rows)
         twice = {row_id for row_id, count in counts.items() if count > 1}
         arms = sorted({row.arm for row in rows})
-        raise DataError(
-            f"side {side}: {len(twice)} ids stand twice ({_first(twice)}), arms {arms}; give one arm"
-        )
+        raise DataError(f"side {side}: {len(twice)} ids stand twice ({_first(twice)}), arms {arms}; give one arm")
     return found
 
 

@@ -189,7 +189,9 @@ class Train(Config):
     max_grad_norm: Positive = 1.0
     gradient_checkpointing: bool = False
     num_evals: Count = Field(6, description="evaluations on valid, evenly spaced; the last one ends the training")
-    patience: Count | None = Field(None, description="evaluations without improvement before training stops; null: never")
+    patience: Count | None = Field(
+        None, description="evaluations without improvement before training stops; null: never"
+    )
     checkpoint_steps: Count = Field(50, description="optimizer steps between checkpoints")
     too_long: Literal["error", "drop", "cut"] = Field(
         "cut", description="rows that do not fit the context; cut shortens the input, never the target"

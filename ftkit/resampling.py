@@ -127,9 +127,7 @@ def corpus_bootstrap_interval(
 
     None where the statistic does not vary or is not finite on a resample of whole groups.
     """
-    _, group_of_row, counts = np.unique(
-        np.asarray(groups, dtype=np.str_), return_inverse=True, return_counts=True
-    )
+    _, group_of_row, counts = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True, return_counts=True)
     members = np.split(np.argsort(group_of_row, kind="stable"), np.cumsum(counts)[:-1])
     rng = np.random.default_rng((seed, BOOTSTRAP_STREAM))
     values = np.empty(num_resamples)
@@ -147,9 +145,7 @@ def as_scores(values: Sequence[float] | FloatArray, *, groups: Sequence[str] | N
     if not len(scores):
         raise DataError("no scored rows; expected at least one test row")
     if groups is not None and len(groups) != len(scores):
-        raise DataError(
-            f"{len(scores)} scores for {len(groups)} rows; every arm must be scored on the same rows"
-        )
+        raise DataError(f"{len(scores)} scores for {len(groups)} rows; every arm must be scored on the same rows")
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise DataError(f"score of row {row} is {scores[row]}; expected a finite number")

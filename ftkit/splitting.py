@@ -52,9 +52,7 @@ def _stratum_of_group(groups: Sequence[str], strata: Sequence[str]) -> dict[str,
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for group, stratum in zip(groups, strata, strict=True):
         counts[group][stratum] += 1
-    return {
-        group: min(count, key=lambda stratum: (-count[stratum], stratum)) for group, count in counts.items()
-    }
+    return {group: min(count, key=lambda stratum: (-count[stratum], stratum)) for group, count in counts.items()}
 
 
 def _refuse_empty(num_rows: Counter[str], num_groups: int, *, valid: float, test: float) -> None:

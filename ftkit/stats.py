@@ -118,9 +118,7 @@ def corpus_contrast(
     Raises DataError where an arm's metric is not finite. Interval and p are None where a resample's is not.
     """
     if len(groups) != num_rows or not num_rows:
-        raise DataError(
-            f"{num_rows} rows and {len(groups)} group names; expected the same number, at least 1"
-        )
+        raise DataError(f"{num_rows} rows and {len(groups)} group names; expected the same number, at least 1")
     rows = np.arange(num_rows)
 
     def difference_on(rows: IntArray) -> float:
@@ -129,9 +127,7 @@ def corpus_contrast(
 
     difference = difference_on(rows)
     if not math.isfinite(difference):
-        raise DataError(
-            f"the metric's difference over all {num_rows} rows is {difference}; expected a finite number"
-        )
+        raise DataError(f"the metric's difference over all {num_rows} rows is {difference}; expected a finite number")
     interval = corpus_bootstrap_interval(difference_on, groups=groups, level=level, seed=seed)
     deviation = 0.0
     if interval is not None:
@@ -172,9 +168,7 @@ def equivalence_reachable(num_rows: int, *, margin: float, disagreement: float, 
     For 0/1 scores in groups of one, with the rows on which the arms agree half right and half wrong.
     """
     if num_rows < 1 or not 0 <= disagreement <= 1:
-        raise DataError(
-            f"{num_rows} rows, disagreement {disagreement}; expected 1 or more, and a share from 0 to 1"
-        )
+        raise DataError(f"{num_rows} rows, disagreement {disagreement}; expected 1 or more, and a share from 0 to 1")
     each = min(math.ceil(disagreement * num_rows / 2), num_rows // 2)
     agreeing = num_rows - 2 * each
     interval = newcombe_interval(agreeing - agreeing // 2, each, each, agreeing // 2, level=level)
@@ -184,9 +178,7 @@ def equivalence_reachable(num_rows: int, *, margin: float, disagreement: float, 
 def wilson_interval(successes: int, total: int, *, level: float = 0.95) -> Interval:
     """Score interval of a proportion, in [0, 1]; DataError when total is zero. Wilson 1927 (JASA 22:209)."""
     if total < 1 or not 0 <= successes <= total:
-        raise DataError(
-            f"{successes} successes of {total}; expected 0 ≤ successes ≤ total and at least one row"
-        )
+        raise DataError(f"{successes} successes of {total}; expected 0 ≤ successes ≤ total and at least one row")
     z = normal_quantile(level)
     share, z2 = successes / total, z * z
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
@@ -205,9 +197,7 @@ def newcombe_interval(both: int, only_a: int, only_b: int, neither: int, *, leve
     """
     total = both + only_a + only_b + neither
     if total < 1 or min(both, only_a, only_b, neither) < 0:
-        raise DataError(
-            f"paired table {both}, {only_a}, {only_b}, {neither}; expected counts ≥ 0, at least one row"
-        )
+        raise DataError(f"paired table {both}, {only_a}, {only_b}, {neither}; expected counts ≥ 0, at least one row")
     share_a, share_b = (both + only_a) / total, (both + only_b) / total
     wilson_a = wilson_interval(both + only_a, total, level=level)
     wilson_b = wilson_interval(both + only_b, total, level=level)

@@ -84,10 +84,7 @@ def meaning(found: Found) -> list[str]:
     words = f"{100 * margin:.4g} points" if share else f"{margin:.4g}"
     if found["verdict"] == "invalid":
         failed = [guard for guard in found["guards"] if not guard["passed"]]
-        return [
-            f"Guard “{guard_name(guard['name'])}” failed: {guard['detail'] or 'no detail'}."
-            for guard in failed
-        ]
+        return [f"Guard “{guard_name(guard['name'])}” failed: {guard['detail'] or 'no detail'}." for guard in failed]
     if found["verdict"] != "inconclusive":
         return [MEANINGS[found["verdict"]].format(margin=words)]
     lean = LEANS[found["lean"]].format(a=found["contrast"]["a"], margin=words)

@@ -73,9 +73,7 @@ VOICES: dict[str, Voice] = {
     "terse": Voice(0.58, 0.05, 0.02, 0.10, 0.05, 0.08, typos=0.010, lower_case=0.4, full_stop=""),
     "angry": Voice(0.14, 0.06, 0.15, 0.20, 0.50, 0.10, typos=0.012, shouting=0.25, full_stop="!"),
     "chatty": Voice(0.03, 0.45, 0.45, 0.55, 0.30, 0.40, typos=0.008, abbreviations=0.02),
-    "sloppy": Voice(
-        0.24, 0.18, 0.10, 0.18, 0.18, 0.12, typos=0.06, abbreviations=0.35, lower_case=0.9, full_stop=".."
-    ),
+    "sloppy": Voice(0.24, 0.18, 0.10, 0.18, 0.18, 0.12, typos=0.06, abbreviations=0.35, lower_case=0.9, full_stop=".."),
     "hasty": Voice(0.32, 0.14, 0.06, 0.15, 0.08, 0.14, typos=0.07, abbreviations=0.10, lower_case=0.3),
 }
 VOICE_SHARES = {"plain": 27, "polite": 17, "terse": 14, "angry": 12, "chatty": 11, "sloppy": 10, "hasty": 9}
@@ -198,11 +196,7 @@ def fragment(rng: Random, label: str) -> list[str]:
 
 def full_message(rng: Random, voice: Voice, label: str) -> list[str]:
     """Grammars of one message in order: small talk, what happened, perhaps another topic, a request."""
-    head = (
-        [pick(rng, words.GREETINGS) + rng.choice([",", ",", ",", ".", "!"])]
-        if rng.random() < voice.greeting
-        else []
-    )
+    head = [pick(rng, words.GREETINGS) + rng.choice([",", ",", ",", ".", "!"])] if rng.random() < voice.greeting else []
     head += [pick(rng, words.OPENERS)] if rng.random() < voice.opener else []
     head += [pick(rng, words.ROUTING)] if rng.random() < ROUTING_SHARE else []
     indirect = rng.random() < INDIRECT_SHARE
@@ -283,9 +277,7 @@ def misspell(rng: Random, token: str, voice: Voice) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="compare with the committed files, write nothing"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with the committed files, write nothing")
     args = parser.parse_args()
     made = dict(zip((ROWS_PATH, TRUTH_PATH), build(), strict=True))
     if args.check:

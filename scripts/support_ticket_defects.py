@@ -78,11 +78,7 @@ class Pool:
 
     def take(self, *, min_words: int = 0, min_sentences: int = 0) -> Row:
         """The next row that is long enough."""
-        fits = (
-            row
-            for row in self._rows
-            if len(row.text.split()) >= min_words and len(row.sentences) >= min_sentences
-        )
+        fits = (row for row in self._rows if len(row.text.split()) >= min_words and len(row.sentences) >= min_sentences)
         row = next(fits)
         self._rows.remove(row)
         return row
@@ -183,9 +179,7 @@ def plant_decoys(pool: Pool, truth: Truth, rng: Random, customers: list[str]) ->
             if not text:
                 continue
             copy = copy_of(original, text, whose, rng, customers)
-            truth.note(
-                "decoys", id=copy, of=original, jaccard=round(jaccard(original.text, text), 4), customer=whose
-            )
+            truth.note("decoys", id=copy, of=original, jaccard=round(jaccard(original.text, text), 4), customer=whose)
             added.append(copy)
             count -= 1
     return added

@@ -78,9 +78,7 @@ def model(scene: Scene) -> str:
     rng = scene.rng
     letters = "".join(rng.choices(words.MODEL_LETTERS, k=2))
     plain = f"{letters}{rng.randrange(10, 999)}"
-    return rng.choice(
-        [plain, f"{scene.brand} {letters[0]}-{rng.randrange(100, 9000)}", f"{scene.brand} {plain}"]
-    )
+    return rng.choice([plain, f"{scene.brand} {letters[0]}-{rng.randrange(100, 9000)}", f"{scene.brand} {plain}"])
 
 
 def order(rng: Random) -> str:
@@ -114,9 +112,7 @@ def date(scene: Scene) -> str:
         f"the {day}th",
         weekday,
     ]
-    return rng.choice(
-        [*forms, weekday, f"last {weekday}", "yesterday", f"{weekday} morning", f"{month[:3]} {day}"]
-    )
+    return rng.choice([*forms, weekday, f"last {weekday}", "yesterday", f"{weekday} morning", f"{month[:3]} {day}"])
 
 
 def soon(scene: Scene) -> str:
@@ -201,9 +197,7 @@ SLOTS: dict[str, Callable[[Scene], str]] = {
     "order_word": drawn(words.ORDER_WORDS),
     "person": lambda scene: scene.person,
     "person_bare": lambda scene: scene.person.split(" ", 1)[1],
-    "phone": lambda scene: scene.rng.choice(
-        ["phone", "tablet", "iPad", scene.customer.phone, scene.customer.phone]
-    ),
+    "phone": lambda scene: scene.rng.choice(["phone", "tablet", "iPad", scene.customer.phone, scene.customer.phone]),
     "place": drawn(words.PLACES),
     "plan": drawn(words.PLANS),
     "soon": soon,

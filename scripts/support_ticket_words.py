@@ -58,9 +58,7 @@ Alder Badger Beacon Bramble Brindle Chapel Clover Cobbler Copper Cuckoo Dovecote
 Hawthorn Heron Hollow Juniper Kestrel Kiln Larch Linnet Magpie Mallow Millrace Nettle Otter Paddock Pepper Quarry Rowan Saddler Sexton
 Sorrel Tanner Thistle Tinker Wagtail Weaver Willow Wren Yarrow
 """)
-STREET_TAILS = _words(
-    "field croft gate brook holme mead stead wick garth dene bank combe side hurst thorpe ley"
-)
+STREET_TAILS = _words("field croft gate brook holme mead stead wick garth dene bank combe side hurst thorpe ley")
 STREET_KINDS = _words("Road Lane Close Street Avenue Terrace Crescent Way Mews Drive Row Rise Walk")
 
 BRAND_HEADS = _words("""

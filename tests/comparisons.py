@@ -114,10 +114,7 @@ def write_run(
             "train-lora": {"seconds": {"total": 93.4}},
             "evaluate": {
                 "seconds": {"total": 30.5},
-                "arms": {
-                    arm.name: {"seconds": 2.4 + len(arm.prompt.demonstrations), "rows": num_rows}
-                    for arm in ARMS
-                },
+                "arms": {arm.name: {"seconds": 2.4 + len(arm.prompt.demonstrations), "rows": num_rows} for arm in ARMS},
             },
         },
     )
@@ -199,9 +196,7 @@ def _write_baseline(folder: Path) -> Baseline:
     many = Prompt("few_shot", "few_shot(k=64, balanced)", "Classify the message.", (), (), "sum")
     candidates = [
         _candidate(0, ZERO_SHOT, values={"sum": 0.31, "mean": 0.36, "calibrated": 0.44}, chosen=True),
-        _candidate(
-            1, ZERO_SHOT, values={"sum": 0.30, "mean": 0.33, "calibrated": 0.40}, instruction="Sort it."
-        ),
+        _candidate(1, ZERO_SHOT, values={"sum": 0.30, "mean": 0.33, "calibrated": 0.40}, instruction="Sort it."),
         _candidate(2, FEW_SHOT, values={"sum": 0.55, "mean": 0.59, "calibrated": 0.58}, chosen=True),
         _candidate(
             3,

@@ -142,4 +142,9 @@ def test_scores_of_rows_are_kept_and_corpus_metrics_have_none() -> None:
 def test_label_predictions_agree_with_the_decision() -> None:
     found = scores([-4.0, -4.5, -4.4], free=[0, 0, 0])
     (row,) = label_predictions("arm", found, CLASSIFY, "mean")
-    assert (row.raw, row.parsed, row.completion_tokens, row.reference) == ("refund status", "refund status", 3, "refund")
+    assert (row.raw, row.parsed, row.completion_tokens, row.reference) == (
+        "refund status",
+        "refund status",
+        3,
+        "refund",
+    )

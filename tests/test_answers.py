@@ -104,7 +104,7 @@ def test_numeric_match_compares_numbers_not_texts() -> None:
     assert score("numeric_match", ("101", "100"), tolerance=0.02) == [1.0]
 
 
-LOCAL_METRIC = '''
+LOCAL_METRIC = """
 import datasets
 import evaluate
 
@@ -115,7 +115,7 @@ class Same(evaluate.Metric):
 
     def _compute(self, predictions, references):
         return {"other": -1.0, "share": sum(p == r for p, r in zip(predictions, references)) / len(references)}
-'''
+"""
 
 
 @pytest.mark.filterwarnings("ignore")

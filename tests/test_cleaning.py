@@ -60,9 +60,7 @@ def test_fix_text_repairs_and_says_how(text: str, expected: str, change: str | N
 def test_fix_text_repairs_targets_but_keeps_their_tags() -> None:
     cleaned = fix_text.apply(fix_text.FixText(), table(("x", " <b>cafÃ©</b>")), CTX)
     assert cleaned.table["target"].to_list() == ["<b>café</b>"]
-    assert [event.reason for event in cleaned.events] == [
-        "target: characters repaired, outer white space removed"
-    ]
+    assert [event.reason for event in cleaned.events] == ["target: characters repaired, outer white space removed"]
 
 
 def test_html_can_be_kept() -> None:

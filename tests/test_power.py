@@ -43,15 +43,11 @@ def test_rows_needed_is_worked_by_hand_and_none_within_the_margin() -> None:
 def test_the_minimum_detectable_difference_is_proven_with_power_08(
     num_rows: int, disagreement: float, margin: float
 ) -> None:
-    difference = minimum_detectable_difference(
-        num_rows, margin=margin, deviation=0.0, disagreement=disagreement
-    )
+    difference = minimum_detectable_difference(num_rows, margin=margin, deviation=0.0, disagreement=disagreement)
     assert difference is not None
     differing = max(disagreement, difference)
     shares = [(1 - differing) * 0.7, (differing + difference) / 2, (differing - difference) / 2]
-    assert proven(num_rows, np.array([*shares, (1 - differing) * 0.3]), margin) == pytest.approx(
-        0.8, abs=0.05
-    )
+    assert proven(num_rows, np.array([*shares, (1 - differing) * 0.3]), margin) == pytest.approx(0.8, abs=0.05)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(60, 30), (70, 20), (40, 5)])

@@ -241,8 +241,7 @@ def test_check_looks_at_columns_and_first_rows_only(tmp_path: Path) -> None:
 def test_only_the_labels_of_the_task_enter_the_key(tmp_path: Path) -> None:
     source = {"jsonl": {"path": "t.jsonl"}}
     one, other = (
-        config(source, task={"generate": {"max_new_tokens": count}}).model_dump(mode="json")
-        for count in (10, 20)
+        config(source, task={"generate": {"max_new_tokens": count}}).model_dump(mode="json") for count in (10, 20)
     )
     assert one == other
     assert one["task"] == {"generate": {}}
@@ -311,9 +310,7 @@ def test_what_is_known_of_banking77_is_found(tmp_path: Path, shared_data: Path) 
     assert drops["exact_dedup"] == 30
     assert drops["label_conflicts"] == 2
     events = list(read_jsonl(done.path / "ledger.jsonl"))
-    leaks = [
-        each for each in events if each["step"] == "decontaminate" and each["reason"].startswith("equal")
-    ]
+    leaks = [each for each in events if each["step"] == "decontaminate" and each["reason"].startswith("equal")]
     assert len({each["kept_id"] for each in leaks if each["kept_id"].startswith("test.csv")}) == 25
     assert len(done.split("test")) == 3_080
     assert len(done.summary["labels"]) == 77

@@ -89,8 +89,21 @@ def test_a_trap_of_yaml_is_an_error_with_its_place(text: str, problem: str) -> N
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("no", "no"), ("on", "on"), ("1e-4", 1e-4), ("2024-01-02", "2024-01-02"), ("1:30", "1:30"), ("017", 17),
-     ("'1'", "1"), ("~", None), ("true", True), ("0x10", "0x10"), ("1_000", "1_000"), (".5", 0.5), (".inf", ".inf")],
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("1e-4", 1e-4),
+        ("2024-01-02", "2024-01-02"),
+        ("1:30", "1:30"),
+        ("017", 17),
+        ("'1'", "1"),
+        ("~", None),
+        ("true", True),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        (".5", 0.5),
+        (".inf", ".inf"),
+    ],
 )
 def test_scalars_follow_the_core_schema(text: str, value: Any) -> None:
     found = parse(f"a: {text}", "r.yaml").value["a"]

@@ -81,9 +81,7 @@ def poisoned(found: Comparison) -> Comparison:
         found,
         recipe={**found.recipe, "name": HOSTILE, "model": {"path": HOSTILE}},
         summary={**found.summary, **summary},
-        candidates=[
-            {**row, "instruction": HOSTILE, "label": HOSTILE, "detail": HOSTILE} for row in found.candidates
-        ],
+        candidates=[{**row, "instruction": HOSTILE, "label": HOSTILE, "detail": HOSTILE} for row in found.candidates],
         trainings={HOSTILE: found.trainings["lora"]},
         steps={HOSTILE: found.steps["lora"]},
         arms=[replace(arm, prompt=prompt) for arm in found.arms],
@@ -132,13 +130,8 @@ def test_pictures_say_in_words_what_they_show(finished: Comparison) -> None:
     page = report.render(finished).html
     labels = re.findall(r'<svg role="img" aria-label="([^"]*)"', page)
     assert len(labels) == 3 == page.count("<svg ")
-    assert (
-        labels[0]
-        == "Interval of the difference, fine-tuned minus prompting: +12.2 to +27.4; margin 2 either way."
-    )
-    assert labels[1].startswith(
-        "accuracy of every arm with its interval. base+zero_shot 40.0 % (34.0 – 46.3 %); "
-    )
+    assert labels[0] == "Interval of the difference, fine-tuned minus prompting: +12.2 to +27.4; margin 2 either way."
+    assert labels[1].startswith("accuracy of every arm with its interval. base+zero_shot 40.0 % (34.0 – 46.3 %); ")
 
 
 def test_pictures_take_their_colours_from_the_page(finished: Comparison) -> None:
@@ -163,9 +156,7 @@ def test_hostile_text_stays_text_everywhere(finished: Comparison) -> None:
 def test_hostile_text_does_not_break_a_markdown_table(finished: Comparison) -> None:
     markdown = report.render(poisoned(finished)).markdown
     blocks = re.findall(r"(?:^\|.*\n?)+", markdown, flags=re.MULTILINE)
-    widths = [
-        {len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().splitlines()} for block in blocks
-    ]
+    widths = [{len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().splitlines()} for block in blocks]
     assert len(blocks) > 8
     assert [len(width) for width in widths] == [1] * len(blocks)
 

@@ -39,9 +39,7 @@ def rows() -> dict[str, Row]:
 
 @pytest.fixture(scope="module")
 def truth() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(
-        (ROOT / "data/support_tickets.truth.json").read_text(encoding="utf-8")
-    )
+    loaded: dict[str, Any] = json.loads((ROOT / "data/support_tickets.truth.json").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -61,9 +59,7 @@ def pairs(truth: dict[str, Any], *kinds: str) -> set[tuple[str, str]]:
 def pairs_at_least(texts: dict[str, str], threshold: float) -> set[tuple[str, str]]:
     """All id pairs, in file order, whose texts reach the threshold; computed by one sparse matrix product."""
     ids = list(texts)
-    counter = CountVectorizer(
-        analyzer="char", ngram_range=(5, 5), lowercase=False, binary=True, dtype=np.int32
-    )
+    counter = CountVectorizer(analyzer="char", ngram_range=(5, 5), lowercase=False, binary=True, dtype=np.int32)
     grams = counter.fit_transform(normalised(texts[key]) for key in ids)
     shared = (grams @ grams.T).tocoo()
     sizes = np.asarray(grams.sum(axis=1)).ravel()
@@ -81,9 +77,7 @@ def test_the_script_makes_exactly_the_committed_bytes() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_readme_states_the_sha256_of_each_file(name: str) -> None:
     digest = hashlib.sha256((ROOT / "data" / name).read_bytes()).hexdigest()
-    assert re.search(
-        rf"`{re.escape(name)}`.*`{digest}`", (ROOT / "data/README.md").read_text(encoding="utf-8")
-    )
+    assert re.search(rf"`{re.escape(name)}`.*`{digest}`", (ROOT / "data/README.md").read_text(encoding="utf-8"))
 
 
 def test_rows_are_numbered_by_date_and_carry_five_texts(rows: dict[str, Row]) -> None:
@@ -158,9 +152,7 @@ def test_planted_pairs_are_as_alike_as_stated(
         assert low <= measured <= high
 
 
-def test_pairs_say_truly_whether_the_customer_is_the_same(
-    rows: dict[str, Row], truth: dict[str, Any]
-) -> None:
+def test_pairs_say_truly_whether_the_customer_is_the_same(rows: dict[str, Row], truth: dict[str, Any]) -> None:
     for kind in ("near_duplicates", "decoys", "exact_duplicates", "conflicting_labels"):
         for entry in truth[kind]:
             same = rows[entry["id"]]["customer"] == rows[entry["of"]]["customer"]
@@ -168,9 +160,7 @@ def test_pairs_say_truly_whether_the_customer_is_the_same(
 
 
 def test_leaks_are_the_near_duplicates_that_a_split_by_customer_would_miss(truth: dict[str, Any]) -> None:
-    across = {
-        (entry["of"], entry["id"]) for entry in truth["near_duplicates"] if entry["customer"] == "other"
-    }
+    across = {(entry["of"], entry["id"]) for entry in truth["near_duplicates"] if entry["customer"] == "other"}
     assert pairs(truth, "leaks") == across
 
 
@@ -181,9 +171,7 @@ def test_mojibake_is_repaired_by_ftfy_to_the_clean_text(rows: dict[str, Row], tr
         assert ftfy.fix_text(text) == entry["clean"]
 
 
-def test_ftfy_leaves_every_other_row_but_the_html_ones_alone(
-    rows: dict[str, Row], truth: dict[str, Any]
-) -> None:
+def test_ftfy_leaves_every_other_row_but_the_html_ones_alone(rows: dict[str, Row], truth: dict[str, Any]) -> None:
     changed = {key for key, row in rows.items() if ftfy.fix_text(row["text"]) != row["text"]}
     touched = {entry["id"] for kind in ("mojibake", "html") for entry in truth[kind]}
     assert changed - touched == set()
@@ -197,9 +185,7 @@ def test_html_rows_hold_the_clean_text_between_tags(rows: dict[str, Row], truth:
         assert " ".join(bare.split()) == entry["clean"]
 
 
-def test_blank_and_overlong_rows_are_exactly_the_listed_ones(
-    rows: dict[str, Row], truth: dict[str, Any]
-) -> None:
+def test_blank_and_overlong_rows_are_exactly_the_listed_ones(rows: dict[str, Row], truth: dict[str, Any]) -> None:
     blank = {key for key, row in rows.items() if not row["text"].strip()}
     assert blank == {entry["id"] for entry in truth["empty"]}
     overlong = {key: len(row["text"].split()) for key, row in rows.items() if len(row["text"].split()) > 200}

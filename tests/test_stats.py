@@ -199,9 +199,7 @@ def test_bootstrap_of_groups_equals_scipys_percentile_interval_of_group_sums() -
         rng=8,
     )
     expected = result.confidence_interval
-    interval = paired_bootstrap_interval(
-        differences, groups=list(groups), level=0.8, seed=8, num_resamples=50_000
-    )
+    interval = paired_bootstrap_interval(differences, groups=list(groups), level=0.8, seed=8, num_resamples=50_000)
     assert interval is not None
     # 50,000 resamples place an end to 0.01 standard errors, twice; with 12 for 5.3 it would move by 0.25
     tolerance = 0.05 * float(result.standard_error)
@@ -293,9 +291,7 @@ def test_corpus_contrast_of_f1_holds_the_difference_and_rejects_equal_arms() -> 
     assert found.interval is not None and found.interval.low < found.difference < found.interval.high
     assert found.p_value == pytest.approx(1 / 2001)
 
-    equal = corpus_contrast(
-        lambda rows, _: float(truth[rows].mean()), 120, groups=single_groups(120), seed=17
-    )
+    equal = corpus_contrast(lambda rows, _: float(truth[rows].mean()), 120, groups=single_groups(120), seed=17)
     assert (equal.difference, equal.interval, equal.p_value) == (0.0, None, 1.0)
 
 

@@ -113,17 +113,11 @@ ROW_SCORES: dict[str, tuple[Callable[[np.random.Generator, int], FloatArray], fl
 
 
 @pytest.mark.parametrize("name", ROW_SCORES)
-@pytest.mark.parametrize(
-    ("num_rows", "num_draws"), [(30, 1500), pytest.param(600, 2000, marks=pytest.mark.slow)]
-)
-def test_bootstrap_interval_of_single_rows_covers_nearly_95_percent(
-    name: str, num_rows: int, num_draws: int
-) -> None:
+@pytest.mark.parametrize(("num_rows", "num_draws"), [(30, 1500), pytest.param(600, 2000, marks=pytest.mark.slow)])
+def test_bootstrap_interval_of_single_rows_covers_nearly_95_percent(name: str, num_rows: int, num_draws: int) -> None:
     draw, truth = ROW_SCORES[name]
     rng = np.random.default_rng(17)
-    intervals = (
-        paired_bootstrap_interval(draw(rng, num_rows), seed=17, num_resamples=2000) for _ in range(num_draws)
-    )
+    intervals = (paired_bootstrap_interval(draw(rng, num_rows), seed=17, num_resamples=2000) for _ in range(num_draws))
     coverage = sum(holds(interval, truth) for interval in intervals) / num_draws
     assert coverage >= 0.935  # standard error of the simulation: 0.006
 

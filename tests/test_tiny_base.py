@@ -92,9 +92,7 @@ def test_the_model_loads_and_generates() -> None:
     assert model.dtype == torch.float32
     assert 1_000_000 <= model.num_parameters() <= 1_400_000
     assert model.config.max_position_embeddings == 2048
-    prompt = tokenizer(
-        "<|user|>Name the topic.\n\nThe bait is on my hook.<|end|><|assistant|>", return_tensors="pt"
-    )
+    prompt = tokenizer("<|user|>Name the topic.\n\nThe bait is on my hook.<|end|><|assistant|>", return_tensors="pt")
     ids = model.generate(**prompt, max_new_tokens=8)[0, prompt["input_ids"].shape[1] :]
     assert ids[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(ids, skip_special_tokens=True).strip()
@@ -107,9 +105,7 @@ def test_no_row_of_the_sample_occurs_in_the_text(documents: list[str], sample_te
     assert [text for text in short if text in everything] == []
 
 
-def test_no_run_of_six_words_of_the_sample_occurs_in_the_text(
-    documents: list[str], sample_texts: list[str]
-) -> None:
+def test_no_run_of_six_words_of_the_sample_occurs_in_the_text(documents: list[str], sample_texts: list[str]) -> None:
     of_sample = {run for text in sample_texts for run in runs(text, 6)}
     assert len(of_sample) > 10_000
     assert {run for text in documents for run in runs(text, 6) if run in of_sample} == set()
@@ -124,9 +120,7 @@ def test_a_quarter_of_the_words_of_the_sample_do_not_occur_in_the_text(
 
 
 def test_no_label_of_the_sample_is_an_answer_or_an_option(documents: list[str]) -> None:
-    answers = [
-        answer for text in documents for answer in re.findall(r"<\|assistant\|>(.*?)<\|end\|>", text, re.S)
-    ]
+    answers = [answer for text in documents for answer in re.findall(r"<\|assistant\|>(.*?)<\|end\|>", text, re.S)]
     instructions = [text.partition("\n\n")[0] for text in documents if "\n\n" in text]
     assert len(answers) > NUM_DOCUMENTS / 2 and len(instructions) > NUM_DOCUMENTS / 4
     assert LABELS & set(answers) == set()

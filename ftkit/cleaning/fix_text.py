@@ -24,9 +24,7 @@ _TAG = re.compile(
     r"blockquote|pre|code|center|sub|sup|img)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
-_SEAM = re.compile(
-    r"(</\w+\s*>)(?=<\w)"
-)  # one element ends, the next begins: their words do not run together
+_SEAM = re.compile(r"(</\w+\s*>)(?=<\w)")  # one element ends, the next begins: their words do not run together
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r" ?\n(?: ?\n)* ?")
 
@@ -48,9 +46,7 @@ def apply(config: FixText, table: Table, ctx: Context) -> Cleaned:
     return Cleaned(table.with_columns(columns), events + target_events)
 
 
-def _fixed(
-    table: Table, column: str, fix: Callable[[str], tuple[str, list[str]]]
-) -> tuple[list[str], list[Event]]:
+def _fixed(table: Table, column: str, fix: Callable[[str], tuple[str, list[str]]]) -> tuple[list[str], list[Event]]:
     texts: list[str] = table[column].to_list()
     events = []
     for position, (name, text) in enumerate(zip(table["id"].to_list(), texts, strict=True)):

@@ -41,6 +41,4 @@ def apply(config: LabelConflicts, table: Table, ctx: Context) -> Cleaned:
 
 def _listed(targets: set[str]) -> str:
     shown = [target if len(target) <= 60 else target[:57] + "…" for target in sorted(targets)]
-    return ", ".join(repr(target) for target in shown[:5]) + (
-        f" and {len(shown) - 5} more" if len(shown) > 5 else ""
-    )
+    return ", ".join(repr(target) for target in shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")

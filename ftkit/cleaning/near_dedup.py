@@ -43,9 +43,7 @@ def apply(config: NearDedup, table: Table, ctx: Context) -> Cleaned:
     kept = drop(table, _events(table, rows, near))
     text_of = dict(zip(table["id"].to_list(), rows, strict=True))
     cluster_of = clusters(pairs, len(texts))
-    return Cleaned(
-        _join_groups(kept.table, [cluster_of[text_of[name]] for name in kept.table["id"]]), kept.events
-    )
+    return Cleaned(_join_groups(kept.table, [cluster_of[text_of[name]] for name in kept.table["id"]]), kept.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,7 @@ def _events(table: Table, rows: Sequence[int], near: Sequence[Sequence[tuple[int
             continue
         if found:
             reason = f"nearly the same text as a kept row, whose target is {found[0].target[:60]!r}"
-            events.append(
-                Event(name, "near_dedup", "flag", reason, found[0].id, round(found[0].similarity, 6))
-            )
+            events.append(Event(name, "near_dedup", "flag", reason, found[0].id, round(found[0].similarity, 6)))
         kept[text].append((order, name, target))
     return events
 

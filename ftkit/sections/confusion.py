@@ -49,9 +49,7 @@ def _per_label(comparison: Comparison) -> Table:
         ]
         for label in sorted(totals, key=lambda label: (-abs(changes[label]), label))
     ]
-    return Table(
-        "Share of each label's test rows answered right", ("label", "rows", prompting, tuned, "change"), rows
-    )
+    return Table("Share of each label's test rows answered right", ("label", "rows", prompting, tuned, "change"), rows)
 
 
 def _confusions(config: Confusion, comparison: Comparison) -> Table:

@@ -59,11 +59,7 @@ def _per_arm(comparison: Comparison) -> Table:
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
         entry = comparison.verdict["arms"][arm.name]
-        seconds = (
-            timed[arm.name]["seconds"] / timed[arm.name]["rows"]
-            if timed.get(arm.name, {}).get("rows")
-            else None
-        )
+        seconds = timed[arm.name]["seconds"] / timed[arm.name]["rows"] if timed.get(arm.name, {}).get("rows") else None
         tokens = [f"{entry[f'{kind}_tokens_mean']:,.1f}" for kind in ("prompt", "completion")]
         price = _thousand(comparison, arm.name) if rates(comparison).any_tokens else None
         rows.append([arm.name, *tokens, duration(seconds), price])
@@ -76,10 +72,6 @@ def _per_stage(comparison: Comparison) -> Table:
     for stage in comparison.timings:
         name = STAGES.get(stage, stage.replace("train-", "train "))
         seconds = stage_seconds(comparison, stage)
-        price = (
-            None
-            if seconds is None or not rates(comparison).gpu_hour
-            else machine_money(rates(comparison), seconds)
-        )
+        price = None if seconds is None or not rates(comparison).gpu_hour else machine_money(rates(comparison), seconds)
         rows.append([name, duration(seconds), money(price)])
     return Table("Once, to get here", ("stage", "time", "money"), rows)

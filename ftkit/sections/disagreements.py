@@ -66,9 +66,7 @@ def _answer(row: Prediction, max_characters: int) -> Cell:
     if row.parsed == row.raw:
         return raw
     read = "could not be read" if row.parsed is None else f"read as {_cut(row.parsed, max_characters)}"
-    return Rich(
-        Html(f'{escape(raw)} <span class="note">({escape(read)})</span>'), f"{plain(raw)} ({plain(read)})"
-    )
+    return Rich(Html(f'{escape(raw)} <span class="note">({escape(read)})</span>'), f"{plain(raw)} ({plain(read)})")
 
 
 def _cut(text: str, max_characters: int) -> str:

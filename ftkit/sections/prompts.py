@@ -69,14 +69,10 @@ def _turns(turns: Sequence[Message]) -> str:
 
 def _candidates(comparison: Comparison) -> Table:
     share = is_share(comparison, primary(comparison))
-    order = sorted(
-        comparison.candidates, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["index"])
-    )
+    order = sorted(comparison.candidates, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["index"]))
     rows: list[list[Cell]] = []
     for row in order:
-        state = (
-            "chosen" if row["chosen"] else " – ".join(part for part in (row["status"], row["detail"]) if part)
-        )
+        state = "chosen" if row["chosen"] else " – ".join(part for part in (row["status"], row["detail"]) if part)
         tokens = None if row["prompt_tokens_mean"] is None else count(row["prompt_tokens_mean"])
         value = score(row["value"], share=share)
         rows.append([row["label"], row["instruction"], row["normalize"], state, value, tokens])

@@ -36,9 +36,7 @@ def render(config: Provenance, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
     recipe = yaml.safe_dump(comparison.recipe, sort_keys=False, allow_unicode=True)
-    html = facts(entries) + folded(
-        "The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>")
-    )
+    html = facts(entries) + folded("The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>"))
     parts = [
         facts_markdown(entries),
         "The recipe, with every default filled in:",

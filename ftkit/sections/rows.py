@@ -49,8 +49,7 @@ def _bars(funnel: list[dict[str, Any]], rows: dict[str, int]) -> str:
     total = max([step["rows_in"] for step in funnel] + [sum(rows.values()), 1])
     bars = "".join(_bar(step, total=total) for step in funnel)
     shares = "".join(
-        f'<span class="{name}" style="width:{100 * rows.get(name, 0) / total:.2f}%"></span>'
-        for name in SPLITS
+        f'<span class="{name}" style="width:{100 * rows.get(name, 0) / total:.2f}%"></span>' for name in SPLITS
     )
     legend = ", ".join(f"{name} {count(rows.get(name, 0))}" for name in SPLITS)
     bar, note = f'<p class="bar">{shares}</p>', f'<p class="note">{escape(legend)}</p>'
@@ -90,7 +89,6 @@ def _labels(summary: dict[str, Any]) -> list[Table]:
     if not summary["labels"]:
         return []
     rows: list[list[Cell]] = [
-        [label, *(count(counts.get(name, {}).get(label, 0)) for name in SPLITS)]
-        for label in summary["labels"]
+        [label, *(count(counts.get(name, {}).get(label, 0)) for name in SPLITS)] for label in summary["labels"]
     ]
     return [Table(f"Rows per label ({len(rows)} labels)", ("label", *SPLITS), rows)]

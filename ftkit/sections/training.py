@@ -59,9 +59,7 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
         places = [row["step"] for row in valid]
         values = [factor * row["valid_value"] for row in valid]
         lower.plot(places, values, "-o", color=TUNED, markersize=5)
-        lower.set_title(
-            f"{primary(comparison)} on valid" + (", %" if share else ""), fontsize=9.5, loc="left"
-        )
+        lower.set_title(f"{primary(comparison)} on valid" + (", %" if share else ""), fontsize=9.5, loc="left")
         for axes in (upper, lower):
             axes.axvline(best, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
             axes.grid(axis="y", linewidth=0.8)

@@ -104,9 +104,7 @@ def _tile(kind: str, title: str, value: str, note: str) -> str:
 
 def _win_loss(comparison: Comparison) -> str:
     chosen = comparison.chosen
-    pairs = list(
-        zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True)
-    )
+    pairs = list(zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True))
     wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     return f"{count(wins)} better, {count(losses)} worse, {count(len(pairs) - wins - losses)} alike"
 
@@ -118,9 +116,7 @@ def _picture(comparison: Comparison) -> str:
         return ""
     share = is_share(comparison, primary(comparison))
     factor = 100 if share else 1
-    low, high, middle, edge = (
-        factor * value for value in (*contrast["interval"], contrast["difference"], margin)
-    )
+    low, high, middle, edge = (factor * value for value in (*contrast["interval"], contrast["difference"], margin))
     reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
 
     def draw(figure: Any) -> None:
@@ -135,9 +131,7 @@ def _picture(comparison: Comparison) -> str:
         axes.spines["left"].set_visible(False)
         axes.annotate("prompting better", (0.0, 0.8), xycoords="axes fraction", color=PROMPTING)
         axes.annotate("fine-tuning better", (1.0, 0.8), xycoords="axes fraction", color=TUNED, ha="right")
-        axes.set_xlabel(
-            "difference in points (band: the margin)" if share else "difference (band: the margin)"
-        )
+        axes.set_xlabel("difference in points (band: the margin)" if share else "difference (band: the margin)")
 
     ends = interval(contrast["interval"], share=share, signed=True)
     label = f"Interval of the difference, fine-tuned minus prompting: {ends}; margin {edge:.4g} either way."
@@ -149,9 +143,7 @@ def _guards(guards: list[dict[str, Any]]) -> Table:
         (guard_name(guard["name"]), "passed" if guard["passed"] else "FAILED", guard["detail"] or NOTHING)
         for guard in guards
     ]
-    return Table(
-        "Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3
-    )
+    return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
 
 
 def _guards_html(guards: list[dict[str, Any]]) -> str:

@@ -55,11 +55,7 @@ class FileSource(SourceConfig):
             raise DataError(f"{path}: is a folder; expected a file (path of the source in the recipe)")
         if not path.is_file():
             folder = path.parent
-            hint = (
-                _near(path.name, folder)
-                if folder.is_dir()
-                else f"; the folder {folder} does not exist either"
-            )
+            hint = _near(path.name, folder) if folder.is_dir() else f"; the folder {folder} does not exist either"
             raise DataError(f"{path}: no such file (path of the source in the recipe){hint}")
         if path.stat().st_size == 0:
             raise DataError(f"{path}: the file is empty")
@@ -71,9 +67,7 @@ def require_columns(place: str, columns: Iterable[str], wanted: Sequence[str]) -
     known = list(columns)
     for name in wanted:
         if name not in known:
-            raise DataError(
-                f"{place}: there is no {name!r}{suggest(name, known)} (input, target, id of the source)"
-            )
+            raise DataError(f"{place}: there is no {name!r}{suggest(name, known)} (input, target, id of the source)")
 
 
 def check_ids(ids: Sequence[str], places: Sequence[str]) -> None:

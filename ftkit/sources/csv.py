@@ -26,12 +26,8 @@ class Csv(FileSource):
     """A file with one record a row, the names of the columns first."""
 
     delimiter: str = Field(",", min_length=1, max_length=1, description='between fields; "\\t" for tabs')
-    quotes: Literal["double", "none"] = Field(
-        "double", description="none: quotation marks are plain characters"
-    )
-    columns: list[str] | None = Field(
-        None, min_length=1, description="names, for a file without a header line"
-    )
+    quotes: Literal["double", "none"] = Field("double", description="none: quotation marks are plain characters")
+    columns: list[str] | None = Field(None, min_length=1, description="names, for a file without a header line")
 
 
 @component
@@ -76,9 +72,7 @@ def _records(config: Csv, path: Path) -> Iterator[tuple[int, list[str]]]:
         number = _first_line_not_utf8(path)
         raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save as UTF-8") from None
     except csv.Error as error:
-        hint = (
-            "is a quote left open, or not doubled?" if config.quotes == "double" else "is this a text file?"
-        )
+        hint = "is a quote left open, or not doubled?" if config.quotes == "double" else "is this a text file?"
         raise DataError(f"{path}:{begin}: not valid CSV: {error}; {hint}") from None
 
 
@@ -100,7 +94,5 @@ def _check_header(place: str, names: list[str], config: Csv) -> None:
         require_columns(place, names, config.wanted)
     except DataError as error:
         if len(names) == 1 and config.columns is None:
-            raise DataError(
-                f"{error}; the header is one field: is the delimiter {config.delimiter!r}?"
-            ) from None
+            raise DataError(f"{error}; the header is one field: is the delimiter {config.delimiter!r}?") from None
         raise

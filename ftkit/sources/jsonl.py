@@ -51,23 +51,15 @@ def read(config: Jsonl, ctx: Context, *, head: int | None = None) -> Table:
 def _check_row(config: Jsonl, path: Path, number: int, row: dict[str, Any]) -> None:
     place = f"{path}:{number}"
     require_columns(place, row, config.wanted)
-    if config.id is not None and (
-        isinstance(row[config.id], bool) or not isinstance(row[config.id], (str, int))
-    ):
-        raise DataError(
-            f"{place}: id {config.id!r} is {_shown(row[config.id])}; expected a string or an integer"
-        )
+    if config.id is not None and (isinstance(row[config.id], bool) or not isinstance(row[config.id], (str, int))):
+        raise DataError(f"{place}: id {config.id!r} is {_shown(row[config.id])}; expected a string or an integer")
     for name in (config.input, config.target):
         if not isinstance(row[name], str):
-            raise DataError(
-                f"{place}: {name!r} is {_shown(row[name])}; expected a string: write it in quotes"
-            )
+            raise DataError(f"{place}: {name!r} is {_shown(row[name])}; expected a string: write it in quotes")
     try:
         "".join(value for value in row.values() if isinstance(value, str)).encode()
     except UnicodeEncodeError:
-        raise DataError(
-            f"{place}: holds half of a surrogate pair (\\ud800 … \\udfff); no text can hold it"
-        ) from None
+        raise DataError(f"{place}: holds half of a surrogate pair (\\ud800 … \\udfff); no text can hold it") from None
 
 
 def _column(name: str, values: list[Any]) -> polars.Series:
@@ -75,9 +67,7 @@ def _column(name: str, values: list[Any]) -> polars.Series:
     import polars
 
     kinds = {type(value) for value in values} - {type(None)}
-    if kinds <= {str} or (
-        kinds <= {int, float} and all(abs(value) < 2**63 for value in values if value is not None)
-    ):
+    if kinds <= {str} or (kinds <= {int, float} and all(abs(value) < 2**63 for value in values if value is not None)):
         return polars.Series(name, values, dtype=polars.String if kinds <= {str} else None, strict=False)
     texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     return polars.Series(name, texts, dtype=polars.String)

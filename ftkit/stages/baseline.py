@@ -123,7 +123,11 @@ def _tried(
     out: Path,
     ctx: Context,
 ) -> dict[str, Any]:
-    """The line of candidates.jsonl, from an interrupted run where it has one."""
+    """The line of candidates.jsonl, from an interrupted run where it has one.
+
+    Demonstrations must leave room for every row. A bare instruction needs room for the answer only: inputs that are too
+    long are cut and counted.
+    """
     kept = out / "tried" / f"{candidate.index}.json"
     if kept.exists():
         return dict(read_json(kept))
@@ -144,7 +148,7 @@ def _tried(
     }
     if candidate.index >= config.search.max_candidates:
         return {**row, "status": "over budget", "detail": f"baseline.max_candidates is {config.search.max_candidates}"}
-    needed = longest_prompt(loaded, prompt, task, valid)
+    needed = longest_prompt(loaded, prompt, task, valid if prompt.demonstrations else [])
     if needed > loaded.context_length:
         detail = f"needs {needed:,} of {loaded.context_length:,} tokens"
         ctx.progress.say(f"{prompt.label}, {prompt.instruction[:60]!r}: does not fit, {detail}")
@@ -153,6 +157,8 @@ def _tried(
     values = {name: metric_value(config.primary, rows) for name, rows in by_normalization.items()}
     best = max(values, key=lambda name: values[name])
     tokens = sum(each.prompt_tokens for each in by_normalization[best]) / len(valid)
+    num_cut = sum("input_cut" in each.flags for each in by_normalization[best])
+    row["detail"] = f"{num_cut} of {len(valid)} inputs cut to fit" if num_cut else ""
     row |= {"values": values, "value": values[best], "normalize": best, "prompt_tokens_mean": tokens}
     kept.parent.mkdir(exist_ok=True)
     write_json(kept, row)

@@ -136,9 +136,7 @@ def compare(
         chosen = MetricChoice.model_validate(metric)
     except ValidationError:
         raise RecipeError(f"metric {metric!r}: needs options; run it from a recipe") from None
-    return compare_predictions(
-        _read_arm(a), _read_arm(b), metric=chosen, margin=margin, level=level, seed=seed
-    )
+    return compare_predictions(_read_arm(a), _read_arm(b), metric=chosen, margin=margin, level=level, seed=seed)
 
 
 def _read_arm(place: str | Path) -> list[Prediction]:
@@ -171,9 +169,7 @@ def _num_statistics(config: CompareConfig, arms: Sequence[Arm]) -> int:
     return len(arms) * len(config.metrics) + contrasts
 
 
-def _measure_arms(
-    config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context
-) -> dict[str, dict[str, Any]]:
+def _measure_arms(config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context) -> dict[str, dict[str, Any]]:
     """Value and interval of every metric of every arm; None for both where there are no rows."""
     found: dict[str, dict[str, Any]] = {}
     for arm, rows in aligned.by_arm.items():
@@ -186,9 +182,7 @@ def _measure_arms(
     return found
 
 
-def _primary_contrast(
-    config: CompareConfig, aligned: Aligned, *, chosen: Mapping[str, str]
-) -> Contrast | None:
+def _primary_contrast(config: CompareConfig, aligned: Aligned, *, chosen: Mapping[str, str]) -> Contrast | None:
     if not aligned.tests:
         return None
     return _contrast(config, config.metric, aligned, pair=(chosen["fine_tuned"], chosen["prompting"]))
@@ -220,9 +214,7 @@ def _secondary(
         task.advance()
     tested = [entry for entry in entries if entry["p_value"] is not None]
     adjusted = iter(holm([entry["p_value"] for entry in tested]))
-    return [
-        {**entry, "p_value_holm": None if entry["p_value"] is None else next(adjusted)} for entry in entries
-    ]
+    return [{**entry, "p_value_holm": None if entry["p_value"] is None else next(adjusted)} for entry in entries]
 
 
 def _decide(
@@ -291,10 +283,7 @@ def _arm_entry(arm: Arm, rows: Sequence[Prediction], metrics: Mapping[str, Any])
         "model": arm.model,
         "precision": arm.precision,
         "metrics": dict(metrics),
-        **{
-            f"num_{flag}": sum(flag in row.flags for row in rows)
-            for flag in ("unparsed", "empty", "truncated")
-        },
+        **{f"num_{flag}": sum(flag in row.flags for row in rows) for flag in ("unparsed", "empty", "truncated")},
         "prompt_tokens_mean": _mean([row.prompt_tokens for row in rows]),
         "completion_tokens_mean": _mean([row.completion_tokens for row in rows]),
     }

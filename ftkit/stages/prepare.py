@@ -106,8 +106,7 @@ class _Log:
     def add(self, step: str, num_rows: int, events: Sequence[Event]) -> None:
         """Keep what a step did to `num_rows` rows, and say it."""
         rows = {
-            action: {event.id for event in events if event.action == action}
-            for action in ("drop", "change", "flag")
+            action: {event.id for event in events if event.action == action} for action in ("drop", "change", "flag")
         }
         counts = {"dropped": len(rows["drop"]), "changed": len(rows["change"]), "flagged": len(rows["flag"])}
         self.events.extend(events)
@@ -151,9 +150,7 @@ def _flags_instead(table: Table, cleaned: Cleaned) -> Cleaned:
     ]
     both = polars.concat([cleaned.table, back.with_columns(polars.Series("group", groups, polars.String))])
     restored = table.select("id").join(both, on="id", how="left", maintain_order="left")
-    softened = [
-        replace(event, action="flag") if event.action == "drop" else event for event in cleaned.events
-    ]
+    softened = [replace(event, action="flag") if event.action == "drop" else event for event in cleaned.events]
     return Cleaned(restored, softened)
 
 
@@ -167,9 +164,7 @@ def _labels(config: PrepareConfig, tables: Mapping[str, Table], ctx: Context) ->
         return []
     found = sorted(set(tables["source"]["target"].to_list()))
     if len(found) < 2:
-        raise DataError(
-            f"data.source: all rows have the target {found[0]!r}; to classify, two labels are needed"
-        )
+        raise DataError(f"data.source: all rows have the target {found[0]!r}; to classify, two labels are needed")
     wanted = config.task.options.labels
     labels = found if wanted == "auto" else wanted
     _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
@@ -199,9 +194,7 @@ def _split(
 
     pool = tables["source"]
     strata = pool["target"].to_list() if labels else [""] * pool.height
-    dealt = polars.Series(
-        deal(pool["group"].to_list(), strata, valid=valid, test=test, seed=seed), dtype=polars.String
-    )
+    dealt = polars.Series(deal(pool["group"].to_list(), strata, valid=valid, test=test, seed=seed), dtype=polars.String)
     splits = {name: tables[name] if name in tables else pool.filter(dealt == name) for name in SPLITS}
     return {name: _ordered(table, seed) for name, table in splits.items()}
 
@@ -262,15 +255,11 @@ def _refuse_empty(splits: Mapping[str, Table], log: _Log) -> None:
 
 
 def _worst(log: _Log) -> str:
-    dropped = [
-        f"{line['step']} {line['dropped']:,} of {line['rows_in']:,}" for line in log.funnel if line["dropped"]
-    ]
+    dropped = [f"{line['step']} {line['dropped']:,} of {line['rows_in']:,}" for line in log.funnel if line["dropped"]]
     return f"; dropped: {', '.join(dropped)}" if dropped else ""
 
 
-def _account_for(
-    ids_in: Sequence[str], rows: Mapping[str, Sequence[Example]], events: Iterable[Event]
-) -> None:
+def _account_for(ids_in: Sequence[str], rows: Mapping[str, Sequence[Example]], events: Iterable[Event]) -> None:
     kept = [row.id for examples in rows.values() for row in examples]
     dropped = [event.id for event in events if event.action == "drop"]
     assert sorted(kept + dropped) == sorted(ids_in), "a row is lost, doubled, or dropped twice"

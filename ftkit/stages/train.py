@@ -157,14 +157,14 @@ def _training_row(loaded: LoadedModel, prompt: Prompt, example: Example, too_lon
             "set train.too_long to cut or drop, or shorten the row (clean: length)"
         )
     if cut:
+        if too_long == "drop":
+            return None, True
         text = longest_beginning(example.input, lambda text: sum(map(len, ids_of(text))) <= limit)
         if text is None:
             raise DataError(
                 f"{example.id}: its target of {len(target_ids):,} tokens does not fit the context of {limit:,} "
                 "beside the instruction; a target is never cut. Shorten or remove the row"
             )
-        if too_long == "drop":
-            return None, True
         context_ids, target_ids = ids_of(text)
     mask = [False] * len(context_ids) + [True] * len(target_ids)
     return Row([*context_ids, *target_ids], mask), cut
