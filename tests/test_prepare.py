@@ -47,7 +47,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def config(source: Any, *, task: Any = "classify", seed: int = 17, **data: Any) -> PrepareConfig:
-    return PrepareConfig.model_validate({"task": task, "seed": seed, "data": {"source": source, **data}})
+    clean = ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]
+    block = {"source": source, "clean": clean, **data}
+    return PrepareConfig.model_validate({"task": task, "seed": seed, "data": block})
 
 
 def prepared(config: PrepareConfig, folder: Path, ctx: Context | None = None) -> Prepared:
@@ -255,7 +257,8 @@ from pathlib import Path
 from ftkit.contracts import Context
 from ftkit.stages.prepare import PrepareConfig, run
 source = {"jsonl": {"path": "data/support_tickets.jsonl", "input": "text", "target": "label", "id": "id"}}
-data = {"source": source, "split": {"group": "customer"}}
+clean = ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]
+data = {"source": source, "clean": clean, "split": {"group": "customer"}}
 config = PrepareConfig.model_validate({"task": "classify", "seed": 17, "data": data})
 run(config, Path(sys.argv[1]), Context())
 assert "torch" not in sys.modules
