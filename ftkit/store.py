@@ -137,13 +137,13 @@ def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) ->
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     names = sorted(_file_names(partial))
     for name in names:
-        _fsync(partial / name)
+        fsync(partial / name)
     files = {name: file_digest(partial / name) for name in names}
     content_id = _content_id(files)
     write_json(partial / MANIFEST, {"content_id": content_id, "facts": dict(facts), "files": files})
     final = partial.with_suffix("")
     partial.rename(final)
-    _fsync(final.parent)
+    fsync(final.parent)
     return Artifact(final, content_id, files)
 
 
@@ -170,6 +170,15 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
 
+def fsync(path: Path) -> None:
+    """Bring a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _content_id(files: Mapping[str, str]) -> str:
     return digest({name: value for name, value in files.items() if Path(name).name not in UNHASHED})
 
@@ -177,11 +186,3 @@ def _content_id(files: Mapping[str, str]) -> str:
 def _file_names(folder: Path) -> set[str]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix() for path in paths} - {MANIFEST}
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,6 @@ Knows named tensors and a folder; not what is trained, and not when a checkpoint
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ftkit.errors import ArtifactError
-from ftkit.store import digest, file_digest, read_json, write_json
+from ftkit.store import digest, file_digest, fsync, read_json, write_json
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -75,10 +74,10 @@ class Checkpoints:
         }
         write_json(temporary / STATE, {**content, "digest": digest(content)})
         for name in (WEIGHTS, OPTIMIZER, "."):
-            _fsync(temporary / name)
+            fsync(temporary / name)
         shutil.rmtree(final, ignore_errors=True)  # one of the same step, from before its evaluation
         temporary.rename(final)
-        _fsync(self.folder)
+        fsync(self.folder)
         self._prune()
 
     def newest(self) -> State | None:
@@ -167,11 +166,3 @@ def _moments(parameters: Parameters, optimizer: torch.optim.Optimizer) -> dict[s
         for name, parameter in parameters.items()
         for kind in MOMENTS
     }
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
