@@ -69,7 +69,7 @@ def run(
     run_dir = runs_dir / recipe.name
     with locked(run_dir), RunLog(ctx.progress, run_dir / "run.log") as progress:
         ctx = replace(ctx, machine=recipe.machine, progress=progress)
-        preflight(recipe, ctx)
+        refuse_code(recipe, ctx)
         write_bytes(run_dir / "recipe.yaml", recipe.text.encode())
         write_json(run_dir / "recipe.resolved.json", recipe.resolved())
         this = _Run(recipe, run_dir, fresh=fresh, ctx=ctx)
@@ -79,15 +79,14 @@ def run(
         return Result(run_dir, dict(this.artifacts))
 
 
-def preflight(recipe: Recipe, ctx: Context) -> None:
-    """What can be known to fail before any work: code in components, device, precision, the model's files."""
+def refuse_code(recipe: Recipe, ctx: Context) -> None:
+    """Raise RecipeError for a component that runs code from elsewhere, unless the command line trusts it."""
     for metric in recipe.evaluate.metrics:
         if metric.options.runs_code and not ctx.trust_remote_code:
             raise RecipeError(
                 f"evaluate.metrics: {metric.name} runs code from elsewhere; "
                 "say --trust-remote-code on the command line if you trust it"
             )
-    require(recipe, ctx)
 
 
 StageConfig = TypeVar("StageConfig", bound=Config)
@@ -184,6 +183,10 @@ def _model_name(method: Choice) -> str:
     return "model" if quantize == "none" else f"model@{quantize}"
 
 
+def _nothing() -> None:
+    """No check before a stage."""
+
+
 class _Run:
     """One run directory while it is held: what is published is reused, the rest is made and published.
 
@@ -197,6 +200,7 @@ class _Run:
         self.ctx = ctx
         self.artifacts: dict[str, Artifact] = {}
         self.ids: dict[str, str] = {}
+        self.required = False
 
     def stages(self) -> Iterator[Stage]:
         """Run stage after stage; yields the name of each when it is published."""
@@ -212,13 +216,13 @@ class _Run:
 
         prepared = Prepared(rows.path)
         task = task_spec(recipe.task, prepared.summary["labels"])
-        require_room(recipe, prepared, task, ctx)
         base = model_spec(recipe)
         self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
         prompted = self._stage(
             plan.baseline,
             Baseline.FILES,
             lambda out: baseline.run(plan.baseline.config, prepared, load(base, ctx), task, out, ctx),
+            before=lambda: require_room(recipe, prepared, task, ctx),
         )
         yield "baseline"
 
@@ -257,8 +261,18 @@ class _Run:
         files = {name: artifact.path / "timing.json" for name, artifact in self.artifacts.items()}
         return {name: read_json(path) for name, path in files.items() if path.exists()}
 
-    def _stage(self, plan: Plan[Any], files: frozenset[str], work: Callable[[Path], Any]) -> Artifact:
-        """The artifact of a stage: verified if it is published, else made by `work(folder)` and published."""
+    def _stage(
+        self,
+        plan: Plan[Any],
+        files: frozenset[str],
+        work: Callable[[Path], Any],
+        *,
+        before: Callable[[], None] = _nothing,
+    ) -> Artifact:
+        """The artifact of a stage: verified if it is published, else made by `work(folder)` and published.
+
+        `before` raises what should be known before the work begins.
+        """
         name, key = plan.name, plan.key(self.ids)
         if self.fresh:
             self._forget(f"{name}-{key}")
@@ -266,6 +280,8 @@ class _Run:
         if artifact is not None:
             self.ctx.progress.say(f"{name}: reused, {artifact.path.name}")
         else:
+            self._require()
+            before()
             self.ctx.check_stop()
             self.ctx.progress.say(f"{name}: started")
             partial = begin(self.run_dir, name, key)
@@ -280,6 +296,12 @@ class _Run:
         }
         write_json(self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()})
         return artifact
+
+    def _require(self) -> None:
+        """Before the first stage that is made: what can be known to fail later, known now."""
+        if not self.required:
+            require(self.recipe, self.ctx)
+            self.required = True
 
     def _forget(self, folder: str) -> None:
         """Delete a stage's folders. A kill in between leaves work to continue, never half an artifact."""
