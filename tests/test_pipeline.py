@@ -190,7 +190,7 @@ def test_test_rows_are_opened_by_evaluate_and_compare_only(
     openings["on"].append(("", set()))
     run_here(set_up, tmp_path)
     openings["on"].clear()
-    checksums = {"ftkit.store.file_digest", "ftkit.store._fsync"}
+    checksums = {"ftkit.store.file_digest", "ftkit.store.fsync"}
     readings = [callers for mode, callers in openings["seen"] if mode != "w" and not callers & checksums]
     stages = {"ftkit.stages.evaluate.run", "ftkit.stages.compare.run"}
     assert [sorted(callers) for callers in readings if not callers & stages] == []
