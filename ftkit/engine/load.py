@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,6 @@ from ftkit.store import digest, file_digest, read_json, write_json
 __all__ = [
     "LoadedModel",
     "ModelSpec",
-    "base_arm",
     "context_length",
     "fetch",
     "identify",
@@ -154,18 +152,6 @@ def load_tuned(spec: ModelSpec, folder: Path, kind: Literal["adapter", "model"],
     base = load(spec, ctx)
     _check_base(folder, facts, base)
     return replace(base, model=_with_adapter(base.model, folder, base.device))
-
-
-@contextmanager
-def base_arm(loaded: LoadedModel) -> Iterator[LoadedModel]:
-    """The same model with its adapter switched off, while the block lasts."""
-    from peft import PeftModel
-
-    if not isinstance(loaded.model, PeftModel):
-        yield loaded
-        return
-    with loaded.model.disable_adapter():
-        yield loaded
 
 
 def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
