@@ -188,7 +188,7 @@ class Asker:
             raise DataError(f"{example.id}: {error}") from None
 
     def _asked(self, example: Example, text: str) -> Question:
-        messages = self.prompt.messages(text)
+        messages = self.prompt.messages(text, example.history)
         if self.task.kind == "generate":
             return Question(example, self.renderer.render(messages).context_ids, [], text != example.input)
         first = self.renderer.render(messages, self.task.labels[0])

@@ -5,7 +5,7 @@ Knows no stage's work: paths, reading and writing of the values that stages hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,18 @@ class Prepared:
 
     path: Path
 
-    FILES = frozenset({"train.jsonl", "valid.jsonl", "test.jsonl", "ledger.jsonl", "summary.json"})
+    FILES = frozenset(
+        {
+            "train.jsonl",
+            "valid.jsonl",
+            "test.jsonl",
+            "ledger.jsonl",
+            "dropped.jsonl",
+            "summary.json",
+            "data.json",
+            "data.html",
+        }
+    )
 
     def split(self, name: str) -> list[Example]:
         """Rows of `train`, `valid` or `test`, in their frozen order."""
@@ -46,17 +57,19 @@ class Prompt:
     demonstration_ids: tuple[str, ...]
     normalize: str
 
-    def messages(self, text: str) -> list[Message]:
-        """The turns before the answer to `text`: instruction first, demonstrations as earlier turns.
+    def messages(self, text: str, history: Sequence[Message] = ()) -> list[Message]:
+        """The turns before the answer to `text`: instruction first, demonstrations and `history` as earlier turns.
 
-        No system turn: not every chat template takes one.
+        No system turn but those of the history, which come first: not every chat template takes one.
         """
-        turns: list[Message] = []
+        turns: list[Message] = [turn for turn in history if turn["role"] == "system"]
         for asked, answered in self.demonstrations:
             turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+        turns += [turn for turn in history if turn["role"] != "system"]
         turns.append({"role": "user", "content": text})
         if self.instruction:
-            turns[0] = {"role": "user", "content": f"{self.instruction}\n\n{turns[0]['content']}"}
+            first = next(place for place, turn in enumerate(turns) if turn["role"] == "user")
+            turns[first] = {"role": "user", "content": f"{self.instruction}\n\n{turns[first]['content']}"}
         return turns
 
     def as_json(self) -> dict[str, Any]:

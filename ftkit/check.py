@@ -125,7 +125,7 @@ def _fit(
 
 
 def _shown(renderer: Renderer, prompt: Prompt, row: Example) -> Shown:
-    rendered = renderer.render(prompt.messages(row.input), row.target)
+    rendered = renderer.render(prompt.messages(row.input, row.history), row.target)
     context, target = (renderer.tokenizer.decode(ids) for ids in (rendered.context_ids, rendered.target_ids))
     return Shown(row.id, context, target, len(rendered.context_ids) + len(rendered.target_ids))
 

@@ -6,27 +6,25 @@ that help stays fast.
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError, StoppedError
+from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError
 
 if TYPE_CHECKING:
     from ftkit.check import Findings
     from ftkit.contracts import Context
-    from ftkit.recipe import Recipe
-    from ftkit.registry import Component
+    from ftkit.recipe import DataRecipe, Recipe
 
 app = typer.Typer(
     add_completion=False,
@@ -100,6 +98,58 @@ def run(
 
 
 @app.command()
+def prepare(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="prepare anew")] = False,
+    offline: Offline = False,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Clean, deduplicate and split the rows; nothing else. The recipe needs no model."""
+    from ftkit.recipe import load_data_recipe
+
+    loaded = load_data_recipe(recipe, overrides=overrides or [])
+    with _context(offline=offline) as ctx:
+        from ftkit.artifacts import Prepared
+        from ftkit.pipeline import prepare_rows
+
+        result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
+    made = Prepared(result.artifacts["prepare"].path)
+    if as_json:
+        _print_json({"folder": str(made.path), **made.summary})
+    else:
+        print(f"rows: {made.path}")
+        print(f"report: {made.path / 'data.html'}")
+
+
+@app.command()
+def duplicates(
+    run_dir: RunPath,
+    step: Annotated[Optional[list[str]], typer.Option(help="only of this step; may be given several times")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="pairs of each step at most")] = 20,
+    min_score: Annotated[Optional[float], typer.Option(help="only pairs at least as similar")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show rows side by side with those they gave way to. The least alike come first."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from ftkit.duplicates import pairs, rendered
+    from ftkit.rundir import prepared_folder
+
+    found = pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit)
+    if as_json:
+        _print_json([asdict(pair) for pair in found])
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {"plain": "", "differs": "bold yellow", "faint": "dim", "head": "bold"}
+    for pair in found:
+        for line in rendered(pair, console.width, brackets=not console.is_terminal):
+            console.print(Text.assemble(*((span.text, styles[span.style]) for span in line)))
+
+
+@app.command()
 def check(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -108,14 +158,18 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
-    loaded = _load(recipe, overrides)
-    columns = _columns(loaded, offline=offline)
     if fast:
+        from ftkit.recipe import load_data_recipe
+
+        rows_only = load_data_recipe(recipe, overrides=overrides or [])
+        columns = _columns(rows_only, offline=offline)
         if as_json:
-            _print_json({"recipe": loaded.name, **columns})
+            _print_json({"recipe": rows_only.name, **columns})
         else:
             print(f"{recipe}: schema and columns are fine")
         return
+    loaded = _load(recipe, overrides)
+    _columns(loaded, offline=offline)
     with _context(offline=offline) as ctx:
         from ftkit.check import check_recipe
 
@@ -213,14 +267,14 @@ def list_components(
 @app.command()
 def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or kind/name")]) -> None:
     """Show one component: what it does and its options."""
-    from ftkit.registry import KINDS, find, names, suggest
+    from ftkit.registry import KINDS, described, find, names, suggest
 
     kind, slash, short = name.rpartition("/")
     found = [each for each in KINDS if (not slash or each == kind) and short in names(each)]
     if not found:
         known = [each for kinds in KINDS for each in names(kinds)]
         raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
-    print("\n\n".join(_described(find(each, short)) for each in found))
+    print("\n\n".join(described(find(each, short)) for each in found))
 
 
 @app.command()
@@ -281,25 +335,12 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     return load_recipe(path, overrides=overrides or [])
 
 
-def _columns(recipe: Recipe, *, offline: bool) -> dict[str, list[str]]:
+def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     """Columns of the recipe's local sources, after a look at their first rows. Needs no terminal, so it starts fast."""
     from ftkit.contracts import Context
     from ftkit.stages.prepare import PrepareConfig, check
 
     return check(PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed), Context(offline=offline))
-
-
-def _described(component: Component) -> str:
-    """What a component does, and each option with its default."""
-    lines = [f"{component.kind}/{component.name}", "", component.doc]
-    fields = component.config_type.model_fields
-    if fields and component.config_type.__doc__:
-        lines += ["", inspect.cleandoc(component.config_type.__doc__)]
-    lines += [""] if fields else []
-    for option, info in fields.items():
-        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        lines.append(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
-    return "\n".join(lines)
 
 
 def _print_findings(findings: Findings) -> None:
@@ -332,11 +373,12 @@ def _print_json(value: Any) -> None:
 def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
     """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
     from ftkit.contracts import Context
+    from ftkit.stop_flag import stop_flag
     from ftkit.terminal import Terminal
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)
-    with Terminal().shown() as terminal, _stop_flag() as check_stop:
+    with Terminal().shown() as terminal, stop_flag() as check_stop:
         yield Context(
             progress=terminal,
             check_stop=check_stop,
@@ -344,29 +386,6 @@ def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Itera
             offline=offline,
             trust_remote_code=trust_remote_code,
         )
-
-
-@contextmanager
-def _stop_flag() -> Iterator[Callable[[], None]]:
-    asked: list[int] = []
-
-    def remember(number: int, _frame: object) -> None:
-        if asked:  # the second signal does not wait
-            raise KeyboardInterrupt
-        asked.append(number)
-        print("stopping at the next safe point; once more to stop at once", file=sys.stderr)
-
-    def check_stop() -> None:
-        if asked:
-            kind = StoppedError if asked[0] == signal.SIGTERM else InterruptedRunError
-            raise kind("stopped; the same command continues where it was")
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield check_stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,134 @@
-"""Which rows are equal or nearly equal to held-out rows, and to which of them.
+"""Which texts equal, contain, or are too near to held-out texts, and to which of them.
 
-Pure: ids and texts in, hits out; what happens to a hit is decided elsewhere.
+Pure: ids and texts in, hits out; what happens to a hit is decided elsewhere. The distinct held-out texts stand in
+memory, the others are read a batch at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.similarity import near_pairs, text_key
+from ftkit.similarity import Plain, Texts, near_plain_pairs, num_cpus, numbered, plain_jaccards, read_plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+    from numpy.typing import NDArray
+
+    from ftkit.contracts import Table
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+_NONE, _NEAR, _CONTAINS, _EQUAL = range(4)
+KINDS = ("none", "near", "contains", "equal")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A row, and the first of the held-out rows nearest to it; `is_equal` after normalising both."""
+def hits(
+    texts: Texts,
+    ids: polars.Series,
+    held_out: Texts,
+    held_out_ids: polars.Series,
+    *,
+    threshold: float | None,
+    threads: int | None = None,
+    on_progress: Callable[[int], object] = int,
+    say: Callable[[str], object] = str,
+) -> Table:
+    """One row for each of `texts` that gives a held-out text away, in their order: id, held_out_id, similarity, kind.
 
-    id: str
-    held_out_id: str
-    similarity: float
-    is_equal: bool
-
-
-def hits(texts: Mapping[str, str], held_out: Mapping[str, str], *, threshold: float) -> list[Hit]:
-    """One hit for each of `texts` (text by id) that is near to one of `held_out`, in the order of `texts`.
-
-    Near is a Jaccard similarity of character 5-grams ≥ threshold; equal normalised texts have similarity 1.
+    kind is the first that fits: equal (after normalising), contains (see `containment`), near (Jaccard similarity of
+    character 5-grams ≥ threshold; with None not looked for). Of several held-out texts the longest contained or the
+    nearest is named, and of as good ones the first. similarity is that of the two texts, 1 where they are equal.
+    `on_progress` is told how many of `texts` are done, and `say` where so many texts have much in common that not all
+    were compared. `threads` are all of the machine unless given.
     """
-    keys = {name: text_key(text) for name, text in texts.items()}
-    held_keys = {name: text_key(text) for name, text in held_out.items()}
-    first, held_first = _first_id(keys), _first_id(held_keys)
-    found = {key: Hit("", held_first[key], 1.0, True) for key in first if key in held_first}
-    ours, theirs = list(first.items()), list(held_first.items())
-    pairs = near_pairs(
-        [texts[name] for _, name in ours],
-        threshold=threshold,
-        against=[held_out[name] for _, name in theirs],
+    import numpy as np
+    import polars
+
+    threads = threads or num_cpus()
+    with read_plain(held_out, texts, threads=threads) as plain:
+        both = numbered(plain.halves)
+        held = both.place[both.place < len(held_out)]
+        own = both.place[len(held) :]  # texts that equal no held-out and no earlier one
+        on_progress(len(texts) - len(own))
+        others = _Hits.none(len(own))
+        if threshold is not None:
+            num_crowded = _find_near(others, plain, own, held, threshold, threads)
+            if num_crowded:
+                say(
+                    f"{num_crowded:,} texts have much in common with a great many others, a template say, and were not "
+                    "compared with all of them: some near ones may stay; take the template out of what identifies a row"
+                )
+        _find_contained(others, plain, own, held, threads, on_progress)
+    number = both.number[len(held_out) :]
+    equal = number < len(held)
+    found = _Hits.none(len(number))
+    found.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
+    found.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
+    hit = np.flatnonzero(found.kind)
+    return polars.DataFrame(
+        {
+            "id": ids[hit],
+            "held_out_id": held_out_ids[held[found.held[hit]]],
+            "similarity": found.similarity[hit],
+            "kind": polars.Series([KINDS[kind] for kind in found.kind[hit].tolist()], dtype=polars.String),
+        }
     )
-    for pair in pairs:
-        key = ours[pair.left][0]
-        if key not in found or (pair.similarity > found[key].similarity and not found[key].is_equal):
-            found[key] = Hit("", theirs[pair.right][1], pair.similarity, False)
-    nearest = {name: found[key] for name, key in keys.items() if key in found}
-    return [Hit(name, hit.held_out_id, hit.similarity, hit.is_equal) for name, hit in nearest.items()]
 
 
-def _first_id(keys: Mapping[str, str]) -> dict[str, str]:
-    """The first id of each text."""
-    first: dict[str, str] = {}
-    for name, key in keys.items():
-        first.setdefault(key, name)
-    return first
+@dataclass(frozen=True)
+class _Hits:
+    """For each text the held-out one, how near it is, and in which way."""
+
+    held: Ints
+    similarity: NDArray[np.float64]
+    kind: Ints
+
+    @classmethod
+    def none(cls, count: int) -> _Hits:
+        import numpy as np
+
+        return cls(np.zeros(count, np.int64), np.zeros(count), np.full(count, _NONE))
+
+    def set(self, text: Ints, held: Ints, similarity: NDArray[np.float64], kind: int) -> None:
+        self.held[text], self.similarity[text], self.kind[text] = held, similarity, kind
+
+    def take(self, text: Ints, other: _Hits, place: Ints) -> None:
+        self.held[text], self.similarity[text] = other.held[place], other.similarity[place]
+        self.kind[text] = other.kind[place]
+
+
+def _find_near(found: _Hits, plain: Plain, own: Ints, held: Ints, threshold: float, threads: int) -> int:
+    """Returns the number of texts that were not compared with all that share much with them."""
+    import numpy as np
+
+    chosen, split = np.concatenate([own, held]), len(own)
+    pairs = near_plain_pairs(plain, chosen, threshold=threshold, split=split, threads=threads)
+    order = np.lexsort((pairs.right, -pairs.similarity, pairs.left))
+    text, first = np.unique(pairs.left[order], return_index=True)
+    found.set(text, pairs.right[order][first] - split, pairs.similarity[order][first], _NEAR)
+    return pairs.num_crowded
+
+
+def _find_contained(
+    found: _Hits, plain: Plain, own: Ints, held: Ints, threads: int, on_progress: Callable[[int], object]
+) -> None:
+    from ftkit.containment import CHUNK, Parts
+    from ftkit.minhash import in_turn, pool_of
+    from ftkit.ngrams import picked, runs
+
+    text = plain.text.view()
+    parts = Parts(*picked(text, plain.begins[held], plain.sizes[held]))
+
+    def search(some: slice) -> tuple[slice, Ints, Ints, NDArray[np.float64]]:
+        holds = parts.held_by(*picked(text, plain.begins[own[some]], plain.sizes[own[some]]))
+        holder = some.start + holds.text
+        return some, holder, holds.part, plain_jaccards(plain, own[holder], held[holds.part])
+
+    with pool_of(threads) as pool:
+        for some, holder, part, similarity in in_turn(pool, search, runs(plain.sizes[own], CHUNK), threads):
+            found.set(holder, part, similarity, _CONTAINS)
+            on_progress(some.stop - some.start)
+            plain.text.release()

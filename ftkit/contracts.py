@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars
 
     Table: TypeAlias = polars.DataFrame
-    """Rows of prepare. A source gives its own columns and `id`; after mapping: id, input, target, group."""
+    """Rows of prepare. A source gives its own columns; after mapping: id, input, target, group, weight, and more."""
 
 
 class Machine(Config):
@@ -91,24 +91,44 @@ class Context:
         return self.base_dir / Path(path).expanduser()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What a cleaning step did to one row; becomes a line of `ledger.jsonl`."""
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a source, the place of each as 'file:line', and the places that hold none, each with its reason."""
 
-    id: str
-    step: str
-    action: Literal["drop", "change", "flag"]
-    reason: str
-    kept_id: str | None = None
-    score: float | None = None
+    table: Table
+    places: polars.Series
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """What a shape made of a source's rows: id, input and target, and where the shape has them `history` (a list of
+    the messages before the input), `rejected` and `tools` (JSON). `faults` has a reason by id of a row that holds no
+    example of this shape.
+    """
+
+    table: Table
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Result of a cleaning step: every id of the input table is in `table` or in a drop event."""
+    """Result of a step that sees one row at a time.
+
+    Every id of the table that came in is in `table`, or in a drop event. `events` has the columns of
+    `cleaning.EVENTS` and becomes lines of `ledger.jsonl`.
+    """
 
     table: Table
-    events: list[Event]
+    events: Table
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Result of a step that compares rows: events, and new values of columns, one for each row that came in."""
+
+    events: Table
+    columns: Mapping[str, polars.Series] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

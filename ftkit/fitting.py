@@ -40,9 +40,9 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
     whole = recipe.train.too_long == "error"
     for row in prepared.split("train"):
         text = row.input if whole else ""
-        if around + len(text.encode()) + len(row.target.encode()) + SPARE_BYTES <= limit:
+        if not row.history and around + len(text.encode()) + len(row.target.encode()) + SPARE_BYTES <= limit:
             continue  # a token is at least one byte
-        rendered = renderer.render(prompt.messages(text), row.target)
+        rendered = renderer.render(prompt.messages(text, row.history), row.target)
         needed, target = len(rendered.context_ids) + len(rendered.target_ids), len(rendered.target_ids)
         if needed > limit and whole:
             raise DataError(

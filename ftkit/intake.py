@@ -1,26 +1,47 @@
-"""Reads the sources that a recipe names into tables of id, input, target and group.
+"""Reads the sources that a recipe names into rows on disk: id, input, target, group, weight, and what else is used.
 
-Knows no format, no cleaning and no split. Raises DataError naming source, row and column.
+Knows no format, no shape, no cleaning and no split. A row that holds no example is a fault: the run stops with the
+first ten, or where the recipe says so they go to the ledger.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ftkit.contracts import Context
+from ftkit.cleaning import events
+from ftkit.contracts import Batch, Context, Shaped
+from ftkit.data_block import Data
 from ftkit.errors import DataError, RecipeError
-from ftkit.recipe import Data
-from ftkit.registry import Choice, suggest
+from ftkit.json_rows import NOT_TEXT
+from ftkit.ledger import Ledger
+from ftkit.passes import Workshop
+from ftkit.registry import Choice, choice_of, suggest
+from ftkit.rows import Rows
+from ftkit.shapes import recognise
+from ftkit.shapes.columns import fill
 from ftkit.sources import SourceConfig
 
 if TYPE_CHECKING:
+    import polars
+
     from ftkit.contracts import Table
+
+SHOWN_FAULTS = 10
+PLAIN = ("id", "input", "target", "group", "weight")
+OPTIONAL = ("time", "identity", "history", "rejected", "tools")
 
 
 def sources_of(data: Data) -> dict[str, Choice]:
-    """`source` is what is split; `valid` and `test` where they are given."""
+    """Every source by its name: `source` (or `source.0`, `source.1`, …), `valid` and `test` where they are given, and
+    `against.0`, … for what train is held against."""
+    pool = data.source
+    named = {"source": pool[0]} if len(pool) == 1 else {f"source.{place}": each for place, each in enumerate(pool)}
     given = {"valid": data.split.valid, "test": data.split.test}
-    return {"source": data.source} | {key: value for key, value in given.items() if isinstance(value, Choice)}
+    named |= {name: value for name, value in given.items() if isinstance(value, Choice)}
+    return named | {f"against.{place}": each for place, each in enumerate(data.decontaminate.against)}
 
 
 def options_of(source: Choice) -> SourceConfig:
@@ -39,18 +60,185 @@ def shares(data: Data) -> tuple[float, float]:
     return valid, test
 
 
-def read_all(data: Data, ctx: Context) -> dict[str, Table]:
-    """Tables of id, input, target and group; ids that stand in two sources get the source's name in front."""
+def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows: int) -> tuple[list[str], Table]:
+    """The columns of a source, and its first rows as they are mapped. Raises DataError where they do not fit."""
+    batch = next(iter(source(ctx)))
+    rows, faults = _Reading(data, name, source, ctx).mapped(batch, head=num_rows)
+    _stop_at({} if data.on_error == "drop" else faults)
+    return [name for name in batch.table.columns if name != NOT_TEXT], rows
+
+
+def read_all(data: Data, work: Workshop) -> dict[str, Rows]:
+    """Rows of each source. Ids that stand in two of them get the source's name in front."""
+    number = work.ledger.begin("read") if data.on_error == "drop" else None
     tables = {}
     for name, source in sources_of(data).items():
-        ctx.check_stop()
-        tables[name] = mapped(source(ctx), data, name, options_of(source))
-        ctx.progress.say(f"{name}: {tables[name].height:,} rows read")
-    ids = [name for table in tables.values() for name in table["id"].to_list()]
-    if len(set(ids)) < len(ids):
-        ctx.progress.say("ids stand in several sources: they get the name of their source in front")
-        return {name: _prefixed(table, name) for name, table in tables.items()}
-    return tables
+        tables[name] = work.write(_Reading(data, name, source, work.ctx).batches(work.ledger, number))
+        if not len(tables[name]):
+            raise DataError(f"data.{name}: no row of the source can be used{work.ledger.worst}")
+        work.ctx.progress.say(f"{name}: {len(tables[name]):,} rows read")
+    if number is not None:
+        work.ledger.say(number)
+    return _with_ids_that_differ(tables, work)
+
+
+def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
+    """The rows that are to be split, of one source, or of several one after another with the column `source`."""
+    import polars
+
+    names = [name for name in tables if name.partition(".")[0] == "source"]
+    if len(names) == 1:
+        return tables[names[0]]
+    columns = dict.fromkeys(column for name in names for column in tables[name].columns)
+    made = work.write(
+        aligned(batch, list(columns)).with_columns(source=polars.lit(name)) for name in names for batch in tables[name]
+    )
+    for name in names:
+        work.delete(tables[name])
+    return made
+
+
+def aligned(table: Table, columns: Sequence[str]) -> Table:
+    """These columns of the table; texts it has none of are null, histories empty."""
+    import polars
+
+    empty = polars.lit([], polars.List(polars.Struct({"role": polars.String, "content": polars.String})))
+    missing = {name: empty if name == "history" else polars.lit(None, polars.String) for name in columns}
+    filled = {name: value for name, value in missing.items() if name not in table.columns}
+    return table.with_columns(**filled).select(columns)
+
+
+@dataclass
+class _Reading:
+    """One source while it is read. Its shape is recognised once, from the first rows."""
+
+    data: Data
+    name: str
+    source: Choice
+    ctx: Context
+    shape: Choice | None = None
+
+    def batches(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
+        """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""
+        first: dict[str, str] = {}
+        seen = 0
+        with self.ctx.progress.task(f"read {self.name}", 0) as bar:
+            for batch in self.source(self.ctx):
+                self.ctx.check_stop()
+                rows, faults = self.mapped(batch)
+                bar.advance(rows.height)
+                if number is not None:
+                    ledger.add(number, rows.height + len(faults), _as_events(faults))
+                elif faults:
+                    first |= faults
+                    seen += batch.table.height
+                    if len(first) >= SHOWN_FAULTS:
+                        break
+                yield rows
+        _stop_at(first)
+
+    def mapped(self, batch: Batch, *, head: int | None = None) -> tuple[Table, dict[str, str]]:
+        """The examples of a batch, or of its first `head` rows, and a reason for each place that holds none."""
+        import polars
+
+        table = batch.table.head(batch.table.height if head is None else head)
+        try:
+            self.shape = self.shape or self._shape_of(table)
+            shaped: Shaped = self.shape(table)
+        except DataError as error:
+            raise DataError(f"data.{self.name}: {error}") from None
+        rows = self._with_own_columns(table, shaped.table)
+        light = rows.filter(~(polars.col("weight") > 0).fill_null(False))
+        bad, weight = light["id"], options_of(self.source).weight
+        found = zip(bad, light["weight"], strict=True)
+        faults = {**shaped.faults, **{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}}
+        if faults:
+            place_of = dict(zip(batch.table["id"], batch.places, strict=True))
+            faults = {place_of.get(name, name): reason for name, reason in faults.items()}
+        return rows.filter(~polars.col("id").is_in(bad.implode())), {**batch.faults, **faults}
+
+    def _shape_of(self, table: Table) -> Choice:
+        options = options_of(self.source)
+        if options.shape is not None:
+            return options.shape
+        found: dict[str, dict[str, str]] | str = {"columns": options.columns_wanted} if options.columns_wanted else ""
+        if not found:
+            found = recognise(table)
+            self.ctx.progress.say(f"{self.name}: the rows look like {found!r} (shape of the source in the recipe)")
+        return choice_of("shapes").model_validate(found)
+
+    def _with_own_columns(self, table: Table, shaped: Table) -> Table:
+        """Group, weight, time and identity beside what the shape made: they are columns of the source."""
+        import polars
+
+        key = "conversation" if "conversation" in shaped.columns else "id"
+        own = table.select(polars.col("id").alias(key), **self._own_columns(table))
+        rows = shaped.join(own, on=key, how="left", maintain_order="left")
+        rows = rows.with_columns(group=polars.coalesce("group", key))
+        return rows.select(*PLAIN, *(name for name in OPTIONAL if name in rows.columns))
+
+    def _own_columns(self, table: Table) -> dict[str, polars.Expr | polars.Series]:
+        import polars
+
+        split, weight = self.data.split, options_of(self.source).weight
+        own: dict[str, polars.Expr | polars.Series] = {
+            "group": polars.lit(None, polars.String),
+            "weight": polars.lit(1.0),
+        }
+        is_benchmark = self.name.startswith("against.")
+        if split.group is not None and not is_benchmark:
+            own["group"] = self._plain(table, "group", split.group)
+        if weight is not None:
+            own["weight"] = self._plain(table, "weight", weight).cast(polars.Float64, strict=False)
+        if split.time is not None and not is_benchmark:
+            own["time"] = self._plain(table, "time", split.time)
+        if self.data.decontaminate.identity is not None:
+            empty = table.with_columns(polars.col(polars.String).fill_null(""))
+            own["identity"] = fill(empty, self.data.decontaminate.identity).fill_null("")
+        return own
+
+    def _plain(self, table: Table, use: str, column: str) -> polars.Series:
+        import polars
+
+        if column not in table.columns:
+            place = f"data.split.{use}" if use != "weight" else f"data.{self.name}: weight"
+            raise DataError(f"{place}: {self.name} has no column {column!r}{suggest(column, table.columns)}")
+        if table.schema[column].is_nested():
+            raise DataError(f"data.{self.name}: column {column!r}, used as {use}, is no plain value")
+        return table[column].cast(polars.String)
+
+
+def _shown(weight: float | None) -> str:
+    return f"{'no number' if weight is None else format(weight, 'g')}; expected a number above 0"
+
+
+def _stop_at(faults: Mapping[str, str]) -> None:
+    if faults:
+        lines = [f"{place}: {reason}" for place, reason in islice(faults.items(), SHOWN_FAULTS)]
+        shown = f"; the first {SHOWN_FAULTS} are shown" if len(faults) >= SHOWN_FAULTS else ""
+        more = "; on_error: drop in data leaves such rows out and lists them in the ledger"
+        raise DataError("\n".join(lines) + shown + more)
+
+
+def _as_events(faults: Mapping[str, str]) -> Table:
+    import polars
+
+    names, reasons = (polars.Series(list(part), dtype=polars.String) for part in (faults.keys(), faults.values()))
+    return events("drop", names, reasons)
+
+
+def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
+    import polars
+
+    ids = {name: rows.column("id") for name, rows in tables.items()}
+    for name, own in ids.items():
+        if own.n_unique() < len(own):
+            twice = own.filter(own.is_duplicated())[0]
+            raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
+    if polars.concat(ids.values()).n_unique() == sum(map(len, ids.values())):
+        return tables
+    work.ctx.progress.say("ids stand in several sources: they get the name of their source in front")
+    return {name: work.replace(rows, (_prefixed(batch, name) for batch in rows)) for name, rows in tables.items()}
 
 
 def _prefixed(table: Table, source: str) -> Table:
@@ -59,28 +247,3 @@ def _prefixed(table: Table, source: str) -> Table:
     name = polars.format("{}/{}", polars.lit(source), polars.col("id"))
     is_alone = polars.col("group") == polars.col("id")
     return table.with_columns(id=name, group=polars.when(is_alone).then(name).otherwise(polars.col("group")))
-
-
-def mapped(table: Table, data: Data, name: str, source: SourceConfig) -> Table:
-    """Columns id, input, target and group of the table of a source; `name` is its key in the recipe."""
-    import polars
-
-    if table["id"].n_unique() != table.height:
-        twice = table.filter(polars.col("id").is_duplicated())["id"][0]
-        raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
-    for column in (source.input, source.target):
-        if table.schema[column] != polars.String:
-            found = f"column {column!r} holds {table.schema[column]}"
-            raise DataError(f"data.{name}: {found}; expected strings: write numbers as text")
-        if table[column].null_count():
-            row = table.filter(polars.col(column).is_null())["id"][0]
-            raise DataError(f"data.{name}: {row}: {column!r} is missing (null); expected a string")
-    group = polars.col("id")
-    if data.split.group is not None:
-        if data.split.group not in table.columns:
-            hint = suggest(data.split.group, table.columns)
-            raise DataError(f"data.split.group: {name} has no column {data.split.group!r}{hint}")
-        if table.schema[data.split.group].is_nested():
-            raise DataError(f"data.split.group: column {data.split.group!r} of {name} is no plain value")
-        group = polars.coalesce(polars.col(data.split.group).cast(polars.String), polars.col("id"))
-    return table.select("id", input=source.input, target=source.target, group=group)

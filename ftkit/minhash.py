@@ -1,63 +1,121 @@
-"""MinHash LSH in numpy: pairs of texts that share enough character n-grams, each verified by true Jaccard.
+"""Pairs of texts that share enough character n-grams: MinHash LSH gives candidates, the true Jaccard decides.
 
-Knows strings as they are: what is normalised, and what near means, is said by `similarity`.
+Knows texts as bytes: what is normalised, and what near means, is said by `similarity`. What grows with the texts
+(their bytes, and one 32-bit key a band and text) goes to temporary files where it is large.
+
+A permutation is one 32-bit multiplication. Sizes are measured by scripts/bench_prepare.py --tune; what was tried and
+did not win stands there.
 """
 
-# N texts, S shingles of all texts one after another, P permutations
+# N texts, B bands, P permutations
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
+
+from ftkit.ngrams import VERIFY_CHARS, code_points, factors, hashes, jaccards, mixed, picked, runs
+from ftkit.spool import Spool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    U8: TypeAlias = NDArray[np.uint8]
+    U32: TypeAlias = NDArray[np.uint32]
     U64: TypeAlias = NDArray[np.uint64]
     I64: TypeAlias = NDArray[np.int64]
     F64: TypeAlias = NDArray[np.float64]
+    Flags: TypeAlias = NDArray[np.bool_]
 
 RECALL = 0.999  # wanted chance that a pair exactly at the threshold becomes a candidate
 MAX_PERMUTATIONS = 160
-_CHUNK_SHINGLES = 2_000_000  # bounds the memory of hashing and of verification
+MAX_BAND_ROWS = 16
+WINDOW = 1 << 17  # shingles hashed at a time
+SIGN_BYTES = 1 << 20  # of the texts one thread signs at a time
+FLUSH_PAIRS = 1 << 23  # candidates that wait for the others, so that each is verified once
+CROWD = 64  # texts of one bucket that are compared each with each
+ROUNDS = 16  # texts of a larger one that the others are compared with
+RELEASE = 64  # chunks of texts after which those of the temporary file are no longer kept in memory
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Positions of near texts and their similarity, ordered by (left, right)."""
+    """Positions of near texts and their similarity, ordered by (left, right).
+
+    `num_crowded` texts share a bucket with so many others that they were not compared with all of them.
+    """
 
     left: I64
     right: I64
     similarity: F64
+    num_crowded: int = 0
 
 
-def near_pairs(texts: Sequence[str], *, size: int, threshold: float, split: int | None = None) -> NearPairs:
+@dataclass(frozen=True)
+class Order:
+    """Which text of a crowded bucket the others are compared with: that of the lowest `rank` (all differ).
+
+    One near to it and of the same `kind` is compared no further in that bucket.
+    """
+
+    rank: I64
+    kind: I64
+
+
+def near_pairs(
+    text: Spool[np.uint8],
+    begins: I64,
+    sizes: I64,
+    *,
+    size: int,
+    threshold: float,
+    split: int | None = None,
+    order: Order | None = None,
+    threads: int = 1,
+    on_progress: Callable[[int], object] = int,
+) -> NearPairs:
     """Pairs left < right whose sets of `size`-grams have Jaccard similarity >= threshold.
 
-    A text shorter than `size` is its own only n-gram, an empty one has none. With `split`, only pairs of a
-    text before that position with one at or behind it.
+    The texts lie in `text`, in UTF-8, `ngrams.padded`, at their beginnings and as long as their sizes, in bytes. With
+    `split`, only pairs of a text before that position with one at or behind it. `on_progress` is told the number of
+    texts signed since. Raises MachineError where a temporary file finds no room.
     """
-    parts = [_hash_chunk(chunk, size) for chunk in _chunks(texts)]
-    lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
-    hashes = np.concatenate([np.zeros(0, np.uint64), *(part.hashes for part in parts)])
-    sets = _ShingleSets(hashes, lengths)
     bands = _bands(threshold)
-    keys_BN = _band_keys(_signatures(sets, bands.num_bands * bands.num_rows), bands)
-    measure = _Jaccard(sets)
-    found = [NearPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    for left, right in _candidates(keys_BN, lengths, threshold, split):
-        similarity = measure(left, right)
-        near = similarity >= threshold
-        found.append(NearPairs(left[near], right[near], similarity[near]))
-    left, right, similarity = (
-        np.concatenate([getattr(some, name) for some in found]) for name in ("left", "right", "similarity")
-    )
-    order = np.lexsort((right, left))
-    return NearPairs(left[order], right[order], similarity[order])
+    with ExitStack() as stack:
+        pool = stack.enter_context(pool_of(threads))
+        keys = stack.enter_context(Spool(np.uint32))
+
+        def sign(some: slice) -> U32:
+            return _sign(*picked(text.view(), begins[some], sizes[some]), size=size, bands=bands)
+
+        counts = []
+        for keys_BN in in_turn(pool, sign, runs(sizes, SIGN_BYTES), threads):
+            keys.append(keys_BN.ravel())
+            counts.append(keys_BN.shape[1])
+            on_progress(counts[-1])
+            if len(counts) % RELEASE == 0:
+                text.release()
+        order = order or Order(np.arange(sizes.size), np.zeros(sizes.size, np.int64))
+        pairs = _Pairs(text, begins, sizes, size=size, threshold=threshold, pool=pool, threads=threads)
+        crowded = np.zeros(sizes.size, bool)
+        for band in range(bands.num_bands):
+            buckets = _buckets(_column(keys, counts, band, bands.num_bands), sizes)
+            keys.release()
+            wide = buckets.width > CROWD
+            for some in _all_pairs(buckets.where(~wide), split):
+                pairs.add(some)
+            crowded[_pivot_pairs(buckets.where(wide), split, order, pairs)] = True
+        return pairs.found(int(crowded.sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,154 +124,250 @@ class _Bands:
     num_rows: int
 
 
-@dataclass(frozen=True)
-class _ShingleSets:
-    """Distinct shingles of every text as sorted 64-bit hashes, one text after another."""
-
-    hashes: U64
-    lengths: I64
-
-    @property
-    def starts(self) -> I64:
-        """Where each text's shingles begin."""
-        return np.cumsum(self.lengths) - self.lengths
-
-
 def _bands(threshold: float) -> _Bands:
     """The most rows per band for which enough bands for the wanted recall are still affordable."""
     best = _Bands(1, 1)
-    for num_rows in range(1, MAX_PERMUTATIONS + 1):
+    for num_rows in range(1, MAX_BAND_ROWS + 1):
         chance = threshold**num_rows
         num_bands = 1 if chance == 1 else math.ceil(math.log(1 - RECALL) / math.log1p(-chance))
         if num_bands * num_rows > MAX_PERMUTATIONS:
             break
         best = _Bands(num_bands, num_rows)
-        if chance == 1:
-            break
     return best
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text)
-        if size >= _CHUNK_SHINGLES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+@contextmanager
+def pool_of(threads: int) -> Iterator[Executor | None]:
+    """So many threads for `in_turn`; none for one."""
+    if threads == 1:
+        yield None
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            yield pool
 
 
-def _hash_chunk(texts: list[str], size: int) -> _ShingleSets:
-    # NUL fills short texts up to one shingle: it is no word character, so no other text has that shingle
-    padded = [text.ljust(size, "\0") if text else "" for text in texts]
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    sizes = np.array([len(text) for text in padded], np.int64)
-    counts = np.maximum(sizes - size + 1, 0)
-    row = np.repeat(np.arange(len(texts)), counts)
-    start = np.arange(row.size) + np.repeat(np.cumsum(sizes) - sizes - (np.cumsum(counts) - counts), counts)
-    hashes = np.zeros(row.size, np.uint64)
-    for offset in range(size):
-        hashes = _mix(hashes + codes[start + offset])
-    order = np.lexsort((hashes, row))
-    hashes, row = hashes[order], row[order]
-    fresh = np.ones(row.size, bool)
-    fresh[1:] = (hashes[1:] != hashes[:-1]) | (row[1:] != row[:-1])
-    return _ShingleSets(hashes[fresh], np.bincount(row[fresh], minlength=len(texts)).astype(np.int64))
+def in_turn(
+    pool: Executor | None, function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Results in the order of the items; at most two items a thread are under way."""
+    if pool is None:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) == 2 * threads:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _mix(values: U64) -> U64:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014), a bijection of 64-bit numbers."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def _signatures(sets: _ShingleSets, num_permutations: int) -> U64:
-    """The least hash of each text under each permutation (multiply, xor-shift, multiply by odd numbers)."""
-    factors = _mix(np.arange(2 * num_permutations, dtype=np.uint64)).reshape(-1, 2) | np.uint64(1)
-    filled = np.flatnonzero(sets.lengths)
-    signatures_NP = np.zeros((sets.lengths.size, num_permutations), np.uint64)
-    for rows in _row_chunks(sets.lengths, filled):
-        first, last = rows[0], rows[-1]
-        begin, end = sets.starts[first], sets.starts[last] + sets.lengths[last]
-        hashes_S = sets.hashes[begin:end]
-        starts = sets.starts[rows] - begin
-        for index, (one, other) in enumerate(factors):
-            mixed = hashes_S * one
-            mixed ^= mixed >> np.uint64(32)
-            mixed *= other
-            signatures_NP[rows, index] = np.minimum.reduceat(mixed, starts)
-    return signatures_NP
-
-
-def _row_chunks(lengths: I64, rows: I64) -> Iterator[I64]:
-    """Cut `rows` into runs of about _CHUNK_SHINGLES shingles."""
-    if rows.size:
-        marks = np.cumsum(lengths[rows]) // _CHUNK_SHINGLES
-        yield from np.split(rows, np.flatnonzero(np.diff(marks)) + 1)
-
-
-def _band_keys(signatures_NP: U64, bands: _Bands) -> U64:
-    """One key a band and text: texts whose signatures agree in all rows of a band have the same key there."""
-    keys_BN = np.zeros((bands.num_bands, len(signatures_NP)), np.uint64)
-    for index in range(bands.num_bands * bands.num_rows):
-        band = index // bands.num_rows
-        keys_BN[band] = _mix(keys_BN[band] ^ signatures_NP[:, index])
+def _sign(text: U8, bounds: I64, *, size: int, bands: _Bands) -> U32:
+    """The keys of each text: texts whose least hashes agree under all permutations of a band have one key there."""
+    filled = np.flatnonzero(np.diff(bounds))
+    codes, ends = code_points(text, bounds)
+    least_PN = _least(codes, ends[:-1][filled], ends[1:][filled], size, bands.num_bands * bands.num_rows)
+    keys_BN = np.zeros((bands.num_bands, bounds.size - 1), np.uint32)
+    for band in range(bands.num_bands):
+        key = np.zeros(filled.size, np.uint32)
+        for least in least_PN[band * bands.num_rows : (band + 1) * bands.num_rows]:
+            key = mixed(key ^ least)
+        keys_BN[band, filled] = key
     return keys_BN
 
 
-def _candidates(keys_BN: U64, lengths: I64, threshold: float, split: int | None) -> Iterator[tuple[I64, I64]]:
-    """Pairs that agree in a band and whose numbers of shingles allow the threshold; each pair once."""
-    filled = np.flatnonzero(lengths)
-    for band, keys_N in enumerate(keys_BN):
-        for left, right in _bucket_pairs(keys_N[filled], filled, split):
-            short, long = np.sort([lengths[left], lengths[right]], axis=0)
-            fresh = short >= threshold * long - 1e-9
-            for earlier_N in keys_BN[:band]:  # seen there already
-                fresh &= earlier_N[left] != earlier_N[right]
-            yield left[fresh], right[fresh]
+def _least(codes: U8 | U32, begins: I64, ends: I64, size: int, num_permutations: int) -> U32:
+    """The least hash of each text under each permutation, a multiplication by an odd number.
+
+    Windows ignore where texts end: one text may be longer than a window.
+    """
+    least_PN = np.full((num_permutations, begins.size), 0xFFFFFFFF, np.uint32)
+    lasts = ends - size + 1  # behind the last shingle
+    for begin in range(0, codes.size - size + 1, WINDOW):
+        end = min(begin + WINDOW, codes.size - size + 1)
+        rows = slice(np.searchsorted(lasts, begin, side="right"), np.searchsorted(begins, end))
+        starts, stops = np.maximum(begins[rows], begin) - begin, np.minimum(lasts[rows], end) - begin
+        if not starts.size:
+            continue
+        inside = np.ones(end - begin + size - 1, bool)
+        inside[: starts[0]] = False
+        inside[(stops[:, None] + np.arange(size - 1)).ravel()] = False  # these would run into the next text
+        shingles = hashes(codes[begin : end + size - 1], size)[inside[: end - begin]]
+        firsts = np.cumsum(stops - starts) - (stops - starts)
+        permuted = np.empty_like(shingles)
+        for least, factor in zip(least_PN[:, rows], factors(num_permutations), strict=True):
+            np.multiply(shingles, factor, out=permuted)
+            np.minimum(least, np.minimum.reduceat(permuted, firsts), out=least)
+    return least_PN
 
 
-def _bucket_pairs(keys: U64, rows: I64, split: int | None) -> Iterator[tuple[I64, I64]]:
-    """Pairs (lower row, higher row) with equal keys, a few million at a time; across `split` where given."""
-    order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[order]  # rows ascend within a bucket: the sort is stable
-    ends = np.searchsorted(keys, keys, side="right")
-    begins = np.arange(keys.size) + 1
+def _column(keys: Spool[np.uint32], counts: list[int], band: int, num_bands: int) -> U32:
+    """The keys of one band: those of each batch lie together."""
+    flat, begin, parts = keys.view(), 0, [np.zeros(0, np.uint32)]
+    for count in counts:
+        parts.append(flat[begin + band * count : begin + (band + 1) * count])
+        begin += num_bands * count
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """Texts that share a key with another, by bucket, and within a bucket by position."""
+
+    bucket: I64
+    text: I64
+
+    @property
+    def width(self) -> I64:
+        """How many texts are in the bucket of each."""
+        return self.last - self.first
+
+    @property
+    def first(self) -> I64:
+        """Where the bucket of each text begins."""
+        return np.searchsorted(self.bucket, self.bucket, side="left")
+
+    @property
+    def last(self) -> I64:
+        """Behind the bucket of each text."""
+        return np.searchsorted(self.bucket, self.bucket, side="right")
+
+    def where(self, chosen: Flags | I64) -> _Buckets:
+        """Some of them."""
+        return _Buckets(self.bucket[chosen], self.text[chosen])
+
+
+def _buckets(keys: U32, sizes: I64) -> _Buckets:
+    filled = np.flatnonzero(sizes).astype(np.uint64)
+    packed = (keys[sizes > 0].astype(np.uint64) << np.uint64(32)) | filled
+    packed.sort()
+    same = (packed[1:] >> np.uint64(32)) == (packed[:-1] >> np.uint64(32))
+    several = np.concatenate([same, [False]]) | np.concatenate([[False], same]) if packed.size else np.zeros(0, bool)
+    some = packed[several]
+    return _Buckets((some >> np.uint64(32)).astype(np.int64), (some & np.uint64(0xFFFFFFFF)).astype(np.int64))
+
+
+def _all_pairs(buckets: _Buckets, split: int | None) -> Iterator[U64]:
+    """Pairs within the buckets, about a million at a time; across `split` where given."""
+    begins, ends = np.arange(buckets.text.size) + 1, buckets.last
     if split is not None:
-        is_left = rows < split
-        left_before = np.concatenate([[0], np.cumsum(is_left)])
-        bucket = np.searchsorted(keys, keys, side="left")
-        begins = np.where(is_left, bucket + left_before[ends] - left_before[bucket], ends)
+        is_left = buckets.text < split
+        before = np.concatenate([[0], np.cumsum(is_left)])
+        first = buckets.first
+        begins = np.where(is_left, first + before[ends] - before[first], ends)
     counts = ends - begins
-    wide = np.flatnonzero(counts)
-    for some in _row_chunks(counts, wide):
-        left = np.repeat(some, counts[some])
-        within = np.arange(left.size) - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some])
-        yield rows[left], rows[begins[left] + within]
+    for some in runs(counts, max(1, FLUSH_PAIRS // 8)):
+        left = np.repeat(np.arange(counts.size)[some], counts[some])
+        shift = begins[some] - (np.cumsum(counts[some]) - counts[some])
+        right = np.arange(left.size) + np.repeat(shift, counts[some])
+        yield _codes(buckets.text[left], buckets.text[right])
 
 
-class _Jaccard:
-    """The true Jaccard similarity of pairs of texts."""
+def _codes(left: I64, right: I64) -> U64:
+    """Pairs as numbers, ordered as (lower, higher) is."""
+    low, high = np.minimum(left, right).astype(np.uint64), np.maximum(left, right).astype(np.uint64)
+    return (low << np.uint64(32)) | high
 
-    def __init__(self, sets: _ShingleSets) -> None:
-        from scipy.sparse import csr_array
 
-        values, ids = np.unique(sets.hashes, return_inverse=True)
-        pointers = np.append(sets.starts, ids.size)
-        shape = (sets.lengths.size, max(values.size, 1))
-        self._lengths = sets.lengths
-        self._matrix = csr_array((np.ones(ids.size, np.int32), ids, pointers), shape=shape)
+def _ends(codes: U64) -> tuple[I64, I64]:
+    return (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
-    def __call__(self, left: I64, right: I64) -> F64:
-        """Similarity of each pair of positions."""
-        total = self._lengths[left] + self._lengths[right]
-        shared = np.zeros(left.size, np.int64)
-        for some in _row_chunks(total, np.arange(left.size)):
-            shared[some] = self._matrix[left[some]].multiply(self._matrix[right[some]]).sum(axis=1)
-        similarity: F64 = shared / np.maximum(total - shared, 1)
-        return similarity
+
+def _pivot_pairs(buckets: _Buckets, split: int | None, order: Order, pairs: _Pairs) -> I64:
+    """Compare the texts of crowded buckets with one of each bucket, and those not near to it with the next one.
+
+    Near texts come in clusters: one or a few rounds leave few to compare each with each. Returns the texts that are
+    still too many after all rounds: they have a lot in common (a template, say) and are not near.
+    """
+    buckets = buckets.where(np.lexsort((order.rank[buckets.text], buckets.bucket)))
+    for _ in range(ROUNDS):
+        if not buckets.text.size:
+            break
+        may_lead = np.ones(buckets.text.size, bool) if split is None else buckets.text >= split
+        leading, place = np.unique(buckets.bucket[may_lead], return_index=True)
+        pivot = np.flatnonzero(may_lead)[place]
+        follows = np.isin(buckets.bucket, leading) if split is None else ~may_lead & np.isin(buckets.bucket, leading)
+        follows[pivot] = False
+        others = np.flatnonzero(follows)
+        its_pivot = pivot[np.searchsorted(leading, buckets.bucket[others])]
+        near = pairs.check(_codes(buckets.text[its_pivot], buckets.text[others]))
+        near &= order.kind[buckets.text[its_pivot]] == order.kind[buckets.text[others]]
+        stays = np.isin(buckets.bucket, leading)
+        stays[pivot] = False
+        stays[others[near]] = False
+        buckets = buckets.where(stays)
+        calm = buckets.where(buckets.width <= CROWD)
+        for some in _all_pairs(calm.where(np.lexsort((calm.text, calm.bucket))), split):
+            pairs.add(some)
+        buckets = buckets.where(buckets.width > CROWD)
+    return buckets.text
+
+
+class _Pairs:
+    """Candidates that wait for verification, and those that were verified, with their similarity."""
+
+    def __init__(
+        self,
+        text: Spool[np.uint8],
+        begins: I64,
+        sizes: I64,
+        *,
+        size: int,
+        threshold: float,
+        pool: Executor | None,
+        threads: int,
+    ) -> None:
+        self._text, self._begins, self._sizes = text, begins, sizes
+        self._size, self._threshold = size, threshold
+        self._pool, self._threads = pool, threads
+        self._waiting: list[U64] = []
+        self._known, self._similarity = np.zeros(0, np.uint64), np.zeros(0)
+
+    def add(self, codes: U64) -> None:
+        """Candidates, in any order, some of them again."""
+        self._waiting.append(codes)
+        if sum(map(len, self._waiting)) >= FLUSH_PAIRS:
+            self._flush()
+
+    def check(self, codes: U64) -> Flags:
+        """Whether these are near, at once; each is verified once, unless very many that are not come between."""
+        fresh = np.unique(codes)
+        fresh = fresh[~np.isin(fresh, self._known)]
+        similarity = self._measure(fresh)
+        known = np.concatenate([self._known, fresh])
+        order = np.argsort(known, kind="stable")
+        self._known = known[order]
+        self._similarity = np.concatenate([self._similarity, similarity])[order]
+        near = self._similarity >= self._threshold
+        asked: Flags = near[np.searchsorted(self._known, codes)]
+        if near.size - near.sum() > FLUSH_PAIRS:
+            self._known, self._similarity = self._known[near], self._similarity[near]
+        return asked
+
+    def found(self, num_crowded: int) -> NearPairs:
+        """All near pairs, once each."""
+        self._flush()
+        near = self._similarity >= self._threshold
+        left, right = _ends(self._known[near])
+        return NearPairs(left, right, self._similarity[near], num_crowded)
+
+    def _flush(self) -> None:
+        self.check(np.concatenate([np.zeros(0, np.uint64), *self._waiting]))
+        self._waiting.clear()
+
+    def _measure(self, codes: U64) -> F64:
+        left, right = _ends(codes)
+        text = self._text.view()
+
+        def similarities(some: slice) -> F64:
+            sides = left[some], right[some]
+            begins = self._begins[sides[0]], self._begins[sides[1]]
+            return jaccards(text, begins, (self._sizes[sides[0]], self._sizes[sides[1]]), size=self._size)
+
+        found = [np.zeros(0)]
+        some_at_a_time = runs(self._sizes[left] + self._sizes[right], VERIFY_CHARS)
+        for similarity in in_turn(self._pool, similarities, some_at_a_time, self._threads):
+            found.append(similarity)
+            if len(found) % RELEASE == 0:
+                self._text.release()
+        return np.concatenate(found)

@@ -92,7 +92,7 @@ th.n:last-child, td.n:last-child { padding-right: 2px }
 tbody tr:last-child > * { border-bottom: 0 }
 details { margin: 10px 0; border-top: 1px solid var(--line); padding-top: 10px }
 details > .scroll > table > caption {
-  position: absolute; width: 1px; height: 1px; overflow: hidden; clip- path: inset(50%);
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
 }
 summary { cursor: pointer; font-weight: 600; font-size: .93rem }
 .alarm { border: 1px solid var(--bad); background: var(--bad-soft); border-radius: 8px; padding: 12px 16px }

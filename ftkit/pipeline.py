@@ -6,7 +6,8 @@ Knows which stage reads what; knows nothing of how a stage works.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -14,14 +15,17 @@ from typing import Any, Generic, Literal, TypeVar
 from ftkit.arms import arm_models, model_id, model_spec, quantization, require, task_spec
 from ftkit.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.contracts import Context
+from ftkit.data_block import Data
 from ftkit.engine.load import load
 from ftkit.errors import RecipeError
 from ftkit.fitting import require_room
-from ftkit.intake import sources_of
+from ftkit.intake import options_of
 from ftkit.machine import environment
-from ftkit.recipe import Recipe, TaskChoice
+from ftkit.recipe import DataRecipe, Recipe, TaskChoice
+from ftkit.records import write_jsonl
 from ftkit.registry import Choice, Config
 from ftkit.runlog import RunLog
+from ftkit.sources import SourceConfig
 from ftkit.stages import baseline, compare, evaluate, prepare, train
 from ftkit.store import (
     Artifact,
@@ -65,18 +69,56 @@ def run(
 
     The same call continues an interrupted run. Raises the errors of `ftkit.errors`; nothing finished is lost.
     """
-    ctx = ctx or Context()
-    run_dir = runs_dir / recipe.name
-    with locked(run_dir), RunLog(ctx.progress, run_dir / "run.log") as progress:
-        ctx = replace(ctx, machine=recipe.machine, progress=progress)
+    with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
         refuse_code(recipe, ctx)
-        write_bytes(run_dir / "recipe.yaml", recipe.text.encode())
-        write_json(run_dir / "recipe.resolved.json", recipe.resolved())
-        this = _Run(recipe, run_dir, fresh=fresh, ctx=ctx)
-        for name in this.stages():
+        this = _Run(run_dir, require=lambda: require(recipe, ctx), fresh=fresh, ctx=ctx)
+        for name in this.stages(recipe):
             if name == until:
                 break
         return Result(run_dir, dict(this.artifacts))
+
+
+def prepare_rows(
+    recipe: DataRecipe,
+    rows: Iterable[Mapping[str, Any]] | None = None,
+    *,
+    runs_dir: Path = Path("runs"),
+    fresh: bool = False,
+    ctx: Context | None = None,
+) -> Result:
+    """Run prepare alone: no model is looked at, and the recipe needs to name none.
+
+    `rows` (dicts, or a `datasets.Dataset`) stand in for the recipe's source, whose input, target, id, shape and weight
+    hold for them; they are kept in the run directory.
+    """
+    with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
+        recipe = recipe if rows is None else _with_rows(recipe, rows, run_dir.absolute())
+        this = _Run(run_dir, require=_nothing, fresh=fresh, ctx=ctx)
+        this.prepare(prepare_plan(recipe))
+        return Result(run_dir, dict(this.artifacts))
+
+
+def _with_rows(recipe: DataRecipe, rows: Iterable[Mapping[str, Any]], run_dir: Path) -> DataRecipe:
+    common = set(SourceConfig.model_fields)
+    named = options_of(recipe.data.source[0]).model_dump(mode="json", include=common, exclude_none=True)
+    kind = "parquet" if hasattr(rows, "to_parquet") else "jsonl"
+    path = run_dir / f"rows.{kind}"
+    if kind == "parquet":
+        rows.to_parquet(str(path))  # type: ignore[attr-defined]
+    else:
+        write_jsonl(path, rows)
+    data = {**recipe.data.model_dump(mode="json"), "source": {kind: {**named, "path": str(path)}}}
+    return recipe.model_copy(update={"data": Data.model_validate(data)})
+
+
+@contextmanager
+def _held(recipe: DataRecipe, runs_dir: Path, ctx: Context) -> Iterator[tuple[Path, Context]]:
+    """The run directory, locked, with the recipe in it, and a context that logs there."""
+    run_dir = runs_dir / recipe.name
+    with locked(run_dir), RunLog(ctx.progress, run_dir / "run.log") as progress:
+        write_bytes(run_dir / "recipe.yaml", recipe.text.encode())
+        write_json(run_dir / "recipe.resolved.json", recipe.resolved())
+        yield run_dir, replace(ctx, machine=recipe.machine, progress=progress)
 
 
 def refuse_code(recipe: Recipe, ctx: Context) -> None:
@@ -128,7 +170,6 @@ class Plans:
 
 def plans(recipe: Recipe) -> Plans:
     """What each stage depends on. Nothing is read: the recipe decides it alone."""
-    data = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
     asked = _without_labels(recipe.task)
     search = baseline.BaselineConfig(task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
     measure = evaluate.EvaluateConfig(
@@ -140,7 +181,7 @@ def plans(recipe: Recipe) -> Plans:
     names = tuple(plan.name for plan in trained.values())
     prompted = ("baseline/prompt.json", "baseline/valid_predictions.jsonl")
     return Plans(
-        Plan("prepare", prepare.VERSION, data, tuple(f"sources/{name}" for name in sources_of(recipe.data))),
+        prepare_plan(recipe),
         Plan("baseline", baseline.VERSION, search, (*seen, "model")),
         trained,
         Plan("evaluate", evaluate.VERSION, measure, (*seen, *measured, *prompted, "model", *names)),
@@ -151,6 +192,12 @@ def plans(recipe: Recipe) -> Plans:
             ("prepare", "baseline", *names, "evaluate", *_code(recipe.evaluate.metrics)),
         ),
     )
+
+
+def prepare_plan(recipe: DataRecipe) -> Plan[prepare.PrepareConfig]:
+    """What prepare depends on."""
+    config = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
+    return Plan("prepare", prepare.VERSION, config, prepare.reads(recipe.data))
 
 
 def _train_plan(recipe: Recipe, method: Choice, asked: TaskChoice, seen: tuple[str, ...]) -> Plan[train.TrainConfig]:
@@ -193,28 +240,30 @@ class _Run:
     `ids` holds the content ids known so far, by the names of `Plan.reads`.
     """
 
-    def __init__(self, recipe: Recipe, run_dir: Path, *, fresh: bool, ctx: Context) -> None:
-        self.recipe = recipe
+    def __init__(self, run_dir: Path, *, require: Callable[[], None], fresh: bool, ctx: Context) -> None:
         self.run_dir = run_dir
+        self.require = require
         self.fresh = fresh
         self.ctx = ctx
         self.artifacts: dict[str, Artifact] = {}
         self.ids: dict[str, str] = {}
         self.required = False
 
-    def stages(self) -> Iterator[Stage]:
-        """Run stage after stage; yields the name of each when it is published."""
-        recipe, ctx = self.recipe, self.ctx
-        plan = plans(recipe)
+    def prepare(self, plan: Plan[prepare.PrepareConfig]) -> Prepared:
+        """The rows, made or reused."""
+        self.ids |= prepare.input_ids(plan.config, self.ctx)
+        rows = self._stage(plan, Prepared.FILES, lambda out: prepare.run(plan.config, out, self.ctx))
+        return Prepared(rows.path)
 
-        found = prepare.input_ids(plan.prepare.config, ctx)
-        self.ids |= {f"sources/{name}": value for name, value in found.items()}
-        scripts = [metric for metric in recipe.evaluate.metrics if metric.options.runs_code]
-        self.ids |= {f"code/{metric.name}": metric.options.code_id() for metric in scripts}
-        rows = self._stage(plan.prepare, Prepared.FILES, lambda out: prepare.run(plan.prepare.config, out, ctx))
+    def stages(self, recipe: Recipe) -> Iterator[Stage]:
+        """Run stage after stage; yields the name of each when it is published."""
+        ctx, plan = self.ctx, plans(recipe)
+
+        prepared = self.prepare(plan.prepare)
         yield "prepare"
 
-        prepared = Prepared(rows.path)
+        scripts = [metric for metric in recipe.evaluate.metrics if metric.options.runs_code]
+        self.ids |= {f"code/{metric.name}": metric.options.code_id() for metric in scripts}
         task = task_spec(recipe.task, prepared.summary["labels"])
         base = model_spec(recipe)
         self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
@@ -280,7 +329,7 @@ class _Run:
         if artifact is not None:
             self.ctx.progress.say(f"{name}: reused, {artifact.path.name}")
         else:
-            self._require()
+            self._require_once()
             before()
             self.ctx.check_stop()
             self.ctx.progress.say(f"{name}: started")
@@ -297,10 +346,10 @@ class _Run:
         write_json(self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()})
         return artifact
 
-    def _require(self) -> None:
+    def _require_once(self) -> None:
         """Before the first stage that is made: what can be known to fail later, known now."""
         if not self.required:
-            require(self.recipe, self.ctx)
+            self.require()
             self.required = True
 
     def _forget(self, folder: str) -> None:

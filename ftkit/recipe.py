@@ -8,36 +8,31 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     PrivateAttr,
-    Tag,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from ftkit.contracts import Machine
+from ftkit.data_block import Data
 from ftkit.errors import RecipeError
 from ftkit.problems import problems
 from ftkit.registry import Choice, Config, choice_of, name_or_object, suggest
-from ftkit.yaml_tree import parse, set_value
+from ftkit.yaml_tree import Tree, parse, set_value
 
 if TYPE_CHECKING:
-    SourceChoice: TypeAlias = Choice
-    CleaningChoice: TypeAlias = Choice
     PromptChoice: TypeAlias = Choice
     ExtractorChoice: TypeAlias = Choice
     MethodChoice: TypeAlias = Choice
     MetricChoice: TypeAlias = Choice
 else:
-    SourceChoice = choice_of("sources")
-    CleaningChoice = choice_of("cleaning")
     PromptChoice = choice_of("prompting")
     ExtractorChoice = choice_of("extractors")
     MethodChoice = choice_of("methods")
@@ -51,14 +46,6 @@ def _as_list(value: Any) -> Any:
 OneOrMore = BeforeValidator(_as_list, json_schema_input_type=MethodChoice | list[MethodChoice])
 
 
-def _share_or_source(value: Any) -> str:
-    return "source" if isinstance(value, (str, dict, Choice)) else "share"
-
-
-Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
-ShareOrSource: TypeAlias = Annotated[
-    Annotated[Share, Tag("share")] | Annotated[SourceChoice, Tag("source")], Discriminator(_share_or_source)
-]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
@@ -110,31 +97,6 @@ class TaskChoice(Choice):
 
     classify: Classify | None = None
     generate: Generate | None = None
-
-
-class Split(Config):
-    """How rows become valid and test: a share of the rows, or a source of their own. The rest is train."""
-
-    valid: ShareOrSource = 0.1
-    test: ShareOrSource = 0.2
-    group: str | None = Field(None, description="column; rows with the same value stay in one split")
-
-
-class Limit(Config):
-    """At most so many rows of each split are kept, the first in the order of the split."""
-
-    train: Count | None = None
-    valid: Count | None = None
-    test: Count | None = None
-
-
-class Data(Config):
-    """Where rows come from, how they are cleaned and split."""
-
-    source: SourceChoice
-    clean: list[CleaningChoice] = Field(default=[], description="steps in order; left out: the task's defaults")
-    split: Split = Split()
-    limit: Limit = Limit()
 
 
 class Baseline(Config):
@@ -251,26 +213,16 @@ TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
 }
 
 
-class Recipe(Config):
-    """One question to answer: is fine-tuning worth it for this task?"""
+class DataRecipe(Config):
+    """What prepare needs of a recipe; `ftkit prepare` takes it alone."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="of the run's folder")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
-    model: Model
     task: TaskChoice
     data: Data
-    baseline: Baseline = Field(default_factory=Baseline)
-    train: Train = Field(default_factory=Train)
-    evaluate: Evaluate = Evaluate()
-    compare: Compare = Compare()
     machine: Machine = Machine()
 
     _text: str = PrivateAttr("")
-
-    @property
-    def primary(self) -> Choice:
-        """The metric that decides."""
-        return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
 
     @property
     def text(self) -> str:
@@ -291,10 +243,34 @@ class Recipe(Config):
         kind = next(iter(task), None) if isinstance(task, dict) else task.name if isinstance(task, Choice) else task
         filled = dict(values)
         for block, key, default in TASK_DEFAULTS.get(kind, ()) if isinstance(kind, str) else ():
+            if block not in cls.model_fields:
+                continue
             inside = filled.get(block, None if block == "data" else {})
             if isinstance(inside, dict) and key not in inside:
                 filled[block] = {**inside, key: default(filled) if callable(default) else default}
         return filled
+
+    @model_validator(mode="after")
+    def _some_rows_stay_for_train(self) -> Self:
+        shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ValueError(f"data.split: valid and test are {sum(shares):g} together: nothing is left for train")
+        return self
+
+
+class Recipe(DataRecipe):
+    """One question to answer: is fine-tuning worth it for this task?"""
+
+    model: Model
+    baseline: Baseline = Field(default_factory=Baseline)
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
+
+    @property
+    def primary(self) -> Choice:
+        """The metric that decides."""
+        return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> Recipe:
@@ -302,13 +278,6 @@ class Recipe(Config):
         if self.compare.primary not in measured:
             hint = suggest(self.compare.primary, measured)
             raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
-        return self
-
-    @model_validator(mode="after")
-    def _some_rows_stay_for_train(self) -> Recipe:
-        shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
-        if sum(shares) >= 1:
-            raise ValueError(f"data.split: valid and test are {sum(shares):g} together: nothing is left for train")
         return self
 
     @model_validator(mode="after")
@@ -320,9 +289,25 @@ class Recipe(Config):
 
 def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
     """Read, override and check a recipe. Raises RecipeError that lists every mistake, each with its place."""
-    path = Path(path)
+    return parse_recipe(_text_of(Path(path)), name=str(path), overrides=overrides)
+
+
+def load_data_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> DataRecipe:
+    """`load_recipe` for prepare alone: a recipe need not name a model if it has no other block that is about one."""
+    text = _text_of(Path(path))
+    tree = _tree(text, str(path), overrides)
+    is_whole = bool(set(tree.value) & (set(Recipe.model_fields) - set(DataRecipe.model_fields)))
+    return _checked(tree, Recipe if is_whole else DataRecipe, text, overrides)
+
+
+def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """`load_recipe` on a text; `name` stands where the file's name would."""
+    return _checked(_tree(text, name, overrides), Recipe, text, overrides)
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         near = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = suggest(path.name, near)
@@ -331,20 +316,25 @@ def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: is a folder, not a recipe") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
-    return parse_recipe(text, name=str(path), overrides=overrides)
 
 
-def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """`load_recipe` on a text; `name` stands where the file's name would."""
+def _tree(text: str, name: str, overrides: Sequence[str]) -> Tree:
     tree = parse(text, name)
     for assignment in overrides:
         set_value(tree, assignment)
     if not isinstance(tree.value, dict):
         raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
+    return tree
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)
+
+
+def _checked(tree: Tree, schema: type[AnyRecipe], text: str, overrides: Sequence[str]) -> AnyRecipe:
     try:
-        recipe = Recipe.model_validate(tree.value)
+        recipe = schema.model_validate(tree.value)
     except ValidationError as error:
-        raise RecipeError(*problems(tree, error, Recipe)) from None
+        raise RecipeError(*problems(tree, error, schema)) from None
     recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
     return recipe
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -23,12 +23,20 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row: what goes in, what should come out. Rows of one `group` are never split apart."""
+    """One row: what goes in, what should come out. Rows of one `group` are never split apart.
+
+    `history` are the messages before the input, `weight` how much the row counts in training. `rejected` is an
+    answer that was liked less than the target, `tools` the JSON of the functions that could be called.
+    """
 
     id: str
     input: str
     target: str
     group: str
+    history: tuple[Message, ...] = ()
+    weight: float = 1.0
+    rejected: str | None = None
+    tools: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +92,22 @@ def read_numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def read_examples(path: Path) -> list[Example]:
     """The rows of a split that `prepare` wrote."""
-    return _read_records(path, Example)
+    return [replace(row, history=tuple(row.history)) for row in _read_records(path, Example)]
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """The rows of a `predictions.jsonl`."""
     rows = _read_records(path, Prediction)
-    return [Prediction(**{**_plain(row), "flags": tuple(row.flags)}) for row in rows]
-
-
-def _plain(record: Example | Prediction) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    return [replace(row, flags=tuple(row.flags)) for row in rows]
 
 
 def _read_records(path: Path, kind: type[Record]) -> list[Record]:
     names = {field.name for field in fields(kind)}
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
     records = []
     for number, row in read_numbered_jsonl(path):
-        if row.keys() != names:
-            wrong = sorted(row.keys() ^ names)
+        if not needed <= row.keys() <= names:
+            wrong = sorted((needed - row.keys()) | (row.keys() - names))
             raise DataError(f"{path}:{number}: not a {kind.__name__}: keys {wrong} are missing or unknown")
         records.append(kind(**row))
     return records

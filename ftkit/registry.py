@@ -17,6 +17,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model, model_serializer, model_validator
 
-KINDS = ("sources", "cleaning", "prompting", "extractors", "methods", "metrics", "sections")
+KINDS = ("sources", "shapes", "cleaning", "splitting", "prompting", "extractors", "methods", "metrics", "sections")
 
 
 class Config(BaseModel):
@@ -92,6 +93,19 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
+def described(component: Component) -> str:
+    """What a component does, and each option with its default."""
+    lines = [f"{component.kind}/{component.name}", "", component.doc]
+    fields = component.config_type.model_fields
+    if fields and component.config_type.__doc__:
+        lines += ["", inspect.cleandoc(component.config_type.__doc__)]
+    lines += [""] if fields else []
+    for option, info in fields.items():
+        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+        lines.append(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
+    return "\n".join(lines)
+
+
 class Choice(Config):
     """One of several named things: written as `name`, or as `{name: {options}}`.
 
@@ -143,7 +157,9 @@ class Choice(Config):
 def choice_of(kind: str) -> type[Choice]:
     """The Choice type over all components of a kind."""
     fields: dict[str, Any] = {name: (find(kind, name).config_type | None, None) for name in names(kind)}
-    choice = create_model(f"{kind.capitalize()}Choice", __base__=Choice, **fields)
+    with warnings.catch_warnings():  # of a component called as a method that pydantic calls deprecated: json
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+        choice = create_model(f"{kind.capitalize()}Choice", __base__=Choice, **fields)
     choice.kind = kind
     choice.model_config["json_schema_extra"] = name_or_object(list(fields))
     choice.model_rebuild(force=True)

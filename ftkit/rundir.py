@@ -5,7 +5,6 @@ Reads run directories; changes none.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,10 +20,12 @@ from ftkit.contracts import Context
 from ftkit.engine.load import load, load_tuned, merge
 from ftkit.engine.probe import last_logits, logits_in_fresh_process
 from ftkit.errors import ArtifactError, DataError, RecipeError
+from ftkit.intake import options_of
+from ftkit.json_rows import table_of
 from ftkit.recipe import Recipe
 from ftkit.records import Example, read_numbered_jsonl
-from ftkit.registry import suggest
-from ftkit.sources import SourceConfig
+from ftkit.registry import choice_of, suggest
+from ftkit.shapes.columns import names_in
 from ftkit.store import read_json, verify, write_json
 
 NUM_PROBES = 4
@@ -63,10 +64,7 @@ class FinishedRun:
 
 def open_run(run_dir: Path) -> FinishedRun:
     """Open a run whose verdict is there. Raises RecipeError where it is not, ArtifactError where it is damaged."""
-    latest = run_dir / "latest.json"
-    if not latest.is_file():
-        raise RecipeError(f"{run_dir}: not a run directory (no latest.json); expected something like runs/quickstart")
-    names = read_json(latest)
+    names = _latest(run_dir)
     if "compare" not in names:
         raise RecipeError(f"{run_dir}: the run has not reached its verdict; run the same command again")
     resolved = run_dir / "recipe.resolved.json"
@@ -79,12 +77,26 @@ def open_run(run_dir: Path) -> FinishedRun:
     return FinishedRun(run_dir, recipe, {stage: verify(run_dir / name).path for stage, name in names.items()})
 
 
+def prepared_folder(run_dir: Path) -> Path:
+    """The folder of a run's prepared rows. Raises RecipeError where it is no run, ArtifactError where it is damaged."""
+    names = _latest(run_dir)
+    if "prepare" not in names:
+        raise RecipeError(f"{run_dir}: its rows are not prepared yet; run the same command again")
+    return verify(run_dir / names["prepare"]).path
+
+
+def _latest(run_dir: Path) -> dict[str, str]:
+    latest = run_dir / "latest.json"
+    if not latest.is_file():
+        raise RecipeError(f"{run_dir}: not a run directory (no latest.json); expected something like runs/quickstart")
+    return dict(read_json(latest))
+
+
 def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> Iterator[dict[str, Any]]:
     """Answers of an arm to the rows of a JSONL file, in their order: id, answer, raw, flags."""
     run = open_run(run_dir)
-    source = run.recipe.data.source.options
-    assert isinstance(source, SourceConfig)
-    examples = _examples(rows, source.input, source.id)
+    source = options_of(run.recipe.data.source[0])
+    examples = _examples(rows, source.input or "input", source.id)
     chosen = run.arm(arm)
     task = task_spec(run.recipe.task, Prepared(run.artifacts["prepare"]).summary["labels"])
     loaded = arm_models(run.recipe, run.trained, ctx)[chosen.model].load()
@@ -124,7 +136,7 @@ def _check_logits(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx
     trained = run.trained.get(arm.model)
     loaded = load_tuned(spec, trained.weights, trained.training["kind"], ctx) if trained else load(spec, ctx)
     rows = Prepared(run.artifacts["prepare"]).split("valid")[:NUM_PROBES]
-    ids = [loaded.renderer.render(arm.prompt.messages(row.input)).context_ids for row in rows]
+    ids = [loaded.renderer.render(arm.prompt.messages(row.input, row.history)).context_ids for row in rows]
     expected = last_logits(loaded.model, ids)
     found = logits_in_fresh_process(folder, ids)
     difference = float((found - expected).norm() / expected.norm())
@@ -136,17 +148,25 @@ def _check_logits(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx
     ctx.progress.say(f"logits checked in a fresh process: relative difference {difference:.1e} on {len(ids)} rows")
 
 
-def _examples(path: Path, column: str, id_column: str | None) -> list[Example]:
+def _examples(path: Path, template: str, id_column: str | None) -> list[Example]:
+    """The rows to answer; `template` is the input as the recipe has it: a column, or columns in braces."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    examples = []
-    for number, row in read_numbered_jsonl(path):
-        text = row.get(column)
-        if not isinstance(text, str):
-            found = f"is {json.dumps(text)}" if column in row else f"is missing{suggest(column, row)}"
-            raise DataError(f"{path}:{number}: {column!r} {found}; a text is expected")
-        name = str(row.get(id_column, number)) if id_column else str(number)
-        examples.append(Example(id=name, input=text, target="", group=name))
-    if not examples:
+    import polars
+
+    rows = dict(read_numbered_jsonl(path))
+    if not rows:
         raise DataError(f"{path}: has no rows")
-    return examples
+    heads = [name if name in row else name.partition(".")[0] for row in rows.values() for name in names_in(template)]
+    for number, row in rows.items():
+        for head in dict.fromkeys(heads):
+            if head not in row:
+                raise DataError(f"{path}:{number}: {head!r} is missing{suggest(head, row)}; a text is expected")
+    shape = choice_of("shapes").model_validate({"columns": {"input": template, "target": template}})
+    table = table_of(list(rows.values()), dict.fromkeys(heads))
+    made = shape(table.insert_column(0, polars.Series("id", list(map(str, rows)))))
+    for number, reason in made.faults.items():
+        raise DataError(f"{path}:{number}: {reason}")
+    names = [str(row.get(id_column, number)) if id_column else str(number) for number, row in rows.items()]
+    texts = made.table["input"].to_list()
+    return [Example(id=name, input=text, target="", group=name) for name, text in zip(names, texts, strict=True)]

@@ -1,39 +1,203 @@
 """When two texts are the same or nearly so: Jaccard similarity of character 5-grams of the normalised text.
 
-Pure: texts in, numbers out; no rows, no files. The same result for any hash seed.
+Texts in, numbers out, and no files but temporary ones; knows nothing of what rows mean. The same result for any hash
+seed and any number of threads.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+    from numpy.typing import NDArray
+
+    from ftkit.contracts import Table
+    from ftkit.minhash import NearPairs, Order
+    from ftkit.spool import Spool
+
+    Positions: TypeAlias = NDArray[np.int64]
 
 SHINGLE_CHARS = 5
-_WORDS = re.compile(r"\w+")
+BATCH_TEXTS = 2_000  # normalised at a time: one thread's share
+_NO_WORD = r"(?:[^\p{L}\p{M}\p{N}_]\p{M}*)+|^\p{M}+"
+_TYPOGRAPHY = list("‘’“”–—…\u00a0")  # no word before NFKC nor after; beside ASCII nothing depends on which it is
+_WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two texts by their position, and their Jaccard similarity. Without `against`, left < right."""
+class Texts(Protocol):
+    """Texts that are read in order, a batch at a time."""
 
-    left: int
-    right: int
-    similarity: float
+    def __len__(self) -> int: ...
 
-
-def normalise(text: str) -> str:
-    """NFKC, lower case, runs of word characters joined by one space."""
-    return " ".join(_WORDS.findall(unicodedata.normalize("NFKC", text).lower()))
+    def batches(self) -> Iterator[polars.Series]:
+        """All texts, from the first, at each call."""
+        ...
 
 
-def text_key(text: str) -> str:
+class Columns(Protocol):
+    """What `Column` reads: `rows.Rows`, say."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, *names: str) -> Iterator[Table]:
+        """Some columns of all rows, a batch at a time."""
+        ...
+
+
+class Column:
+    """The texts of a column."""
+
+    def __init__(self, rows: Columns, name: str) -> None:
+        self._rows = rows
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self) -> Iterator[polars.Series]:
+        """One batch for each of the rows'."""
+        for table in self._rows.batches(self._name):
+            yield table[self._name]
+
+
+class InMemory:
+    """Texts that are already there."""
+
+    def __init__(self, texts: polars.Series | Sequence[str]) -> None:
+        import polars
+
+        self._texts = texts if isinstance(texts, polars.Series) else polars.Series(texts, dtype=polars.String)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def batches(self) -> Iterator[polars.Series]:
+        """All in one."""
+        yield self._texts
+
+
+def normalised(texts: polars.Series) -> polars.Series:
+    """NFKC, lower case, words joined by one space: a word is a run of letters, marks, digits and underscores.
+
+    A run begins with a letter, a digit or an underscore: a mark alone, such as an emoji's variation selector, is none.
+    """
+    import polars
+
+    other = _beyond_ascii(texts)
+    if not other.any():
+        return _normalised_ascii(texts)
+    eased = texts.filter(other).str.replace_many(_TYPOGRAPHY, [" "])
+    still = _beyond_ascii(eased)
+    places = other.arg_true()
+    parts = [
+        _normalised_ascii(texts.filter(~other)),
+        _normalised_ascii(eased.filter(~still)),
+        _normalised(texts.gather(places.filter(still))),
+    ]
+    return polars.concat(parts).gather(
+        polars.concat([(~other).arg_true(), places.filter(~still), places.filter(still)]).arg_sort()
+    )
+
+
+def _beyond_ascii(texts: polars.Series) -> polars.Series:
+    return (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True)  # no text is none of ASCII
+
+
+def _normalised(texts: polars.Series) -> polars.Series:
+    plain = texts.str.normalize("NFKC").str.to_lowercase()
+    return plain.str.replace_all(_NO_WORD, " ").str.strip_chars(" ")
+
+
+def _normalised_ascii(texts: polars.Series) -> polars.Series:
+    """The same for ASCII, six times as fast (scripts/bench_prepare.py): bytes at a time, no regular expression."""
+    import numpy as np
+    import polars
+    import pyarrow as pa
+
+    from ftkit.ngrams import bytes_of
+
+    data, bounds = bytes_of(texts)
+    words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + bytes(128)), np.uint8)
+    is_gap = words == ord(" ")
+    kept = np.ones(words.size, bool)
+    kept[1:] = ~(is_gap[1:] & is_gap[:-1])
+    begins = bounds[:-1][np.diff(bounds) > 0]
+    kept[begins] = ~is_gap[begins]
+    dropped = np.flatnonzero(~kept)
+    bounds = bounds - np.searchsorted(dropped, bounds)
+    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(words[kept]))
+    return polars.Series(texts.name, polars.from_arrow(array)).str.strip_chars_end(" ")
+
+
+def text_keys(texts: polars.Series) -> polars.Series:
     """Equal for texts that count as the same: the normalised text, or where it has no word, the text itself.
 
     '👍' and '👎' normalise to the same nothing, and are not the same.
     """
-    return normalise(text) or " ".join(text.split())
+    return _keys(texts, normalised(texts))
+
+
+def _keys(texts: polars.Series, plain: polars.Series) -> polars.Series:
+    wordless = plain == ""
+    if not wordless.any():
+        return plain
+    own = texts.zip_with(wordless, plain).str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    return plain.zip_with(~wordless, own)
+
+
+def digests(keys: polars.Series) -> polars.Series:
+    """BLAKE2b of each text, 16 bytes: equal where the texts are, and at ten million texts nowhere else (p < 1e-24)."""
+    import polars
+
+    texts = keys.to_list()
+    made = {text: hashlib.blake2b(text.encode(), digest_size=16).digest() for text in set(texts)}
+    return polars.Series(keys.name, [made[text] for text in texts], polars.Binary)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Things in the order they first stand in: where that is, and for each thing the number of the first like it."""
+
+    place: Positions
+    number: Positions
+
+
+def numbered(halves: NDArray[np.uint64]) -> Numbered:
+    """Count what is equal once. `halves` are digests, as two numbers each."""
+    import numpy as np
+
+    together = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: the first of equal ones leads
+    begins = np.ones(len(halves), bool)
+    begins[1:] = (halves[together][1:] != halves[together][:-1]).any(axis=1)
+    place = together[begins]
+    rank = np.empty(len(place), np.int64)
+    rank[np.argsort(place)] = np.arange(len(place))
+    number = np.empty(len(halves), np.int64)
+    number[together] = rank[np.cumsum(begins) - 1]
+    return Numbered(np.sort(place), number)
+
+
+def normalise(text: str) -> str:
+    """`normalised` of one text."""
+    return str(normalised(_series(text))[0])
+
+
+def text_key(text: str) -> str:
+    """`text_keys` of one text."""
+    return str(text_keys(_series(text))[0])
+
+
+def _series(text: str) -> polars.Series:
+    import polars
+
+    return polars.Series([text], dtype=polars.String)
 
 
 def shingles(text: str) -> set[str]:
@@ -50,40 +214,155 @@ def jaccard(left: str, right: str) -> float:
     return len(one & other) / len(one | other) if one | other else 0.0
 
 
-def near_pairs(texts: Sequence[str], *, threshold: float, against: Sequence[str] | None = None) -> list[Pair]:
+@dataclass(frozen=True)
+class Plain:
+    """Texts as they are compared: normalised, `ngrams.padded`, in UTF-8, one after another in `text`.
+
+    A text is `sizes` bytes long. `halves` are the digests of the texts' keys, two numbers each: equal where the texts
+    count as the same.
+    """
+
+    text: Spool[np.uint8]
+    begins: Positions
+    sizes: Positions
+    halves: NDArray[np.uint64]
+
+
+@contextmanager
+def read_plain(
+    *texts: Texts, threads: int | None = None, on_progress: Callable[[int], object] = int
+) -> Iterator[Plain]:
+    """Texts, and other texts behind them, read once; what is large lies in a temporary file as long as the context.
+
+    `threads` are all of the machine unless given, and change nothing but the time. `on_progress` is told how many
+    texts were read since. Raises MachineError where the temporary file finds no room.
+    """
+    import numpy as np
+
+    from ftkit.minhash import in_turn, pool_of
+    from ftkit.spool import Spool
+
+    threads = threads or num_cpus()
+    parts = (
+        batch[begin : begin + BATCH_TEXTS]
+        for source in texts
+        for batch in source.batches()
+        for begin in range(0, len(batch), BATCH_TEXTS)
+    )
+    with Spool(np.uint8) as text:
+        sizes, halves = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+        with ExitStack() as stack:
+            for some, its_sizes, its_halves in in_turn(stack.enter_context(pool_of(threads)), _plain, parts, threads):
+                text.append(some)
+                sizes.append(its_sizes)
+                halves.append(its_halves)
+                on_progress(len(its_sizes))
+        all_sizes = np.concatenate(sizes)
+        yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, np.concatenate(halves).reshape(-1, 2))
+
+
+def _plain(texts: polars.Series) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
+    import numpy as np
+
+    from ftkit.ngrams import bytes_of, padded
+
+    plain = normalised(texts)
+    text, bounds = bytes_of(padded(plain, SHINGLE_CHARS))
+    return text, np.diff(bounds), np.frombuffer(b"".join(digests(_keys(texts, plain)).to_list()), "<u8")
+
+
+def near_pairs(
+    texts: Texts,
+    *,
+    threshold: float,
+    against: Texts | None = None,
+    order: Order | None = None,
+    threads: int | None = None,
+) -> NearPairs:
     """Pairs with Jaccard similarity ≥ threshold, ordered by (left, right).
 
-    Pairs are of `texts` among themselves, or of a text (left) with one of `against` (right). Precision is 1:
-    each candidate is verified. Recall is that of MinHash LSH, ≥ 0.999 in expectation at the threshold. Equal
-    texts give a pair each, so many of them give very many: call it with distinct ones.
+    Pairs are of `texts` among themselves (left < right), or of a text (left) with one of `against` (right). For
+    precision, recall and time see `near_plain_pairs`.
+    """
+    import numpy as np
+
+    from ftkit.minhash import NearPairs
+
+    both = (texts,) if against is None else (texts, against)
+    split = None if against is None else len(texts)
+    with read_plain(*both, threads=threads) as plain:
+        chosen = np.arange(len(plain.sizes))
+        found = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
+    return NearPairs(found.left, found.right - (split or 0), found.similarity, found.num_crowded)
+
+
+def near_plain_pairs(
+    plain: Plain,
+    chosen: Positions,
+    *,
+    threshold: float,
+    split: int | None = None,
+    order: Order | None = None,
+    threads: int | None = None,
+    on_progress: Callable[[int], object] = int,
+) -> NearPairs:
+    """Near pairs of the chosen texts, by their place among the chosen; with `split` only across it.
+
+    Precision is 1: each candidate is verified. Recall is that of MinHash LSH, ≥ 0.999 in expectation at the
+    threshold. Only of the most crowded buckets (more than `minhash.CROWD` texts with much in common) not all pairs are
+    formed: there texts are compared with one after another until they are near to one, the first of `order` first.
+    Equal texts give a pair each, so choose distinct ones. `on_progress` is told how many were hashed since.
     """
     assert 0 < threshold <= 1, threshold
     from ftkit import minhash  # numpy is slow to import, and most callers only normalise
 
-    plain = [normalise(text) for text in (*texts, *(against or ()))]
-    split = None if against is None else len(texts)
-    found = minhash.near_pairs(plain, size=SHINGLE_CHARS, threshold=threshold, split=split)
-    right = found.right if split is None else found.right - split
-    triples = zip(found.left.tolist(), right.tolist(), found.similarity.tolist(), strict=True)
-    return [Pair(*triple) for triple in triples]
+    return minhash.near_pairs(
+        plain.text,
+        plain.begins[chosen],
+        plain.sizes[chosen],
+        size=SHINGLE_CHARS,
+        threshold=threshold,
+        split=split,
+        order=order,
+        threads=threads or num_cpus(),
+        on_progress=on_progress,
+    )
 
 
-def clusters(pairs: Iterable[Pair], n: int) -> list[int]:
-    """For each of n texts the smallest position that it is linked to by a chain of pairs (union-find)."""
-    return join([(pair.left, pair.right) for pair in pairs], n)
+def plain_jaccards(plain: Plain, left: Positions, right: Positions) -> NDArray[np.float64]:
+    """Similarity of some texts, each with its partner."""
+    import numpy as np
+
+    from ftkit import ngrams
+
+    found = [np.zeros(0)]
+    for some in ngrams.runs(plain.sizes[left] + plain.sizes[right], ngrams.VERIFY_CHARS):
+        begins = plain.begins[left[some]], plain.begins[right[some]]
+        sizes = plain.sizes[left[some]], plain.sizes[right[some]]
+        found.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
+    return np.concatenate(found)
 
 
-def join(links: Iterable[tuple[int, int]], n: int) -> list[int]:
-    """For each of n things the smallest one that a chain of links leads to."""
-    parent = list(range(n))
+def num_cpus() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
 
-    def root(item: int) -> int:
-        while parent[item] != item:
-            parent[item] = parent[parent[item]]
-            item = parent[item]
-        return item
 
-    for one, other in links:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return [root(item) for item in range(n)]
+def clusters(pairs: NearPairs, n: int) -> Positions:
+    """For each of n texts the smallest position that it is linked to by a chain of pairs."""
+    return join(pairs.left, pairs.right, n)
+
+
+def join(left: Positions, right: Positions, n: int) -> Positions:
+    """For each of n things the smallest one that a chain of links, each from left to right, leads to."""
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
+    _, label = connected_components(links, directed=False)
+    _, first, label = np.unique(label, return_index=True, return_inverse=True)
+    return first[label]

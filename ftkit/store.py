@@ -23,7 +23,8 @@ from typing import Any
 from ftkit.errors import ArtifactError, BusyError
 
 MANIFEST = "manifest.json"
-UNHASHED = ("timing.json", "report.html", "report.md")  # they hold clock values; part of no content id
+# part of no content id: they hold clock values, or depend on optional libraries
+UNHASHED = ("timing.json", "report.html", "report.md", "data.html", "data.json")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What bad input gets: a message with its place and what to do, the right exit code, early, and nothing lost."""
+"""What bad input other than rows gets: a message with its place and what to do, the right exit code, nothing lost."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from commands import Done, ftkit, ftkit_apart
+from commands import ftkit, ftkit_apart
 from hub_standin import environment, files_of, serving
-from small_runs import SetUp, hashes, make_rows, make_set_up
-from tiny_models import CHATML
+from refusals import assert_refused, errors, refused
+from small_runs import SetUp, hashes, make_set_up
 
 ROWS = "rows.jsonl"
-CSV = "data.source={csv: {path: rows.csv, input: text, target: label}}"
-GENERATE = ("task={generate: {max_new_tokens: 4}}", "baseline.instructions=[Answer.]")
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +31,6 @@ def place(made: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
-
-
-def refused(*overrides: str, command: str = "run", flags: tuple[str, ...] = ()) -> Done:
-    """Run the recipe with overrides: an error, and no model was asked anything."""
-    done = ftkit(command, "recipe.yaml", *flags, *(word for each in overrides for word in ("--set", each)))
-    assert_refused(done)
-    return done
-
-
-def assert_refused(done: Done) -> None:
-    assert done.code != 0, done
-    assert "Traceback" not in done.out + done.err
-    assert done.out == ""
-    assert not list(Path().glob("runs/*/baseline-*"))
-
-
-def errors(done: Done) -> list[str]:
-    return [line.removeprefix("error: ") for line in done.err.splitlines() if line.startswith("error: ")]
-
-
-def write_rows(rows: list[dict[str, Any]]) -> None:
-    Path(ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 # --- recipe and command line: 2
@@ -125,176 +100,6 @@ def test_a_command_on_what_is_not_there_is_an_error_of_one_line(
     assert done.code == 2
     assert errors(done)[0].startswith(message)
     assert not Path("out").exists()
-
-
-# --- data: 3
-
-
-def test_a_missing_data_file_is_named_with_the_nearest(place: Path) -> None:
-    done = refused("data.source.jsonl.path=row.jsonl")
-    assert done.code == 3
-    assert "row.jsonl: no such file (path of the source in the recipe); did you mean 'rows.jsonl'?" in errors(done)
-
-
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_a_missing_column_is_named_with_the_nearest(command: str, place: Path) -> None:
-    done = refused("data.source.jsonl.input=txet", command=command)
-    assert done.code == 3
-    assert errors(done) == ["rows.jsonl:1: there is no 'txet'; did you mean 'text'? (input, target, id of the source)"]
-
-
-def test_a_missing_group_column_is_named_with_the_nearest(place: Path) -> None:
-    done = refused("data.split.group=custmer")
-    assert done.code == 3
-    assert errors(done) == ["data.split.group: source has no column 'custmer'; did you mean 'customer'?"]
-
-
-def test_a_label_that_is_not_in_the_list_is_named_with_its_row(place: Path) -> None:
-    done = refused("task={classify: {labels: [delivery, log-in, refund]}}")
-    message = "R001: target 'login' is none of the labels of task.classify.labels; did you mean 'log-in'?"
-    assert (done.code, errors(done)) == (3, [message])
-
-
-def test_a_given_test_file_with_an_unknown_label_is_named_with_its_row(place: Path) -> None:
-    Path("test.jsonl").write_text('{"text": "a parcel", "label": "delivry", "customer": "X"}\n', encoding="utf-8")
-    done = refused("data.split.test={jsonl: {path: test.jsonl, input: text, target: label}}")
-    message = "test.jsonl:1: target 'delivry' is none of the labels found in data.source; did you mean 'delivery'?"
-    assert (done.code, errors(done)) == (3, [message])
-
-
-def test_a_split_that_would_be_empty_is_named(place: Path) -> None:
-    done = refused("data.split.valid=0.001")
-    assert done.code == 3
-    assert errors(done)[0].startswith("data.split: valid would be empty:")
-
-
-def test_all_rows_dropped_names_the_step(place: Path) -> None:
-    done = refused("data.clean=[{length: {min_words: 500}}]")
-    assert done.code == 3
-    assert errors(done) == ["data.clean: every row of data.source was dropped; dropped: length 126 of 126"]
-
-
-def test_one_label_only_is_no_classification(place: Path) -> None:
-    write_rows([{**row, "label": "login"} for row in make_rows()])
-    done = refused()
-    assert done.code == 3
-    assert errors(done) == ["data.source: all rows have the target 'login'; to classify, two labels are needed"]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (b'{"id": "x", "text": "y", "label": \n', "rows.jsonl:3: not valid JSON"),
-        (b'{"id": "x", "text": "caf\xe9", "label": "login"}\n', "rows.jsonl:3: not UTF-8"),
-        (b'{"id": "x", "text": 7, "label": "login"}\n', "rows.jsonl:3: 'text' is 7; expected a string"),
-        (b'{"id": "R000", "text": "y", "label": "login"}\n', "rows.jsonl:3: id 'R000' stands already at rows.jsonl:1"),
-    ],
-    ids=["json", "encoding", "type", "id"],
-)
-def test_a_bad_jsonl_line_is_named_by_file_and_line(line: bytes, message: str, place: Path) -> None:
-    first, second, *rest = Path(ROWS).read_bytes().splitlines(keepends=True)
-    Path(ROWS).write_bytes(b"".join([first, second, line, *rest]))
-    done = refused()
-    assert done.code == 3
-    assert errors(done)[0].startswith(message)
-
-
-def test_an_empty_target_is_named_by_its_row(place: Path) -> None:
-    write_rows([*make_rows(), {"id": "x", "text": "a parcel", "label": " ", "customer": "C1"}])
-    done = refused("data.clean=[]")
-    assert done.code == 3
-    assert errors(done) == ["x: the target is empty; mend the row, or drop it with the step length"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"text,label\na,x\nb\n", "rows.csv:3: expected 2 fields, found 1"),
-        (b'text,label\na,x\n"b,y\n', "rows.csv:3: not valid CSV"),
-        (b"text,label\ncaf\xe9,x\n", "rows.csv:2: not UTF-8"),
-        ("text,label\na,x\n".encode("utf-16"), "rows.csv:1: not UTF-8"),
-        (b"text;label\na;x\n", "rows.csv:1: there is no 'text'"),
-    ],
-    ids=["fields", "quote", "latin-1", "utf-16", "delimiter"],
-)
-def test_a_bad_csv_record_is_named_by_file_and_line(content: bytes, message: str, place: Path) -> None:
-    Path("rows.csv").write_bytes(content)
-    done = refused(CSV, "data.split.group=null")
-    assert done.code == 3
-    assert errors(done)[0].startswith(message)
-
-
-def template(text: str) -> None:
-    """Give the base model another chat template."""
-    Path("base/chat_template.jinja").write_text(text, encoding="utf-8")
-
-
-def test_a_chat_template_that_raises_is_named_before_the_rows_are_prepared(place: Path) -> None:
-    template("{{ raise_exception('only tool calls') }}")
-    done = refused()
-    assert done.code == 3
-    assert "base" in errors(done)[0] and "chat template refuses these messages" in errors(done)[0]
-    assert "only tool calls" in errors(done)[0]
-    assert not list(Path().glob("runs/*/prepare-*"))
-
-
-def test_a_chat_template_that_takes_no_earlier_turns_is_named_before_the_rows_are_prepared(place: Path) -> None:
-    template("{% if messages|length > 2 %}{{ raise_exception('one turn only') }}{% endif %}" + CHATML)
-    done = refused()
-    assert done.code == 3
-    assert "one turn only" in errors(done)[0]
-    assert ftkit("run", "recipe.yaml", "--until", "baseline", "--set", "baseline.prompts=[zero_shot]").code == 0
-
-
-def test_a_chat_template_that_is_no_template_is_named(place: Path) -> None:
-    template("{% for message in messages %}")
-    done = refused()
-    assert done.code in (3, 4)
-    assert "base" in errors(done)[0]
-
-
-def test_a_row_that_may_not_be_cut_is_named_before_the_search(place: Path) -> None:
-    rows = make_rows()[:120]
-    rows[7]["text"] = "a parcel that is late " * 100
-    write_rows(rows)
-    overrides = ("data.clean=[]", "data.split.valid=0.1", "data.split.test=0.1", "train.too_long=error")
-    done = refused(*overrides)
-    assert done.code == 3
-    assert errors(done)[0].startswith("R007: needs ")
-    assert "set train.too_long to cut or drop" in errors(done)[0]
-
-
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_a_target_that_does_not_fit_the_context_is_named_by_its_row(command: str, place: Path) -> None:
-    rows = make_rows()[:120]
-    rows[7]["label"] = "a very long answer " * 100
-    write_rows(rows)
-    done = refused(*GENERATE, "data.clean=[]", "data.split.valid=0.1", "data.split.test=0.1", command=command)
-    assert done.code == 3
-    assert errors(done)[0].startswith("R007: its target of ")
-    assert "does not fit the context of 256" in errors(done)[0]
-
-
-def test_a_prompt_that_leaves_no_room_for_the_answer_is_named(place: Path) -> None:
-    done = refused("task={generate: {max_new_tokens: 250}}", "baseline.instructions=[Answer.]")
-    assert done.code == 3
-    assert errors(done)[0].startswith("baseline.instructions: the shortest, 'Answer.', takes ")
-    assert (
-        "and task.generate.max_new_tokens 250: nothing is left for an input in the model's context of 256"
-        in (errors(done)[0])
-    )
-
-
-def test_rows_to_predict_without_their_column_are_named_by_line(place: Path) -> None:
-    assert ftkit("run", "recipe.yaml").code == 0
-    Path("new.jsonl").write_text('{"id": "1", "text": "a parcel"}\n{"id": "2", "txt": "a parcel"}\n', encoding="utf-8")
-    done = ftkit("predict", "runs/small", "new.jsonl")
-    assert done.code == 3
-    assert errors(done) == ["new.jsonl:2: 'text' is missing; did you mean 'txt'?; a text is expected"]
-    done = ftkit("predict", "runs/small", "nix.jsonl")
-    assert (done.code, errors(done)) == (3, ["nix.jsonl: no such file"])
-    done = ftkit("predict", "runs/small", ROWS, "--arm", "lora+zero_shto")
-    assert (done.code, errors(done)) == (2, ["--arm lora+zero_shto: no such arm; did you mean 'lora+zero_shot'?"])
 
 
 # --- machine, models, network: 4

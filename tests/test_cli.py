@@ -19,7 +19,20 @@ from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import KINDS, names
 from ftkit.store import read_json
 
-COMMANDS = ["run", "check", "report", "compare", "predict", "export", "list", "show", "schema", "doctor"]
+COMMANDS = [
+    "run",
+    "prepare",
+    "duplicates",
+    "check",
+    "report",
+    "compare",
+    "predict",
+    "export",
+    "list",
+    "show",
+    "schema",
+    "doctor",
+]
 
 
 @pytest.fixture(scope="module")

@@ -184,7 +184,7 @@ def openings() -> dict[str, list[tuple[str, set[str]]]]:
     return seen
 
 
-def test_test_rows_are_opened_by_evaluate_and_compare_only(
+def test_test_rows_are_opened_by_no_stage_that_chooses_anything(
     set_up: SetUp, tmp_path: Path, openings: dict[str, list[tuple[str, set[str]]]]
 ) -> None:
     openings["on"].append(("", set()))
@@ -192,9 +192,9 @@ def test_test_rows_are_opened_by_evaluate_and_compare_only(
     openings["on"].clear()
     checksums = {"ftkit.store.file_digest", "ftkit.store.fsync"}
     readings = [callers for mode, callers in openings["seen"] if mode != "w" and not callers & checksums]
-    stages = {"ftkit.stages.evaluate.run", "ftkit.stages.compare.run"}
-    assert [sorted(callers) for callers in readings if not callers & stages] == []
-    assert set().union(*readings) >= stages
+    after = {"ftkit.stages.evaluate.run", "ftkit.stages.compare.run"}  # prepare makes them, and reports on all rows
+    assert [sorted(callers) for callers in readings if not callers & {*after, "ftkit.stages.prepare.run"}] == []
+    assert set().union(*readings) >= after
 
 
 # --- stops ----------------------------------------------------------------------------------------

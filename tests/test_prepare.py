@@ -74,7 +74,9 @@ def test_rows_are_dealt_by_share_and_summed_up(tmp_path: Path) -> None:
     assert [line["step"] for line in summary["funnel"]] == [
         "fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts", "decontaminate"
     ]  # fmt: skip
-    assert summary["sources"] == input_ids(config(source), Context())
+    assert {f"sources/{name}": found for name, found in summary["sources"].items()} == input_ids(
+        config(source), Context()
+    )
     inputs = [example.input for example in done.split("test")]
     assert summary["lengths"]["test"]["input"]["characters_max"] == max(map(len, inputs))
     assert summary["lengths"]["test"]["input"]["words_mean"] == 5.0

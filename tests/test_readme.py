@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from commands import ftkit
 
 from ftkit import registry
 from ftkit.cli import app, main
 from ftkit.recipe import parse_recipe
 from ftkit.records import Prediction
+from ftkit.store import read_json
 
 
 @pytest.fixture
@@ -24,8 +28,44 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def test_the_recipe_of_the_readme_is_a_recipe(readme: str) -> None:
-    (recipe,) = blocks(readme, "yaml")
-    assert parse_recipe(recipe, name="README.md").data.limit.train == 2000
+    assert parse_recipe(blocks(readme, "yaml")[0], name="README.md").data.limit.train == 2000
+
+
+def test_the_rows_of_the_readme_are_prepared_without_a_model_and_load_as_a_data_set(
+    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.chdir(tmp_path)
+    _, recipe = blocks(readme, "yaml")
+    Path("recipe.yaml").write_text(recipe, encoding="utf-8")
+    Path("chats").mkdir()
+    for name in "ab":
+        chats = [{"messages": turns(f"{name}{n}"), "author": f"author {n}"} for n in range(60)]
+        Path("chats", f"{name}.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, chats)).encode()))
+    faq = [f"{said('q', n)},{said('c', n)},{said('a', n)},0.5,someone {n}" for n in range(40)]
+    Path("faq.csv").write_text("\n".join(["question,context,answer,trust,author", *faq]), encoding="utf-8")
+    Path("benchmark.jsonl").write_text('{"question": "Who wrote it?", "answer": "Ada"}\n', encoding="utf-8")
+    done = ftkit("prepare", "recipe.yaml")
+    assert done.code == 0, done.err
+    (folder,) = Path("runs/my-data").glob("prepare-*")
+    files = {name: str(folder / f"{name}.jsonl") for name in ("train", "valid", "test")}
+    found = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
+    assert {name: len(rows) for name, rows in found.items()} == read_json(folder / "summary.json")["rows"]
+    assert sum(map(len, found.values())) == 160  # 240 turns of chats and 40 questions, three to one
+    assert {row["weight"] for row in found["train"]} == {0.5, 1.0}
+
+
+def turns(name: str) -> list[dict[str, str]]:
+    """A chat of four messages."""
+    return [{"role": role, "content": said(name, n)} for n, role in enumerate(["user", "assistant"] * 2)]
+
+
+def said(name: str, number: int) -> str:
+    """Eight words that no other text has."""
+    return " ".join(
+        f"{word}{name}{number}" for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")
+    )
 
 
 def test_every_command_that_the_readme_names_exists(readme: str) -> None:

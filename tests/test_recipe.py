@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ftkit.errors import RecipeError
-from ftkit.recipe import Recipe, json_schema, load_recipe, parse_recipe
+from ftkit.recipe import Recipe, json_schema, load_data_recipe, load_recipe, parse_recipe
 from ftkit.yaml_tree import parse
 
 MINIMAL = """\
@@ -151,3 +151,75 @@ def test_the_schema_for_editors_knows_every_component() -> None:
 def test_a_recipe_is_frozen() -> None:
     with pytest.raises(ValidationError):
         parse_recipe(MINIMAL, name="r.yaml").seed = 3  # type: ignore[misc]
+
+
+ROWS_ONLY = """\
+name: tickets
+task: classify
+data:
+  source: {jsonl: {path: rows.jsonl, input: text, target: label}}
+"""
+
+
+def test_a_recipe_of_rows_alone_gets_the_defaults_of_its_task(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(ROWS_ONLY, encoding="utf-8")
+    steps = [step.name for step in load_data_recipe(path).data.clean]
+    assert steps == ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]
+    path.write_text(ROWS_ONLY.replace("classify", "generate"), encoding="utf-8")
+    assert [step.name for step in load_data_recipe(path).data.clean] == steps[:4]
+
+
+def test_a_recipe_with_a_model_is_checked_as_a_whole_even_where_only_its_rows_are_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(MINIMAL.replace("learning_rate", "learning_rat"), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"r\.yaml:7:3: train\.learning_rat: unknown key"):
+        load_data_recipe(path)
+
+
+def test_rows_are_the_same_for_prepare_alone_and_for_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(ROWS_ONLY, encoding="utf-8")
+    alone = load_data_recipe(path, overrides=["data.limit.train=9"])
+    path.write_text(ROWS_ONLY + "model: {path: base}\n", encoding="utf-8")
+    whole = load_recipe(path, overrides=["data.limit.train=9"])
+    assert (alone.task, alone.data, alone.seed) == (whole.task, whole.data, whole.seed)
+    assert alone.data.limit.train == 9
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (
+            "[{jsonl: {path: a, share: 1}}, {jsonl: {path: b}}]",
+            "share: give one to each of several sources, or to none",
+        ),
+        ("{jsonl: {path: a, share: 1}}", "share: give one to each of several sources, or to none"),
+        ("[]", "data.source: value should have at least 1 item"),
+        ("{jsonl: {path: a, input: x, shape: alpaca}}", "so the rows have no other shape: give either"),
+        ('{jsonl: {path: a, input: "{x!r}"}}', "a template takes plain names"),
+        ("{jsonl: {path: a, shape: alpca}}", "did you mean 'alpaca'?"),
+        ("{csv: {path: a, encoding: utf9}}", "utf9"),
+    ],
+)
+def test_a_source_that_says_two_things_or_none_is_refused(data: str, problem: str) -> None:
+    text = MINIMAL.replace("{jsonl: {path: rows.jsonl, input: text, target: label}}", data)
+    (found,) = problems(text)
+    assert found.startswith("r.yaml:5:")
+    assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("split", "problem"),
+    [
+        ("{valid: 0.6, test: 0.4}", "valid and test are 1 together: nothing is left for train"),
+        ("{valid: 0}", "data.split.valid: input should be greater than 0"),
+        ("{by: {kfold: {folds: 3, fold: 4}}}", "fold 4 of 3: give one from 1 to 3"),
+        ("{test_sha256: abc}", "data.split.test_sha256"),
+        ("{test: {jsnol: {path: a}}}", "did you mean 'jsonl'?"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(split: str, problem: str) -> None:
+    (found,) = problems(MINIMAL.replace("train:\n", f"  split: {split}\ntrain:\n"))
+    assert found.startswith("r.yaml:")
+    assert problem in found

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import random
+import re
+import resource
 import subprocess
 import sys
-import time
+import unicodedata
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+import polars
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.similarity import Pair, clusters, jaccard, near_pairs, normalise, shingles, text_key
+from ftkit import minhash, spool
+from ftkit.errors import MachineError
+from ftkit.minhash import NearPairs, Order
+from ftkit.rows import Rows
+from ftkit.similarity import (
+    Column,
+    InMemory,
+    clusters,
+    digests,
+    jaccard,
+    near_pairs,
+    near_plain_pairs,
+    normalise,
+    normalised,
+    numbered,
+    plain_jaccards,
+    read_plain,
+    shingles,
+    text_key,
+    text_keys,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,17 +51,39 @@ from ftkit.similarity import Pair, clusters, jaccard, near_pairs, normalise, shi
         ("Where's my CARD?!", "where s my card"),
         ("ﬁne  ½\tday", "fine 1 2 day"),
         ("Straße", "straße"),
+        ("...snake_case, No.7", "snake_case no 7"),
         (" ?! 👍", ""),
+        ("☀️ हिन्दी 한국어", "हिन्दी 한국어"),  # an emoji's variation selector is no word, a vowel sign is part of one
     ],
 )
 def test_normalised_text_is_lower_case_words_joined_by_one_space(text: str, expected: str) -> None:
     assert normalise(text) == expected
 
 
+@given(
+    st.lists(st.text(st.characters(max_codepoint=127) | st.sampled_from("‘’“”–—…\u00a0éﬁ½漢"), max_size=9), max_size=8)
+)
+def test_every_text_is_normalised_as_pythons_own_unicode_tables_say(texts: list[str]) -> None:
+    """Whatever way a text takes: bytes where it is ASCII or nearly so, else the rule."""
+    expected = [" ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())) for text in texts]
+    assert normalised(polars.Series(texts, dtype=polars.String)).to_list() == expected
+
+
+def test_a_missing_text_stays_missing() -> None:
+    assert normalised(polars.Series("it", ["A.", None, "é"])).to_list() == ["a", None, "é"]
+
+
 def test_texts_without_a_word_are_the_same_only_if_they_are_equal() -> None:
     assert text_key("👍") != text_key("👎")
     assert text_key(" ?! ") == text_key("?!") == "?!"
     assert text_key("Hi!") == text_key("hi") == "hi"
+    assert text_keys(polars.Series(["?  !", "Hi!", ""])).to_list() == ["? !", "hi", ""]
+
+
+def test_digests_are_sixteen_bytes_of_blake2b() -> None:
+    found = digests(polars.Series(["hi", "", "hi"]))
+    assert found[0] == found[2] == hashlib.blake2b(b"hi", digest_size=16).digest()
+    assert found[1].hex() == "cae66941d9efbd404e4d88758ea67670"  # of no bytes, by b2sum -l 128
 
 
 def test_shingles_are_character_five_grams_and_a_short_text_is_its_own() -> None:
@@ -47,32 +95,37 @@ def test_shingles_are_character_five_grams_and_a_short_text_is_its_own() -> None
 def test_jaccard_of_a_hand_worked_pair() -> None:
     # abcde bcdef | abcde bcdef cdefg: two of three
     assert jaccard("abcdef", "abcdefg") == 2 / 3
+    assert jaccards(["abcdef", "Hi", ""], ["ABCDEFG", "hi!", ""]) == [2 / 3, 1, 0]
+
+
+@given(st.lists(st.tuples(st.text("abé漢 ", max_size=30), st.text("abé漢 ", max_size=30)), max_size=6))
+def test_similarities_of_a_column_are_those_of_its_texts(pairs: list[tuple[str, str]]) -> None:
+    assert jaccards(*([pair[side] for pair in pairs] for side in (0, 1))) == [jaccard(*pair) for pair in pairs]
+
+
+def test_ngrams_of_a_large_alphabet_are_compared_exactly() -> None:
+    """20,000 different characters need 15 bits each: five of them have no room in 64 bits beside a pair's number."""
+    letters = [chr(0x4E00 + code) for code in range(20_000)]
+    one, other = "".join(letters), "".join(letters[:10_000] + letters[10_001:])
+    assert jaccards([one, one], [other, one]) == [jaccard(one, other), 1.0]
 
 
 def test_pairs_of_texts_against_others_name_positions_in_each_list() -> None:
     ours = ["what is the exchange rate today", "close my account please"]
     theirs = ["hello", "Close my account, please!", "what is the exchange rate now today"]
-    found = near_pairs(ours, threshold=0.7, against=theirs)
-    assert found == [Pair(0, 2, jaccard(ours[0], theirs[2])), Pair(1, 1, 1.0)]
+    found = near_pairs(InMemory(ours), threshold=0.7, against=InMemory(theirs))
+    assert triples(found) == [(0, 2, jaccard(ours[0], theirs[2])), (1, 1, 1.0)]
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["one"], ["👍", "👎"]])
 def test_texts_without_a_partner_give_no_pair(texts: list[str]) -> None:
-    assert near_pairs(texts, threshold=0.8) == []
-    assert near_pairs(texts, threshold=0.8, against=[]) == []
+    assert triples(near_pairs(InMemory(texts), threshold=0.8)) == []
+    assert triples(near_pairs(InMemory(texts), threshold=0.8, against=InMemory([]))) == []
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9, 1.0])
 def test_made_up_near_texts_are_found_as_brute_force_finds_them(threshold: float) -> None:
-    rng = random.Random(5)
-    words = ["".join(rng.choices("aeioubcdfghlmnprst", k=rng.randint(2, 9))) for _ in range(400)]
-    texts = [" ".join(rng.choices(words, k=rng.randint(1, 30))) for _ in range(150)]
-    for text in texts[:150]:
-        edited = text.split()
-        for _ in range(rng.randint(0, 3)):
-            edited[rng.randrange(len(edited))] = rng.choice(words)
-        texts.append(" ".join(edited))
-    assert agree_with_brute_force(texts, threshold) >= 20
+    assert agree_with_brute_force(near_texts(seed=5, count=150), threshold) >= 20
 
 
 @pytest.mark.parametrize(
@@ -85,6 +138,12 @@ def test_near_pairs_of_public_sets_are_found_as_brute_force_finds_them(
     assert agree_with_brute_force(texts[:800], 0.5) >= num_pairs
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["banking77", "clinc150", "goemotions", "gsm8k"])
+def test_near_pairs_of_five_thousand_rows_are_found_as_brute_force_finds_them(name: str, shared_data: Path) -> None:
+    agree_with_brute_force(public_texts(shared_data, name)[:5000], 0.8)
+
+
 def test_formatting_alone_does_not_hide_a_pair(shared_data: Path) -> None:
     """Facts of aqua's dev rows: 231 of 254 pairs equal after normalising, 251 at 0.8, the lowest at 0.751."""
     plain, tokenised = (
@@ -92,24 +151,125 @@ def test_formatting_alone_does_not_hide_a_pair(shared_data: Path) -> None:
         for name in ("dev.json", "dev.tok.json")
     )
     assert sum(normalise(one) == normalise(two) for one, two in zip(plain, tokenised, strict=True)) == 231
-    found = {(pair.left, pair.right) for pair in near_pairs(plain, threshold=0.8, against=tokenised)}
-    assert sum((row, row) in found for row in range(254)) == 251
-    assert round(min(map(jaccard, plain, tokenised)), 3) == 0.751
+    found = near_pairs(InMemory(plain), threshold=0.8, against=InMemory(tokenised))
+    pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    assert sum((row, row) in pairs for row in range(254)) == 251
+    assert round(min(jaccards(plain, tokenised)), 3) == 0.751
 
 
-def test_thirteen_thousand_rows_take_less_than_ten_seconds(shared_data: Path) -> None:
-    texts = public_texts(shared_data, "banking77")
-    start = time.perf_counter()
-    assert len(near_pairs(texts, threshold=0.8)) > 100
-    assert len(texts) == 13_083
-    assert time.perf_counter() - start < 10
+def test_a_text_longer_than_a_window_is_signed_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = near_texts(seed=8, count=60)
+    expected = triples(near_pairs(InMemory(texts), threshold=0.6))
+    monkeypatch.setattr(minhash, "WINDOW", 7)
+    assert len(expected) > 10
+    assert triples(near_pairs(InMemory(texts), threshold=0.6)) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_chunks_batches_and_temporary_files_change_nothing(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = near_texts(seed=9, count=150)
+    expected = near_pairs(InMemory(texts), threshold=0.6, threads=1)
+    monkeypatch.setattr(minhash, "FLUSH_PAIRS", 11)
+    monkeypatch.setattr(minhash, "SIGN_BYTES", 500)
+    monkeypatch.setattr(minhash, "VERIFY_CHARS", 200)
+    monkeypatch.setattr("ftkit.similarity.BATCH_TEXTS", 17)
+    monkeypatch.setattr(spool, "KEEP_BYTES", 1000)
+    found = near_pairs(InMemory(texts), threshold=0.6, threads=threads)
+    assert len(found.left) > 90
+    for name in ("left", "right", "similarity"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_a_temporary_file_that_finds_no_room_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "KEEP_BYTES", 1000)
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with spool.Spool(np.uint8) as kept:
+        kept.append(np.zeros(1000, np.uint8))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+        try:
+            with pytest.raises(MachineError, match="point TMPDIR at a larger disk"):
+                kept.append(np.zeros(100_000, np.uint8))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_chosen_texts_of_a_column_are_compared_by_their_place_among_the_chosen() -> None:
+    texts = ["close my account please", "hello there", "?", "close my account, please!", "Hello, there"]
+    rows = Rows.of(polars.DataFrame({"id": list("abcde"), "input": texts}))
+    with read_plain(Column(rows, "input")) as plain:
+        assert triples(near_plain_pairs(plain, np.array([1, 3, 4]), threshold=0.8)) == [(0, 2, 1.0)]
+        assert triples(near_plain_pairs(plain, np.array([0, 1, 2]), threshold=0.8)) == []
+        assert triples(near_plain_pairs(plain, np.arange(5), threshold=0.8)) == [(0, 3, 1.0), (1, 4, 1.0)]
+
+
+def test_texts_are_read_as_they_are_compared_with_digests_that_tell_them_apart() -> None:
+    with read_plain(InMemory(["Hi!", "👍"]), InMemory(["hi", "", "My Card"])) as plain:
+        text = plain.text.view().tobytes()
+        ends = zip(plain.begins.tolist(), plain.sizes.tolist(), strict=True)
+        assert [text[begin : begin + size] for begin, size in ends] == [b"hi\0\0\0", b"", b"hi\0\0\0", b"", b"my card"]
+        assert plain.halves.tobytes()[:16] == hashlib.blake2b(b"hi", digest_size=16).digest()
+        assert numbered(plain.halves).place.tolist() == [0, 1, 3, 4]
+        assert numbered(plain.halves).number.tolist() == [0, 1, 0, 2, 3]
+
+
+def test_texts_of_a_crowded_bucket_are_all_linked_to_the_first_in_order_that_is_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """60 texts that differ in one word of forty, and 60 of another kind: not 3,540 pairs, but two stars."""
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    long = [" ".join(made_up_words(seed=seed, count=40)) for seed in (1, 2)]
+    texts = [f"{long[number % 2]} number {number}" for number in range(120)]
+    rank = np.arange(120)[::-1].copy()
+    found = near_pairs(InMemory(texts), threshold=0.8, order=Order(rank, np.zeros(120, np.int64)))
+    assert found.num_crowded == 0
+    assert set(zip(found.left.tolist(), found.right.tolist(), strict=True)) >= {
+        (number, 118 + number % 2) for number in range(118)
+    }
+    assert len(found.left) < 400
+    assert set(clusters(found, 120).tolist()) == {0, 1}
+    assert all(pair[2] == jaccard(texts[pair[0]], texts[pair[1]]) for pair in triples(found))
+
+
+def test_texts_of_a_crowded_bucket_meet_the_first_of_their_own_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    long = " ".join(made_up_words(seed=1, count=40))
+    texts = [f"{long} number {number}" for number in range(60)]
+    kind = np.arange(60) % 2
+    found = near_pairs(InMemory(texts), threshold=0.8, order=Order(np.arange(60), kind))
+    pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    assert pairs >= {(number % 2, number) for number in range(2, 60)}
+
+
+def test_a_crowd_that_is_not_near_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seventy of 82 words are a template: texts share most buckets of some band, and no two are near."""
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    monkeypatch.setattr(minhash, "ROUNDS", 2)
+    shared, own = made_up_words(seed=1, count=70), made_up_words(seed=2, count=720)
+    texts = [" ".join(shared + own[12 * number : 12 * number + 12]) for number in range(60)]
+    assert 0.7 < jaccard(texts[0], texts[1]) < 0.8
+    found = near_pairs(InMemory(texts), threshold=0.85)
+    assert triples(found) == []
+    assert found.num_crowded > 30
+
+
+def test_a_crowd_against_others_gives_each_text_a_partner_that_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    long = " ".join(made_up_words(seed=1, count=40))
+    ours = [f"{long} number {number}" for number in range(50)]
+    theirs = [f"{long} count {number}" for number in range(40)]
+    found = near_pairs(InMemory(ours), threshold=0.8, against=InMemory(theirs))
+    assert set(found.left.tolist()) == set(range(50))
+    assert all(pair[2] == jaccard(ours[pair[0]], theirs[pair[1]]) >= 0.8 for pair in triples(found))
 
 
 def test_the_hash_seed_changes_nothing() -> None:
     code = (
-        "from ftkit.similarity import near_pairs\n"
+        "from ftkit.similarity import InMemory, near_pairs\n"
         "texts = [f'message number {i % 40} about the parcel {i}' for i in range(80)]\n"
-        "print(near_pairs(texts, threshold=0.6))"
+        "found = near_pairs(InMemory(texts), threshold=0.6)\n"
+        "print(found.left.tolist(), found.right.tolist(), found.similarity.tolist())"
     )
     outputs = {
         subprocess.run(
@@ -118,32 +278,61 @@ def test_the_hash_seed_changes_nothing() -> None:
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
-    assert b"Pair(" in outputs.pop()
+    assert outputs.pop().startswith(b"[0, ")
 
 
 def test_clusters_follow_chains_to_their_first_text() -> None:
-    pairs = [Pair(3, 4, 0.9), Pair(1, 3, 0.8), Pair(5, 6, 1.0)]
-    assert clusters(pairs, 7) == [0, 1, 2, 1, 1, 5, 5]
+    pairs = NearPairs(np.array([3, 1, 5]), np.array([4, 3, 6]), np.array([0.9, 0.8, 1.0]))
+    assert clusters(pairs, 7).tolist() == [0, 1, 2, 1, 1, 5, 5]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20))
 def test_clusters_are_the_connected_parts(links: list[tuple[int, int]]) -> None:
-    found = clusters([Pair(one, other, 1.0) for one, other in links], 10)
+    ends = np.array(links, np.int64).reshape(-1, 2)
+    found = clusters(NearPairs(ends[:, 0], ends[:, 1], np.ones(len(links))), 10)
     expected = list(range(10))
     for _ in range(10):  # spread the least number along every link until nothing can change
         for one, other in links:
             expected[one] = expected[other] = min(expected[one], expected[other])
-    assert found == expected
+    assert found.tolist() == expected
 
 
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_every_pair_found_has_its_true_similarity(texts: list[str]) -> None:
-    for pair in near_pairs(texts, threshold=0.5):
-        assert pair.left < pair.right
-        assert pair.similarity == jaccard(texts[pair.left], texts[pair.right]) >= 0.5
+    for left, right, similarity in triples(near_pairs(InMemory(texts), threshold=0.5, threads=1)):
+        assert left < right
+        assert similarity == jaccard(texts[left], texts[right]) >= 0.5
 
 
-def agree_with_brute_force(texts: list[str], threshold: float) -> int:
+def jaccards(left: Sequence[str], right: Sequence[str]) -> list[float]:
+    with read_plain(InMemory(left), InMemory(right)) as plain:
+        places = np.arange(len(left))
+        return plain_jaccards(plain, places, places + len(left)).tolist()
+
+
+def triples(pairs: NearPairs) -> list[tuple[int, int, float]]:
+    return list(zip(pairs.left.tolist(), pairs.right.tolist(), pairs.similarity.tolist(), strict=True))
+
+
+def near_texts(*, seed: int, count: int) -> list[str]:
+    """`count` made-up texts, and as many that differ in up to three words."""
+    rng = random.Random(seed)
+    words = made_up_words(seed=seed, count=400)
+    texts = [" ".join(rng.choices(words, k=rng.randint(1, 30))) for _ in range(count)]
+    for text in texts[:count]:
+        edited = text.split()
+        for _ in range(rng.randint(0, 3)):
+            edited[rng.randrange(len(edited))] = rng.choice(words)
+        texts.append(" ".join(edited))
+    return texts
+
+
+def made_up_words(*, seed: int, count: int) -> list[str]:
+    rng = random.Random(f"words {seed}")
+    return ["".join(rng.choices("aeioubcdfghlmnprst", k=rng.randint(2, 9))) for _ in range(count)]
+
+
+def agree_with_brute_force(texts: Sequence[str], threshold: float) -> int:
     """No pair below the threshold, true similarities, recall of at least 0.99 at threshold + 0.05.
 
     Returns the number of true pairs.
@@ -155,7 +344,7 @@ def agree_with_brute_force(texts: list[str], threshold: float) -> int:
         similarity = shared / (len(sets[one]) + len(sets[other]) - shared) if shared else 0.0
         if similarity >= threshold:
             true[one, other] = similarity
-    found = {(pair.left, pair.right): pair.similarity for pair in near_pairs(texts, threshold=threshold)}
+    found = {(left, right): value for left, right, value in triples(near_pairs(InMemory(texts), threshold=threshold))}
     assert found.items() <= true.items()
     sure = {pair for pair, similarity in true.items() if similarity >= min(1.0, threshold + 0.05)}
     assert len(sure & found.keys()) >= 0.99 * len(sure)

@@ -1,191 +1,244 @@
-"""Every source reads what it should, and names file and line of what it cannot read."""
+"""What all sources share: batches, ids, paths; the public sets held against other readers; the hub."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import hashlib
 import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
 from hub_standin import COMMIT, environment, serving
+from hypothesis import given
+from hypothesis import strategies as st
+from source_reading import batches, rows, written
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError
-from ftkit.sources.csv import Csv
-from ftkit.sources.csv import read as read_csv
-from ftkit.sources.jsonl import Jsonl
-from ftkit.sources.jsonl import read as read_jsonl
-from ftkit.sources.parquet import Parquet
-from ftkit.sources.parquet import read as read_parquet
+from ftkit.json_rows import NOT_TEXT
+from ftkit.registry import find
+from ftkit.rows import BATCH_ROWS
+from ftkit.sources import FIRST_ROWS, FileSource, Ids
 
-CTX = Context()
-
-
-def jsonl(path: Path, content: str | bytes, **options: str) -> polars.DataFrame:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_jsonl(Jsonl(path=str(path), **options), CTX)
+ROWS = [{"input": "hi", "target": "a"}, {"input": "é 😀", "target": "b"}]
+LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 
 
-def comma(path: Path, content: str | bytes, **options: object) -> polars.DataFrame:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_csv(Csv.model_validate({"path": str(path), **options}), CTX)
+# --- batches ----------------------------------------------------------------------------------------------------------
 
 
-def test_jsonl_keeps_all_columns_and_names_rows_by_line(tmp_path: Path) -> None:
-    content = '\ufeff{"input": "hi", "target": "a", "n": 1}\n\n{"target": "b", "input": "", "tags": ["x"]}\n'
-    assert jsonl(tmp_path / "t.jsonl", content).to_dicts() == [
-        {"id": "t.jsonl:1", "input": "hi", "target": "a", "n": 1, "tags": None},
-        {"id": "t.jsonl:3", "input": "", "target": "b", "n": None, "tags": '["x"]'},
+def test_the_first_batch_is_small_and_comes_before_the_rest_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", '{"input": "x"}\n' * 150_000 + "broken\n")
+    found = batches("jsonl", path)
+    first = next(found)
+    assert (first.table.height, dict(first.faults)) == (FIRST_ROWS, {})
+    rest = list(found)
+    assert sum(batch.table.height for batch in rest) == 150_000 - FIRST_ROWS
+    assert max(batch.table.height for batch in rest) <= BATCH_ROWS
+    assert [place for batch in rest for place in batch.faults] == [f"{path}:150001"]
+
+
+def test_batches_hold_about_16_megabytes(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", (json.dumps({"input": "x" * 400_000}) + "\n") * 100)
+    heights = [batch.table.height for batch in batches("jsonl", path)]
+    assert heights == [42, 42, 16]  # 42 rows of 400 kB are the first to pass 16 MiB
+
+
+def test_a_column_that_was_there_once_is_there_in_all_later_batches(tmp_path: Path) -> None:
+    lines = ['{"a": "x", "b": 1}\n', *['{"a": "y"}\n'] * FIRST_ROWS, '{"c": true}\n']
+    found = list(batches("jsonl", written(tmp_path / "t.jsonl", "".join(lines))))
+    assert [batch.table.columns for batch in found] == [["id", "a", "b"], ["id", "a", "b", "c"]]
+
+
+@pytest.mark.parametrize("source", ["jsonl", "csv", "text"])
+def test_a_line_of_200_megabytes_is_a_fault_and_does_not_stand_in_memory(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b'{"a": "x"}\n')
+        for _ in range(200):
+            file.write(b"y" * (1 << 20))
+        file.write(b'\n{"a": "z"}\n')
+    program = (
+        "import re, sys\n"
+        "from ftkit.contracts import Context\n"
+        "from ftkit.registry import find\n"
+        "component = find('sources', sys.argv[1])\n"
+        "options = {'columns': ['a']} if sys.argv[1] == 'csv' else {}\n"
+        "found = list(component.function(component.config_type(path=sys.argv[2], **options), Context()))\n"
+        "print(sum(batch.table.height for batch in found), *[name for batch in found for name in batch.faults])\n"
+        "print(int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) // 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, source, str(path)], capture_output=True, text=True, check=True
+    )
+    read, megabytes = done.stdout.splitlines()
+    assert read == f"2 {path}:2"
+    assert int(megabytes) < 200
+
+
+# --- ids --------------------------------------------------------------------------------------------------------------
+
+
+def test_ids_may_come_from_a_column_numbers_too(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", '{"key": 7, "id": "own"}\n{"key": "b"}\n')
+    assert rows("jsonl", path, id="key") == [
+        {"id": "7", "key": "7", NOT_TEXT: ["key"]},
+        {"id": "b", "key": "b", NOT_TEXT: None},
     ]
 
 
-def test_jsonl_takes_ids_from_a_column_numbers_too(tmp_path: Path) -> None:
-    content = '{"q": "x", "a": "y", "key": 7}\n{"q": "x", "a": "y", "key": "b"}\n'
-    table = jsonl(tmp_path / "t.jsonl", content, input="q", target="a", id="key")
-    assert table["id"].to_list() == ["7", "b"]
+@given(st.lists(st.lists(st.integers(0, 40).map(str), min_size=1, max_size=20), max_size=20))
+def test_ids_that_stood_before_are_found_in_any_batches(parts: list[list[str]]) -> None:
+    seen, ids = set[str](), Ids("id")
+    for part in parts:
+        expected = []
+        for name in part:
+            expected.append(name in seen)
+            seen.add(name)
+        assert ids.again(polars.Series(part)).to_list() == expected
 
 
-def test_head_reads_no_further_than_it_must(tmp_path: Path) -> None:
-    path = tmp_path / "t.jsonl"
-    path.write_text('{"input": "x", "target": "y"}\n' * 3 + "broken\n")
-    assert read_jsonl(Jsonl(path=str(path)), CTX, head=3).height == 3
+# --- paths ------------------------------------------------------------------------------------------------------------
 
 
-GOOD = '{"input": "x", "target": "y"}\n'
+def test_a_folder_and_a_glob_are_read_in_the_order_of_names_and_ids_hold_the_path(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl", "deep/c.jsonl", ".hidden.jsonl", "notes.txt"):
+        written(tmp_path / "data" / name, '{"input": "x"}\n')
+    written(tmp_path / "data" / "d.jsonl.gz", gzip.compress(b'{"input": "x"}\n'))
+
+    def ids(path: Path) -> list[str]:
+        return [row["id"] for row in rows("jsonl", path)]
+
+    assert ids(tmp_path / "data") == ["a.jsonl:1", "b.jsonl:1", "d.jsonl.gz:1"]
+    assert ids(tmp_path / "data" / "**" / "*.jsonl") == ["a.jsonl:1", "b.jsonl:1", "deep/c.jsonl:1"]
+    assert ids(tmp_path / "*" / "[ab].jsonl") == ["data/a.jsonl:1", "data/b.jsonl:1"]
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (GOOD + '{"input": "x", "target": "y"\n', "t.jsonl:2: not valid JSON"),
-        (GOOD + "[1, 2]\n", "t.jsonl:2: expected a JSON object, found list"),
-        (GOOD + '{"input": "x", "target": NaN}\n', "t.jsonl:2: not valid JSON: NaN is not JSON"),
-        (GOOD.encode() + b'{"input": "caf\xe9", "target": "y"}\n', "t.jsonl:2: not UTF-8"),
-        (GOOD.encode("utf-16"), "t.jsonl:1: not UTF-8"),
-        (GOOD + "\ufeff" + GOOD, "t.jsonl:2: not valid JSON"),
-        ("[" * 100_000, "t.jsonl:1: JSON is nested too deeply"),
-        (GOOD + '{"inptu": "x", "target": "y"}\n', "t.jsonl:2: there is no 'input'; did you mean 'inptu'?"),
-        (GOOD + '{"input": "x"}\n', "t.jsonl:2: there is no 'target'; known: input"),
-        (
-            GOOD + '{"input": "x", "target": 3}\n',
-            "t.jsonl:2: 'target' is 3; expected a string: write it in quotes",
-        ),
-        (GOOD + '{"input": null, "target": "y"}\n', "t.jsonl:2: 'input' is null; expected a string"),
-        (GOOD + '{"input": ["x"], "target": "y"}\n', """t.jsonl:2: 'input' is ["x"]; expected a string"""),
-        (GOOD + '{"input": "\\ud800", "target": "y"}\n', "t.jsonl:2: holds half of a surrogate pair"),
-        ("", "t.jsonl: the file is empty"),
-        ("\n \n", "t.jsonl: there is no row in the file"),
-    ],
-    ids=lambda value: value if isinstance(value, str) and value.startswith("t.") else "",
-)
-def test_a_jsonl_line_that_does_not_fit_is_named(content: str | bytes, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        jsonl(tmp_path / "t.jsonl", content)
-    assert str(caught.value).startswith(str(tmp_path / expected))
-
-
-@pytest.mark.parametrize(
-    ("key", "expected"), [("true", "'k' is true; expected"), ("1.5", "'k' is 1.5"), ("null", "'k' is null")]
-)
-def test_an_id_is_a_string_or_an_integer(key: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"t.jsonl:1: id {expected}"):
-        jsonl(tmp_path / "t.jsonl", f'{{"input": "x", "target": "y", "k": {key}}}', id="k")
-
-
-def test_an_id_that_stands_twice_is_named_with_both_places(tmp_path: Path) -> None:
-    content = "".join(f'{{"input": "x", "target": "y", "k": "{key}"}}\n' for key in ("a", "b", "a"))
-    with pytest.raises(DataError, match=r"t.jsonl:3: id 'a' stands already at .*t.jsonl:1; ids must differ"):
-        jsonl(tmp_path / "t.jsonl", content, id="k")
-
-
-def test_a_missing_file_is_named_with_the_nearest(tmp_path: Path) -> None:
-    (tmp_path / "tickets.jsonl").write_text(GOOD)
-    with pytest.raises(DataError, match=r"ticket.jsonl: no such file .*did you mean 'tickets.jsonl'\?"):
-        read_jsonl(Jsonl(path=str(tmp_path / "ticket.jsonl")), CTX)
-    with pytest.raises(DataError, match="is a folder; expected a file"):
-        read_jsonl(Jsonl(path=str(tmp_path)), CTX)
-    with pytest.raises(DataError, match=r"the folder .*nowhere does not exist either"):
-        read_jsonl(Jsonl(path=str(tmp_path / "nowhere" / "t.jsonl")), CTX)
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    assert len(rows("jsonl", written(tmp_path / "t[1].jsonl", LINES))) == 2
 
 
 def test_paths_start_at_the_base_folder(tmp_path: Path) -> None:
-    (tmp_path / "t.jsonl").write_text(GOOD)
-    assert read_jsonl(Jsonl(path="t.jsonl"), Context(base_dir=tmp_path)).height == 1
-
-
-def test_csv_reads_quoted_line_breaks_and_names_the_line_where_a_row_begins(tmp_path: Path) -> None:
-    content = '\ufeffinput,target\r\n"a, ""b""\r\nc",x\r\n\r\nd,y\r\n'
-    assert comma(tmp_path / "t.csv", content).to_dicts() == [
-        {"id": "t.csv:2", "input": 'a, "b"\r\nc', "target": "x"},
-        {"id": "t.csv:5", "input": "d", "target": "y"},
-    ]
-
-
-def test_csv_takes_tabs_plain_quotes_and_names_of_columns(tmp_path: Path) -> None:
-    options = {"delimiter": "\t", "quotes": "none", "columns": ["input", "target", "key"], "id": "key"}
-    table = comma(tmp_path / "t.tsv", 'say "hi\t27\tabc\n', **options)
-    assert table.select("id", "input", "target").to_dicts() == [{"id": "abc", "input": 'say "hi', "target": "27"}]
+    written(tmp_path / "t.jsonl", LINES)
+    component = find("sources", "jsonl")
+    (batch,) = component.function(component.config_type.model_validate({"path": "t.jsonl"}), Context(base_dir=tmp_path))
+    assert batch.table.height == 2
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("path", "expected"),
     [
-        ("input,target\na,x\nb\n", "t.csv:3: expected 2 fields, found 1"),
-        ('input,target\n"a\nb",x\nc,y,z\n', "t.csv:4: expected 2 fields, found 3"),
-        (
-            'input,target\na,x\n"b,y\nc,z\n',
-            "t.csv:3: not valid CSV: unexpected end of data; is a quote left open",
-        ),
-        ('input,target\n"a"b,x\n', "t.csv:2: not valid CSV: ',' expected after '\"'"),
-        (b"input,target\na,x\ncaf\xe9,y\n", "t.csv:3: not UTF-8"),
-        ("text,target\na,x\n", "t.csv:1: there is no 'input'; known: text, target"),
-        ("input;target\na;x\n", "t.csv:1: there is no 'input'"),
-        ("input,input,target\na,b,x\n", "t.csv:1: column 'input' stands twice in the header"),
-        ("input,target\n", "t.csv: there is no row in the file"),
+        ("ticket.jsonl", "ticket.jsonl: no such file .*did you mean 'tickets.jsonl'?"),
+        ("nowhere/t.jsonl", "the folder .*nowhere does not exist either"),
+        ("nowhere/*.jsonl", "the folder .*nowhere does not exist"),
+        ("*.jsonll", "no file has a name like this"),
+        ("deep", r"deep: the folder has no file that ends in one of .jsonl, .* \(it has only 'notes.txt'; a glob"),
+        ("above", r"no file that ends in one of .*; there are some deeper down: .*above/\*\*/\*.jsonl"),
     ],
-    ids=lambda value: value if isinstance(value, str) and value.startswith("t.") else "",
 )
-def test_a_csv_record_that_does_not_fit_is_named(content: str | bytes, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        comma(tmp_path / "t.csv", content)
-    assert str(caught.value).startswith(str(tmp_path / expected))
+def test_a_path_without_files_is_an_error_that_says_what_is_there(path: str, expected: str, tmp_path: Path) -> None:
+    for name in ("tickets.jsonl", "deep/notes.txt", "above/below/t.jsonl"):
+        written(tmp_path / name, LINES)
+    with pytest.raises(DataError, match=expected):
+        list(batches("jsonl", tmp_path / path))
 
 
-def test_a_header_of_one_field_asks_for_the_delimiter(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the header is one field: is the delimiter ','"):
-        comma(tmp_path / "t.csv", "input;target\na;x\n")
+def content_id(path: Path) -> str:
+    config = find("sources", "jsonl").config_type.model_validate({"path": str(path)})
+    assert isinstance(config, FileSource)
+    return config.content_id(Context())
 
 
-def test_banking77_is_read_like_the_csv_module_reads_it(shared_data: Path) -> None:
+def test_the_content_id_of_one_file_is_its_sha_256_wherever_it_stands(tmp_path: Path) -> None:
+    expected = hashlib.sha256(LINES.encode()).hexdigest()
+    alone = [written(tmp_path / "one" / "t.jsonl", LINES), written(tmp_path / "two" / "other.jsonl", LINES)]
+    assert [content_id(path) for path in (*alone, tmp_path / "one", tmp_path / "two" / "*.jsonl")] == [expected] * 4
+
+
+def test_the_content_id_of_several_files_is_that_of_their_names_and_bytes(tmp_path: Path) -> None:
+    one, two = LINES.splitlines(keepends=True)
+    folders = {
+        "first": {"a.jsonl": one, "b.jsonl": two},
+        "same": {"b.jsonl": two, "a.jsonl": one},
+        "other name": {"a.jsonl": one, "c.jsonl": two},
+        "other bytes": {"a.jsonl": one, "b.jsonl": two.rstrip()},
+        "swapped": {"a.jsonl": two, "b.jsonl": one},
+        "one more": {"a.jsonl": one, "b.jsonl": two, "c.jsonl": two},
+    }
+    for folder, files in folders.items():
+        for name, text in files.items():
+            written(tmp_path / folder / name, text)
+    ids = {folder: content_id(tmp_path / folder) for folder in folders}
+    assert ids.pop("same") == ids["first"]
+    assert len(set(ids.values())) == len(ids) == 5
+
+
+# --- the public sets, held against other readers ----------------------------------------------------------------------
+
+
+def test_banking77_is_read_as_the_csv_module_reads_it(shared_data: Path) -> None:
     path = shared_data / "banking77" / "train.csv"
-    table = read_csv(Csv(path=str(path), input="text", target="category"), CTX)
-    rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))[1:]
-    assert table.height == 10_003
-    assert list(zip(table["text"], table["category"], strict=True)) == [tuple(row) for row in rows]
+    expected = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline="")))
+    assert len(expected) == 10_003
+    assert [{"text": row["text"], "category": row["category"]} for row in rows("csv", path)] == expected
 
 
-def test_parquet_names_rows_by_number(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    polars.DataFrame({"input": ["x", "y"], "target": ["a", None], "n": [1, 2]}).write_parquet(path)
-    table = read_parquet(Parquet(path=str(path)), CTX)
-    assert table["id"].to_list() == ["t.parquet:1", "t.parquet:2"]
-    assert read_parquet(Parquet(path=str(path), id="n"), CTX)["id"].to_list() == ["1", "2"]
-    assert read_parquet(Parquet(path=str(path)), CTX, head=1).height == 1
-    with pytest.raises(DataError, match=r"t.parquet: there is no 'label'; known: input, target, n"):
-        read_parquet(Parquet(path=str(path), target="label"), CTX)
-    with pytest.raises(DataError, match=r"t.parquet:2: id 'target' is null"):
-        read_parquet(Parquet(path=str(path), id="target"), CTX)
+def test_goemotions_is_found_to_be_tabs_and_quotes(shared_data: Path) -> None:
+    path = shared_data / "goemotions" / "dev.tsv"
+    with path.open(encoding="utf-8", newline="") as file:
+        expected = list(csv.reader(file, "excel-tab"))
+    found = rows("csv", path, columns=["text", "labels", "key"], id="key")
+    assert len(expected) == 5_426
+    assert [[row["text"], row["labels"], row["id"]] for row in found] == expected
 
 
-def test_a_file_that_is_no_parquet_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "t.parquet").write_text(GOOD)
-    with pytest.raises(DataError, match=r"t.parquet: not a readable parquet file"):
-        read_parquet(Parquet(path=str(tmp_path / "t.parquet")), CTX)
+@pytest.mark.parametrize(
+    ("name", "path", "num_rows"),
+    [
+        ("clinc150/data_full.json", "train", 15_000),
+        ("clinc150/data_full.json", "oos_test", 1_000),
+        ("restaurant8k/test.json", "", 3_731),
+        ("llmbar/LLMBar_Natural.json", "", 100),
+    ],
+)
+def test_json_of_the_public_sets_is_read_as_the_standard_library_reads_it(
+    name: str, path: str, num_rows: int, shared_data: Path
+) -> None:
+    expected = json.loads((shared_data / name).read_bytes())
+    expected = expected[path] if path else expected
+    found = rows("json", shared_data / name, **({"rows": path} if path else {}))
+    assert len(expected) == len(found) == num_rows
+    assert [plain(row) for row in found] == [
+        {str(place): value for place, value in enumerate(row)} if isinstance(row, list) else row for row in expected
+    ]
 
+
+@pytest.mark.parametrize(
+    ("name", "num_rows"), [("gsm8k/test.jsonl", 1_319), ("aqua/dev.json", 254), ("scitldr/dev.jsonl", 619)]
+)
+def test_json_lines_of_the_public_sets_are_read_as_the_standard_library_reads_them(
+    name: str, num_rows: int, shared_data: Path
+) -> None:
+    expected = [json.loads(line) for line in (shared_data / name).read_bytes().splitlines()]
+    found = rows("jsonl", shared_data / name)
+    assert len(found) == num_rows
+    assert [plain(row) for row in found] == expected
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it stood in the file: JSON text read again, and columns that the row did not have left out."""
+    other = row.get(NOT_TEXT) or []
+    read = {name: json.loads(value) if name in other else value for name, value in row.items()}
+    return {name: value for name, value in read.items() if name not in ("id", NOT_TEXT) and value is not None}
+
+
+# --- the hub ----------------------------------------------------------------------------------------------------------
 
 FILES = {"train.csv": b"text,label\nhello,a\nbye,b\n", "README.md": b"---\nlicense: mit\n---\n"}
 REPOSITORIES = {"datasets/me/tiny": FILES, "datasets/me/gated": FILES}
@@ -199,8 +252,9 @@ from ftkit.sources.hub import Hub, read
 for options in json.loads(sys.argv[1]):
     offline = options.pop("offline", False)
     try:
-        config, ctx = Hub(input="text", **{"target": "label", **options}), Context(offline=offline)
-        print(json.dumps([config.content_id(ctx), read(config, ctx).rows()]))
+        config, ctx = Hub(**options), Context(offline=offline)
+        (batch,) = read(config, ctx)
+        print(json.dumps([config.content_id(ctx), batch.table.rows()]))
     except FtkitError as error:
         print(json.dumps([error.exit_code, str(error)]))
 """
@@ -216,12 +270,12 @@ def read_hub(options: list[dict[str, object]], home: Path, endpoint: str) -> lis
 
 
 def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) -> None:
-    rows = [["hello", "a", "train:1"], ["bye", "b", "train:2"]]
+    expected = [["train:1", "hello", "a"], ["train:2", "bye", "b"]]
     with serving(REPOSITORIES, gated=frozenset({"datasets/me/gated"})) as hub:
         asked = [{"repository": name} for name in ("me/tiny", "me/gated", "me/none")]
-        wrong = [{"repository": "me/tiny", "split": "tset"}, {"repository": "me/tiny", "target": "lable"}]
+        wrong = [{"repository": "me/tiny", "split": "tset"}, {"repository": "me/tiny", "id": "lable"}]
         good, gated, none, split, column = read_hub(asked + wrong, tmp_path, hub.endpoint)
-    assert good == [f"me/tiny@{COMMIT}", rows]
+    assert good == [f"me/tiny@{COMMIT}", expected]
     assert gated[0] == 4 and "me/gated: is gated; ask for access at" in str(gated[1])
     assert none[0] == 4 and "there is no such data set, or no access" in str(none[1])
     assert split[0] == 3 and "Unknown split" in str(split[1])
@@ -233,5 +287,5 @@ def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) 
     ]
     away, offline, other = read_hub(again, tmp_path, hub.endpoint)
     assert away[0] == 4 and "the hub did not answer" in str(away[1])
-    assert offline == [f"me/tiny@{COMMIT}", rows]
+    assert offline == [f"me/tiny@{COMMIT}", expected]
     assert other[0] == 4 and "offline, and it was not downloaded before" in str(other[1])

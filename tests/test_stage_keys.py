@@ -1,20 +1,21 @@
-"""Changing one field of a recipe re-runs exactly the stages that depend on it: a table over every field there is.
+"""Changing one field of a recipe re-runs exactly the stages that depend on it: a change for every field there is.
 
 Keys are taken from the plan that the pipeline itself follows. Contents of earlier stages are held fixed here; that
-a changed content runs on, and an equal one does not, is seen in whole runs in test_pipeline.
+a changed content runs on, and an equal one does not, is seen in whole runs in test_pipeline. Sources, shapes, cleaning
+steps and ways to split change prepare alone: their options are changed by their types, all others by a table.
 """
 
 from __future__ import annotations
 
 import shutil
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from recipe_fields import VALUES, fields_of, two_of
 from tiny_models import save_base
 
 from ftkit.arms import model_id, model_spec, quantization
@@ -22,12 +23,15 @@ from ftkit.contracts import Context
 from ftkit.pipeline import plans
 from ftkit.recipe import Recipe
 from ftkit.registry import Choice
+from ftkit.stages.prepare import input_ids
 from ftkit.store import digest
 
 NONE: set[str] = set()
 ALL = {"prepare", "baseline", "train-lora", "evaluate", "compare"}
 MODEL = {"baseline", "train-lora", "evaluate"}  # compare follows by the content of evaluate
 PRIMARY = MODEL | {"compare"}
+ROWS = {"jsonl": {"path": "rows"}}
+PREPARE_ALONE = {"data.source": "sources", "data.clean": "cleaning", "data.split.by": "splitting"}
 
 
 @dataclass(frozen=True)
@@ -67,27 +71,12 @@ def chosen(block: str, name: str, before: Any, after: Any, reruns: set[str]) -> 
     return {f"{block}.{name}": Change(block, before, after, reruns)}
 
 
-def source(block: str) -> dict[str, Change]:
-    """The options of all sources, where a source may stand."""
-    columns = {"input": ("text", "body"), "target": ("label", "kind"), "id": (None, "number")}
-    file = {**columns, "path": ("rows", "other")}
-    csv = {"delimiter": (",", ";"), "quotes": ("double", "none"), "columns": (None, ["text", "label"])}
-    hub = {
-        "repository": ("some/rows", "other/rows"),
-        "revision": (None, "v2"),
-        "config_name": (None, "en"),
-        "split": ("train", "validation"),
-    }
-    return {
-        **options(block, "jsonl", {"prepare"}, file, beside={"path": "rows"}),
-        **options(block, "parquet", {"prepare"}, file, beside={"path": "rows"}),
-        **options(block, "csv", {"prepare"}, {**file, **csv}, beside={"path": "rows"}),
-        **options(block, "hub", {"prepare"}, {**columns, **hub}, beside={"repository": "some/rows"}),
-    }
-
-
 def alone(value: Any) -> list[Any]:
     return [value]
+
+
+def among_others(value: Any) -> list[Any]:
+    return [value, {"text": {"path": "rows", "share": 1.0}}]
 
 
 def behind_zero_shot(value: Any) -> list[Any]:
@@ -130,23 +119,15 @@ TABLE: dict[str, Change] = {
     "task.generate.extract.regex.pattern": Change(
         "task", extractor({"regex": {"pattern": "a"}}), extractor({"regex": {"pattern": "b"}}), MODEL
     ),
-    **source("data.source"),
-    **options("data.clean", "fix_text", {"prepare"}, {"html": ("remove", "keep")}, wrap=alone),
-    **options(
-        "data.clean",
-        "length",
-        {"prepare"},
-        {"min_chars": (1, 2), "max_chars": (None, 500), "min_words": (0, 1), "max_words": (None, 9)},
-        wrap=alone,
-    ),
-    **options("data.clean", "near_dedup", {"prepare"}, {"threshold": (0.8, 0.9)}, wrap=alone),
-    **options("data.clean", "label_conflicts", {"prepare"}, {"action": ("drop", "flag")}, wrap=alone),
-    **chosen("data.clean", "exact_dedup", [], ["exact_dedup"], {"prepare"}),
+    **plain("data.on_error", "stop", "drop", {"prepare"}),
     **plain("data.split.valid", 0.1, 0.2, {"prepare"}),
     **plain("data.split.test", 0.2, 0.3, {"prepare"}),
-    **source("data.split.valid"),
-    **source("data.split.test"),
     **plain("data.split.group", None, "customer", {"prepare"}),
+    **plain("data.split.time", None, "day", {"prepare"}),
+    **plain("data.split.test_sha256", None, "0" * 64, {"prepare"}),
+    **plain("data.decontaminate.identity", None, "{text}", {"prepare"}),
+    **plain("data.decontaminate.threshold", None, 0.7, {"prepare"}),
+    **plain("data.decontaminate.against", [], [ROWS], {"prepare"}),
     **plain("data.limit.train", None, 20, {"prepare"}),
     **plain("data.limit.valid", None, 20, {"prepare"}),
     **plain("data.limit.test", None, 20, {"prepare"}),
@@ -210,25 +191,15 @@ TABLE: dict[str, Change] = {
 }
 
 
-def fields_of(schema: type[BaseModel], path: str = "") -> Iterator[str]:
-    """Every leaf of a schema as a dotted path; a component without options is one itself."""
-    for name, info in schema.model_fields.items():
-        here = f"{path}.{name}" if path else name
-        blocks = list(_blocks(info.annotation))
-        if not blocks or float in _parts(info.annotation):
-            yield here
-        for block in blocks:
-            inner = list(fields_of(block, here))
-            yield from inner or [here]
-
-
-def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
-    yield from (part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel))
-
-
-def _parts(annotation: Any) -> list[Any]:
-    inside = typing.get_args(annotation)
-    return [annotation, *(part for each in inside for part in _parts(each))] if inside else [annotation]
+def of_prepare_alone(field: str) -> Change | None:
+    """The change of a component that only prepare knows, or of one of its options; None for other fields."""
+    block = next((each for each in PREPARE_ALONE if field.startswith(f"{each}.")), None)
+    if block is None:
+        return None
+    name, *options = field.removeprefix(f"{block}.").split(".")
+    before, after = two_of(PREPARE_ALONE[block], name, options)
+    wrap = among_others if options == ["share"] else alone if block == "data.clean" else lambda value: value
+    return Change(block, wrap(before), wrap(after), {"prepare"})
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +231,7 @@ def recipe_with(block: str, value: Any) -> Recipe:
         "name": "small",
         "model": {"path": "base"},
         "task": "classify",
-        "data": {"source": {"jsonl": {"path": "rows"}}},
+        "data": {"source": ROWS, "split": {"time": "day"}},
         "machine": {"device": "cpu"},
     }
     inside = values
@@ -280,25 +251,62 @@ class Fixed(dict[str, str]):
         return digest(name)
 
 
-def keys_of(recipe: Recipe, ctx: Context) -> dict[str, str]:
-    """The key of every stage. Models are identified by their files, all other contents are held fixed."""
-    ids = Fixed(model=model_id(model_spec(recipe), ctx))
+def keys_of(recipe: Recipe, ctx: Context, **contents: str) -> dict[str, str]:
+    """The key of every stage. Models are identified by their files, all other contents are held fixed or given."""
+    ids = Fixed(contents, model=model_id(model_spec(recipe), ctx))
     for method in recipe.train.method:
         if (quantize := quantization(method)) != "none":
             ids[f"model@{quantize}"] = model_id(model_spec(recipe, quantize=quantize), ctx)
     return {plan.name: plan.key(ids) for plan in plans(recipe)}
 
 
-def test_the_table_holds_every_field_of_the_schema_and_no_other() -> None:
-    assert sorted(TABLE) == sorted(set(fields_of(Recipe)))
+FIELDS = list(dict.fromkeys(fields_of(Recipe)))
 
 
-@pytest.mark.parametrize("field", TABLE)
+def test_every_row_of_the_table_is_a_field_that_no_type_decides() -> None:
+    assert [field for field in TABLE if field not in FIELDS or of_prepare_alone(field)] == []
+    assert {field.split(".")[-1] for field in FIELDS} >= {key.split(".")[-1] for key in VALUES}
+
+
+@pytest.mark.parametrize("field", FIELDS)
 def test_a_changed_field_reruns_exactly_the_stages_that_depend_on_it(field: str, ctx: Context) -> None:
-    change = TABLE[field]
+    change = of_prepare_alone(field) or TABLE[field]
     before = keys_of(recipe_with(change.block, change.before), ctx)
     after = keys_of(recipe_with(change.block, change.after), ctx)
     assert {name for name, key in after.items() if before.get(name) != key} == change.reruns
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "wrap"),
+    [
+        ("data.source", "source", alone),
+        ("data.source", "source.1", lambda source: [ROWS, source]),
+        ("data.split.valid", "valid", lambda source: source),
+        ("data.split.test", "test", lambda source: source),
+        ("data.decontaminate.against", "against.0", alone),
+    ],
+)
+def test_a_source_counts_with_its_options_and_its_content_wherever_it_stands(
+    block: str, name: str, wrap: Callable[[Any], Any], ctx: Context
+) -> None:
+    sources = [{"csv": {"path": "rows"}}, {"csv": {"path": "rows", "shape": "alpaca"}}, {"csv": {"path": "other"}}]
+    recipes = [recipe_with(block, wrap(source)) for source in sources]
+    keys = [keys_of(recipe, ctx) for recipe in recipes]
+    keys.append(keys_of(recipes[0], ctx, **{f"sources/{name}": "other bytes"}))
+    assert len({each.pop("prepare") for each in keys}) == 4
+    assert all(each == keys[0] for each in keys)
+
+
+def test_the_content_of_a_model_that_a_cleaning_step_reads_counts(tmp_path: Path) -> None:
+    ctx = Context(base_dir=tmp_path, cache_dir=tmp_path / "cache")
+    for path in (tmp_path / "rows", tmp_path / "words" / "weights"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("one")
+    plan = plans(recipe_with("data.clean", ["fix_text", {"semantic_dedup": {"model": "words"}}])).prepare
+    before = plan.key(input_ids(plan.config, ctx))
+    for text, is_same in (("other bytes", False), ("one", True)):
+        (tmp_path / "words" / "weights").write_text(text)
+        assert (plan.key(input_ids(plan.config, ctx)) == before) == is_same
 
 
 @pytest.mark.parametrize(
@@ -325,7 +333,7 @@ def test_a_second_method_leaves_the_first_as_it_is(ctx: Context) -> None:
     assert two["train-lora"] == one["train-lora"] and two["baseline"] == one["baseline"]
 
 
-def test_the_walk_finds_fields_components_and_their_options() -> None:
+def test_the_walk_finds_fields_and_the_options_of_components_where_they_first_stand() -> None:
     class Options(BaseModel):
         depth: int = 1
 
@@ -341,7 +349,7 @@ def test_the_walk_finds_fields_components_and_their_options() -> None:
         many: list[Pick]
         share: float | Pick
 
-    expected = ["size", "many.deep.depth", "many.flat", "share", "share.deep.depth", "share.flat"]
+    expected = ["size", "many.deep.depth", "many.flat", "share"]
     assert list(fields_of(Schema)) == expected
 
 

@@ -1,33 +1,58 @@
-"""Drops rows whose input (normalised) and target stood in an earlier row.
+"""Drops rows whose input (normalised) and target stand in a row that is kept.
 
-Knows whole tables. The same input under another target is left to label_conflicts.
+Knows 16 bytes of each row. The same input under another target is left to label_conflicts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ftkit.cleaning import drop
-from ftkit.contracts import Cleaned, Context, Event
-from ftkit.registry import Config, component
-from ftkit.similarity import text_key
+from pydantic import Field
+
+from ftkit.cleaning import TableStep, events
+from ftkit.contracts import Context, Marked
+from ftkit.registry import component
+from ftkit.row_keys import WHAT_COUNTS, Keep, Normalize, as_compared, kept_order, pairs_of_texts, row_digests
 
 if TYPE_CHECKING:
+    import polars
+
     from ftkit.contracts import Table
+    from ftkit.rows import Rows
 
 
-class ExactDedup(Config):
-    """Equal means: same target, and same input in NFKC, lower case, words joined by one space."""
+class ExactDedup(TableStep):
+    """What counts as equal, and which of equal rows stays."""
+
+    normalize: Normalize = Field("words", description=WHAT_COUNTS)
+    target: Literal["same", "any"] = Field(
+        "same", description="any: rows of the same input are equal whatever theirs is"
+    )
+    keep: Keep = Field("first", description="of equal rows; newest needs data.split.time")
 
 
 @component
-def apply(config: ExactDedup, table: Table, ctx: Context) -> Cleaned:
-    """Keep the first row of each (normalised input, target)."""
-    first: dict[tuple[str, str], str] = {}
-    events = []
-    rows = zip(table["id"].to_list(), table["input"].to_list(), table["target"].to_list(), strict=True)
-    for name, text, target in rows:
-        kept = first.setdefault((text_key(text), target), name)
-        if kept != name:
-            events.append(Event(name, "exact_dedup", "drop", "same text and target as a kept row", kept, 1.0))
-    return drop(table, events)
+def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
+    """Keep one row of each normalised input and target."""
+    import numpy as np
+    import polars
+
+    def key(batch: Table) -> polars.Series:
+        inputs = as_compared(batch["input"], config.normalize)
+        return inputs if config.target == "any" else pairs_of_texts(batch.with_columns(inputs.alias("input")))
+
+    digests = row_digests(rows, key, "input", "target")
+    kept_first = kept_order(rows, config.keep)
+    in_turn = digests[kept_first]
+    together = np.lexsort((in_turn[:, 1], in_turn[:, 0]))  # stable: equal rows stay in the order they are kept in
+    ordered = in_turn[together]
+    begins = np.ones(len(ordered), bool)
+    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    positions = kept_first[together]
+    kept = positions[begins][np.cumsum(begins) - 1]
+    order = np.argsort(positions[~begins])
+    gone, stays = positions[~begins][order], kept[~begins][order]
+    reason = "same text as a kept row" if config.target == "any" else "same text and target as a kept row"
+    kept_ids = rows.take(stays, "id")["id"]
+    scores = polars.repeat(1.0, len(gone), eager=True)
+    return Marked(events("drop", rows.take(gone, "id")["id"], reason, kept_ids=kept_ids, scores=scores))

@@ -1,4 +1,4 @@
-"""Drops rows without text, and rows that are too short or too long in characters or words.
+"""Drops rows without text, and rows whose input or target is too short or too long in characters or words.
 
 Knows one row at a time, and no tokenizer: token limits belong to prompts and training.
 """
@@ -9,51 +9,89 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from ftkit.cleaning import drop
-from ftkit.contracts import Cleaned, Context, Event
-from ftkit.registry import Config, component
+from ftkit.cleaning import RowStep, drop
+from ftkit.contracts import Cleaned, Context
+from ftkit.registry import component
 
 if TYPE_CHECKING:
+    import polars
+
     from ftkit.contracts import Table
 
+# polars leaves out the four ASCII separators that Python counts as white space
+_SPACE = r"[\s\x1c-\x1f]"
+_WORD = r"[^\s\x1c-\x1f]+"
 
-class Length(Config):
-    """Bounds of the input, outer white space not counted; words are runs without white space."""
+
+class Length(RowStep):
+    """Bounds of the input, and of the target; outer white space not counted, words are runs without white space."""
 
     min_chars: int = Field(1, ge=1)
     max_chars: int | None = Field(None, ge=1)
     min_words: int = Field(0, ge=0)
     max_words: int | None = Field(None, ge=1)
+    target_min_chars: int = Field(1, ge=1)
+    target_max_chars: int | None = Field(None, ge=1)
+    target_min_words: int = Field(0, ge=0)
+    target_max_words: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _bounds_leave_room(self) -> Length:
-        if self.max_chars is not None and self.max_chars < self.min_chars:
-            raise ValueError(f"max_chars {self.max_chars} is below min_chars {self.min_chars}")
-        if self.max_words is not None and self.max_words < self.min_words:
-            raise ValueError(f"max_words {self.max_words} is below min_words {self.min_words}")
+        for prefix in ("", "target_"):
+            for unit in ("chars", "words"):
+                least, most = getattr(self, f"{prefix}min_{unit}"), getattr(self, f"{prefix}max_{unit}")
+                if most is not None and most < least:
+                    raise ValueError(f"{prefix}max_{unit} {most} is below {prefix}min_{unit} {least}")
         return self
 
 
 @component
 def apply(config: Length, table: Table, ctx: Context) -> Cleaned:
-    """Drop rows outside the bounds, and rows whose target is empty."""
-    rows = zip(table["id"].to_list(), table["input"].to_list(), table["target"].to_list(), strict=True)
-    reasons = ((name, _reason(config, text, target)) for name, text, target in rows)
-    return drop(table, [Event(name, "length", "drop", reason) for name, reason in reasons if reason])
+    """Drop rows outside the bounds, and rows whose input or target is empty; the first reason is given."""
+    import polars
+
+    counts = table.select(
+        num_chars=_chars("input"),
+        num_words=_words("input"),
+        num_target_chars=_chars("target"),
+        num_target_words=_words("target"),
+    )
+    reasons = [
+        polars.when(polars.col("num_chars") == 0).then(polars.lit("input is empty")),
+        polars.when(polars.col("num_target_chars") == 0).then(polars.lit("target is empty")),
+        _fewer("num_chars", config.min_chars, "{} characters"),
+        _fewer("num_words", config.min_words, "{} words"),
+        _more("num_chars", config.max_chars, "{} characters"),
+        _more("num_words", config.max_words, "{} words"),
+        _fewer("num_target_chars", config.target_min_chars, "target has {} characters"),
+        _fewer("num_target_words", config.target_min_words, "target has {} words"),
+        _more("num_target_chars", config.target_max_chars, "target has {} characters"),
+        _more("num_target_words", config.target_max_words, "target has {} words"),
+    ]
+    return drop(table, counts.select(reason=polars.coalesce(reasons))["reason"])
 
 
-def _reason(config: Length, text: str, target: str) -> str:
-    num_chars, num_words = len(text.strip()), len(text.split())
-    if num_chars == 0:
-        return "input is empty"
-    if not target.strip():
-        return "target is empty"
-    if num_chars < config.min_chars:
-        return f"{num_chars} characters, fewer than {config.min_chars}"
-    if num_words < config.min_words:
-        return f"{num_words} words, fewer than {config.min_words}"
-    if config.max_chars is not None and num_chars > config.max_chars:
-        return f"{num_chars} characters, more than {config.max_chars}"
-    if config.max_words is not None and num_words > config.max_words:
-        return f"{num_words} words, more than {config.max_words}"
-    return ""
+def _chars(column: str) -> polars.Expr:
+    import polars
+
+    return polars.col(column).str.replace(rf"\A{_SPACE}+", "").str.replace(rf"{_SPACE}+\z", "").str.len_chars()
+
+
+def _words(column: str) -> polars.Expr:
+    import polars
+
+    return polars.col(column).str.count_matches(_WORD)
+
+
+def _fewer(count: str, least: int, what: str) -> polars.Expr:
+    import polars
+
+    return polars.when(polars.col(count) < least).then(polars.format(f"{what}, fewer than {least}", count))
+
+
+def _more(count: str, most: int | None, what: str) -> polars.Expr:
+    import polars
+
+    if most is None:
+        return polars.lit(None, polars.String)
+    return polars.when(polars.col(count) > most).then(polars.format(f"{what}, more than {most}", count))

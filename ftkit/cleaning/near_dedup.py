@@ -1,92 +1,231 @@
 """Drops rows nearly equal to a kept row with the same target, and joins the groups of near rows that stay.
 
-Knows whole tables. Similarity is the Jaccard similarity of character 5-grams of the normalised input.
+Knows a few numbers of each row, and the texts a batch at a time. Similarity is the Jaccard similarity of character
+5-grams of the normalised input. Clusters of near rows serve as groups only: a chain joins rows that are far apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import Field
 
-from ftkit.cleaning import drop
-from ftkit.contracts import Cleaned, Context, Event
-from ftkit.registry import Config, component
-from ftkit.similarity import clusters, join, near_pairs, text_key
+from ftkit.cleaning import TableStep, events
+from ftkit.contracts import Context, Marked
+from ftkit.registry import component
+from ftkit.row_keys import Keep, kept_order, row_digests
+from ftkit.similarity import Column, Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 
 if TYPE_CHECKING:
+    import numpy as np
+    import polars
+    from numpy.typing import NDArray
+
     from ftkit.contracts import Table
+    from ftkit.minhash import NearPairs
+    from ftkit.rows import Rows
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+SAME = "nearly the same text, and the same target, as a kept row"
+SHOWN_CHARS = 60
 
 
-class NearDedup(Config):
-    """How near is too near."""
+class NearDedup(TableStep):
+    """How near is too near, and which of near rows stays."""
 
     threshold: float = Field(0.8, ge=0.5, le=1, description="Jaccard similarity of character 5-grams")
+    keep: Keep = Field("first", description="of near rows; newest needs data.split.time")
 
 
 @component
-def apply(config: NearDedup, table: Table, ctx: Context) -> Cleaned:
+def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     """Take rows in order: drop one near to a kept row of the same target, flag one near to one of another."""
-    keys = [text_key(text) for text in table["input"].to_list()]
-    first: dict[str, str] = {}
-    for key, text in zip(keys, table["input"].to_list(), strict=True):
-        first.setdefault(key, text)
-    texts = {key: position for position, key in enumerate(first)}
-    pairs = near_pairs(list(first.values()), threshold=config.threshold)
-    near: list[list[tuple[int, float]]] = [[(position, 1.0)] for position in range(len(texts))]
-    for pair in pairs:
-        near[pair.left].append((pair.right, pair.similarity))
-        near[pair.right].append((pair.left, pair.similarity))
-    rows = [texts[key] for key in keys]
-    kept = drop(table, _events(table, rows, near))
-    text_of = dict(zip(table["id"].to_list(), rows, strict=True))
-    cluster_of = clusters(pairs, len(texts))
-    return Cleaned(_join_groups(kept.table, [cluster_of[text_of[name]] for name in kept.table["id"]]), kept.events)
+    import numpy as np
+
+    order = kept_order(rows, config.keep)
+    targets = numbered(row_digests(rows, lambda batch: batch["target"], "target")).number
+    texts, pairs = _near(config, rows, targets[order], order, ctx)
+    near = _Neighbours(pairs, len(texts.place))
+    verdicts = _verdicts(near, texts.number[order], targets[order])
+    found = _events(rows, order, verdicts)
+    gone = np.zeros(len(rows), bool)
+    gone[order[verdicts.row[verdicts.is_drop]]] = True
+    groups = rows.column("group")
+    joined = _joined(groups, clusters(pairs, len(texts.place))[texts.number], gone)
+    return Marked(found, {} if joined.equals(groups) else {"group": joined})
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A kept row near to the one in hand; `order` is its place among kept rows."""
+def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Context) -> tuple[Numbered, NearPairs]:
+    """The distinct texts, and near pairs of them. `targets` are those of the rows in `order`."""
+    import numpy as np
 
-    similarity: float
-    order: int
-    id: str
-    target: str
+    from ftkit.minhash import Order
+
+    threads = None if ctx.machine.threads == "auto" else ctx.machine.threads
+    with ctx.progress.task("near_dedup", 2 * len(rows)) as bar:
+
+        def on_progress(count: int) -> None:
+            ctx.check_stop()
+            bar.advance(count)
+
+        with read_plain(Column(rows, "input"), threads=threads, on_progress=on_progress) as plain:
+            texts = numbered(plain.halves)
+            on_progress(len(rows) - len(texts.place))
+            _, first = np.unique(texts.number[order], return_index=True)
+            pairs = near_plain_pairs(
+                plain,
+                texts.place,
+                threshold=config.threshold,
+                order=Order(first, targets[first]),
+                threads=threads,
+                on_progress=on_progress,
+            )
+    if pairs.num_crowded:
+        ctx.progress.say(
+            f"near_dedup: {pairs.num_crowded:,} texts have much in common with a great many others, a template say, "
+            "and were not compared with all of them: some near rows may stay; take the template out of the input"
+        )
+    return texts, pairs
 
 
-def _events(table: Table, rows: Sequence[int], near: Sequence[Sequence[tuple[int, float]]]) -> list[Event]:
-    """`rows` holds the text of each row, `near` the texts near to each text, itself first."""
-    kept: list[list[tuple[int, str, str]]] = [[] for _ in near]
-    events = []
-    columns = zip(table["id"].to_list(), table["target"].to_list(), rows, strict=True)
-    for order, (name, target, text) in enumerate(columns):
-        found = [_Kept(similarity, *row) for other, similarity in near[text] for row in kept[other]]
-        found.sort(key=lambda row: (-row.similarity, row.order))
-        same = next((row for row in found if row.target == target), None)
-        if same:
-            reason = "nearly the same text, and the same target, as a kept row"
-            events.append(Event(name, "near_dedup", "drop", reason, same.id, round(same.similarity, 6)))
+class _Neighbours:
+    """For each text the texts near to it, the nearest first; `has_some` says for which there are any."""
+
+    def __init__(self, pairs: NearPairs, num_texts: int) -> None:
+        import numpy as np
+
+        text = np.concatenate([pairs.left, pairs.right])
+        similarity = np.concatenate([pairs.similarity, pairs.similarity])
+        order = np.lexsort((-similarity, text))
+        self._other = np.concatenate([pairs.right, pairs.left])[order]
+        self._similarity = similarity[order]
+        self._ends = np.append(0, np.cumsum(np.bincount(text, minlength=num_texts)))
+        self.has_some = np.diff(self._ends) > 0
+
+    def of(self, text: int) -> list[tuple[int, float]]:
+        """Itself, and those near to it, with their similarity."""
+        some = slice(self._ends[text], self._ends[text + 1])
+        others = zip(self._other[some].tolist(), self._similarity[some].tolist(), strict=True)
+        return [(text, 1.0), *others]
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """On rows that are near to a kept one: both by their place in the order in which rows are taken."""
+
+    row: Ints
+    kept: Ints
+    similarity: NDArray[np.float64]
+    is_drop: NDArray[np.bool_]
+
+
+def _verdicts(near: _Neighbours, texts: Ints, targets: Ints) -> _Verdicts:
+    """Which rows are dropped or flagged, and for which; `texts` and `targets` are those of each row, by number."""
+    import numpy as np
+
+    crowd = np.flatnonzero(near.has_some[texts])
+    alone = np.flatnonzero(~near.has_some[texts])
+    parts = (_among_near(near, crowd, texts, targets), _among_equal(alone, texts, targets))
+    names = ("row", "kept", "similarity", "is_drop")
+    return _Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _among_equal(rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
+    """Verdicts on rows whose text is near to itself only: the first of each target is kept."""
+    import numpy as np
+
+    _, first, text = np.unique(texts[rows], return_index=True, return_inverse=True)
+    both = text * (targets.max(initial=0) + 1) + targets[rows]
+    _, first_of_target, place = np.unique(both, return_index=True, return_inverse=True)
+    first, first_of_target = first[text], first_of_target[place]
+    own = np.arange(len(rows))
+    is_drop = first_of_target != own
+    hit = is_drop | (first != own)
+    kept = np.where(is_drop, first_of_target, first)
+    return _Verdicts(rows[hit], rows[kept[hit]], np.ones(int(hit.sum())), is_drop[hit])
+
+
+@dataclass(slots=True)
+class _Nearest:
+    """The nearest of some kept rows, the earliest of equally near ones."""
+
+    similarity: float = 0.0
+    row: int = -1
+
+    def offer(self, similarity: float, row: int) -> None:
+        """Take it if it is nearer, or as near and earlier."""
+        if similarity > self.similarity or (similarity == self.similarity and row < self.row):
+            self.similarity, self.row = similarity, row
+
+
+def _among_near(near: _Neighbours, rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
+    """Verdicts on rows whose text is near to others, one after another."""
+    import numpy as np
+
+    kept: dict[int, list[tuple[int, int]]] = {}
+    found: list[tuple[int, int, float, bool]] = []
+    for row, text, target in zip(rows.tolist(), texts[rows].tolist(), targets[rows].tolist(), strict=True):
+        same, other = _Nearest(), _Nearest()
+        for neighbour, similarity in near.of(text):
+            for its_row, its_target in kept.get(neighbour, ()):
+                (same if its_target == target else other).offer(similarity, its_row)
+        if same.row >= 0:
+            found.append((row, same.row, same.similarity, True))
             continue
-        if found:
-            reason = f"nearly the same text as a kept row, whose target is {found[0].target[:60]!r}"
-            events.append(Event(name, "near_dedup", "flag", reason, found[0].id, round(found[0].similarity, 6)))
-        kept[text].append((order, name, target))
-    return events
+        if other.row >= 0:
+            found.append((row, other.row, other.similarity, False))
+        kept.setdefault(text, []).append((row, target))
+    columns = zip(*found, strict=True) if found else ((), (), (), ())
+    kinds = (np.int64, np.int64, np.float64, np.bool_)
+    return _Verdicts(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
-def _join_groups(table: Table, cluster_of_row: Sequence[int]) -> Table:
-    """Rows of one cluster, and all rows of their groups, get the name that sorts first among these groups."""
+def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
+    """One event for each verdict, as the rows stand; `in_turn` are their positions in the order they are taken in."""
+    import numpy as np
     import polars
 
-    groups = table["group"].to_list()
-    names = sorted(set(groups))
-    place = {name: position for position, name in enumerate(names)}
-    first: dict[int, int] = {}
-    links = [
-        (place[group], first.setdefault(cluster, place[group]))
-        for group, cluster in zip(groups, cluster_of_row, strict=True)
+    positions = in_turn[verdicts.row]
+    order = np.argsort(positions)
+    kept = rows.take(in_turn[verdicts.kept][order], "id", "target")
+    found = polars.DataFrame(
+        {
+            "id": rows.take(positions[order], "id")["id"],
+            "kept_id": kept["id"],
+            "target": kept["target"].str.slice(0, SHOWN_CHARS),
+            "score": verdicts.similarity[order].round(6),
+            "is_drop": verdicts.is_drop[order],
+        }
+    ).with_row_index("place")
+    gone, stays = found.filter("is_drop"), found.filter(~polars.col("is_drop"))
+    why = [f"nearly the same text as a kept row, whose target is {target!r}" for target in stays["target"]]
+    both = [
+        events("drop", gone["id"], SAME, kept_ids=gone["kept_id"], scores=gone["score"]),
+        events(
+            "flag",
+            stays["id"],
+            polars.Series(why, dtype=polars.String),
+            kept_ids=stays["kept_id"],
+            scores=stays["score"],
+        ),
     ]
-    joined = join(links, len(names))
-    return table.with_columns(polars.Series("group", [names[joined[place[group]]] for group in groups]))
+    return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
+
+
+def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_]) -> polars.Series:
+    """The group of each row: kept rows of one cluster, and all rows of their groups, get the name that sorts first.
+
+    A row that is gone joins the group of its cluster, and does not bring its own group along.
+    """
+    import numpy as np
+    import polars
+
+    names = groups.unique().sort()
+    place = groups.rank("dense").cast(polars.Int64).to_numpy() - 1
+    kept_clusters, first, own = np.unique(cluster[~gone], return_index=True, return_inverse=True)
+    stays = place[~gone]
+    joined = join(stays, stays[first][own], len(names))
+    leader = joined[stays[first][np.searchsorted(kept_clusters, cluster)]]
+    return names.gather(np.where(gone, leader, joined[place])).alias("group")

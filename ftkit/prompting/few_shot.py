@@ -45,8 +45,8 @@ def draw(config: FewShot, task: TaskSpec, train: Sequence[Example], seed: int) -
 
 
 def _order(config: FewShot, task: TaskSpec, train: Sequence[Example], rng: random.Random) -> list[Example]:
-    """All of train in the order demonstrations are taken."""
-    rows = sorted(train, key=lambda row: row.id)
+    """Train in the order demonstrations are taken. One is a single turn, so rows with a history are left out."""
+    rows = sorted((row for row in train if not row.history), key=lambda row: row.id)
     rng.shuffle(rows)
     if config.select == "random" or not task.labels:
         return rows

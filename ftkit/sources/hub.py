@@ -6,18 +6,17 @@ Knows no other source and no stage. Rows are those of one commit, whose name ent
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ftkit.contracts import Context
+from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
 from ftkit.registry import component
-from ftkit.sources import SourceConfig, check_ids, require_columns
-
-if TYPE_CHECKING:
-    from ftkit.contracts import Table
+from ftkit.rows import BATCH_ROWS
+from ftkit.sources import Part, SourceConfig, tabular
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -38,26 +37,16 @@ class Hub(SourceConfig):
 
 
 @component
-def read(config: Hub, ctx: Context, *, head: int | None = None) -> Table:
-    """All rows, or the first `head`; class numbers become their names. Raises MachineError or DataError."""
-    import polars
-
+def read(config: Hub, ctx: Context) -> Iterator[Batch]:
+    """All rows; class numbers become their names. Raises MachineError or DataError."""
     place = f"hub data set {config.repository}"
     rows = _load(config, ctx)
-    rows = rows if head is None else rows.select(range(min(head, len(rows))))
-    require_columns(place, rows.column_names, config.wanted)
     if not len(rows):
         raise DataError(f"{place}: split {config.split!r} has no row")
-    table = polars.from_arrow(rows.with_format("arrow")[:])
-    assert isinstance(table, polars.DataFrame)
-    for name, feature in rows.features.items():
-        if hasattr(feature, "int2str"):  # a ClassLabel
-            texts = [None if value is None or value < 0 else feature.int2str(value) for value in table[name]]
-            table = table.with_columns(polars.Series(name, texts, polars.String))
-    places = [f"{config.split}:{number}" for number in range(1, table.height + 1)]
-    ids = places if config.id is None else [str(value) for value in table[config.id]]
-    check_ids(ids, [f"{place}: {row}" for row in places])
-    return table.with_columns(polars.Series("id", ids, polars.String))
+    labels = {name: feature.names for name, feature in rows.features.items() if hasattr(feature, "int2str")}
+    tables = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
+    parts = (Part(config.split, f"{place}: {config.split}", table, labels) for table in tables)
+    yield from tabular(config, parts, ctx)
 
 
 def _load(config: Hub, ctx: Context) -> Any:

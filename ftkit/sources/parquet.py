@@ -5,41 +5,48 @@ Knows no other format and no stage.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import ClassVar
 
-from ftkit.contracts import Context
+from ftkit.arrow_rows import class_names
+from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
+from ftkit.openers import BLOCK_BYTES, SourceFile, refuse_foreign, start_of
 from ftkit.registry import component
-from ftkit.sources import FileSource, check_ids, require_columns
-
-if TYPE_CHECKING:
-    from ftkit.contracts import Table
+from ftkit.rows import BATCH_ROWS
+from ftkit.sources import BATCH_BYTES, FileSource, Part, tabular
 
 
 class Parquet(FileSource):
-    """One parquet file."""
+    """Parquet files, with the types they have; class numbers of the datasets library become their names."""
+
+    endings: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
 
 
 @component
-def read(config: Parquet, ctx: Context, *, head: int | None = None) -> Table:
-    """All rows, or the first `head`. Raises DataError where the file is unreadable or a column missing."""
-    import polars
+def read(config: Parquet, ctx: Context) -> Iterator[Batch]:
+    """All rows, a part of a row group at a time. Raises DataError where a file is damaged or a column missing."""
+    parts = (part for file in config.files(ctx) for part in _parts(file))
+    yield from tabular(config, parts, ctx)
 
-    path = config.file(ctx)
+
+def _parts(file: SourceFile) -> Iterator[Part]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    start = start_of(file.path)
+    if not start.startswith(b"PAR1"):
+        refuse_foreign(file.path, start, wanted="a parquet file")
+        raise DataError(f"{file.path}: not a parquet file: it does not begin with PAR1; use the source of its format")
     try:
-        table = polars.read_parquet(path, n_rows=head)
-    except polars.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a readable parquet file: {str(error).splitlines()[0]}") from None
-    require_columns(str(path), table.columns, config.wanted)
-    if table.is_empty():
-        raise DataError(f"{path}: there is no row in the file")
-    texts = [name for name, kind in table.schema.items() if kind in (polars.Categorical, polars.Enum)]
-    table = table.with_columns(polars.col(texts).cast(polars.String)) if texts else table
-    places = [f"{path.name}:{number}" for number in range(1, table.height + 1)]
-    if config.id is None:
-        return table.with_columns(polars.Series("id", places))
-    table = table.with_columns(polars.col(config.id).cast(polars.String).alias("id"))
-    if table["id"].null_count():
-        raise DataError(f"{places[table['id'].is_null().arg_max() or 0]}: id {config.id!r} is null")
-    check_ids(table["id"].to_list(), places)
-    return table
+        with parquet.ParquetFile(file.path, buffer_size=BLOCK_BYTES, pre_buffer=False) as reader:
+            meta, schema = reader.metadata, reader.schema_arrow
+            num_bytes = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
+            row_bytes = max(num_bytes // max(meta.num_rows, 1), 1)
+            num_rows = max(min(BATCH_ROWS, BATCH_BYTES // row_bytes), 1)
+            yield Part(file.name, str(file.path), schema.empty_table())  # the file is named where it has no row
+            for batch in reader.iter_batches(batch_size=num_rows, use_threads=False):
+                yield Part(file.name, str(file.path), batch, class_names(schema))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{file.path}: the parquet file is damaged or cut off: {message}; get it again") from None

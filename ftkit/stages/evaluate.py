@@ -160,7 +160,7 @@ def _fingerprint(loaded: LoadedModel, inputs: EvaluateInputs, ctx: Context) -> l
     rows = inputs.prepared.split("valid")[:NUM_PROBES]
     requests = []
     for row in rows:
-        rendered = loaded.renderer.render(prompt.messages(row.input), row.target)
+        rendered = loaded.renderer.render(prompt.messages(row.input, row.history), row.target)
         room = loaded.context_length - len(rendered.target_ids)
         requests.append(Request(rendered.context_ids[:room], [rendered.target_ids]))
     return [scores[0].sum for scores in score(loaded, requests, ctx=ctx, description="probing")]

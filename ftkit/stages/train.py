@@ -146,7 +146,7 @@ def _training_row(loaded: LoadedModel, prompt: Prompt, example: Example, too_lon
     limit = loaded.context_length
 
     def ids_of(text: str) -> tuple[list[int], list[int]]:
-        rendered = loaded.renderer.render(prompt.messages(text), example.target)
+        rendered = loaded.renderer.render(prompt.messages(text, example.history), example.target)
         return rendered.context_ids, rendered.target_ids
 
     context_ids, target_ids = ids_of(example.input)
@@ -167,7 +167,7 @@ def _training_row(loaded: LoadedModel, prompt: Prompt, example: Example, too_lon
             )
         context_ids, target_ids = ids_of(text)
     mask = [False] * len(context_ids) + [True] * len(target_ids)
-    return Row([*context_ids, *target_ids], mask), cut
+    return Row([*context_ids, *target_ids], mask, example.weight), cut
 
 
 def _judge(
@@ -185,7 +185,9 @@ def _judge(
 def _target_loss(tuned: LoadedModel, prompt: Prompt, task: TaskSpec, valid: Sequence[Example], ctx: Context) -> float:
     requests = []
     for question in questions(tuned, prompt, task, valid, ctx):
-        target_ids = tuned.renderer.render(prompt.messages(question.example.input), question.example.target).target_ids
+        example = question.example
+        messages = prompt.messages(example.input, example.history)
+        target_ids = tuned.renderer.render(messages, example.target).target_ids
         if len(question.context_ids) + len(target_ids) <= tuned.context_length:
             requests.append(Request(question.context_ids, [target_ids]))
     scores = [each[0] for each in score(tuned, requests, ctx=ctx, description="valid loss")]
@@ -224,6 +226,6 @@ def _guards(
         return []
     probes = []
     for question in questions(loaded, prompt, task, train[:NUM_PROBES], ctx):
-        messages = prompt.messages(question.example.input)
+        messages = prompt.messages(question.example.input, question.example.history)
         probes.append((question, loaded.renderer.render(messages, question.example.target).target_ids))
     return [guards.scored_ids_are_trained_ids(probes, task.labels)]

@@ -1,0 +1,136 @@
+"""Arrow data of others as polars tables: checked for damage first, class numbers turned into their names.
+
+Knows no file and no source. A damaged offset would crash the process, and bytes that are no UTF-8 spread unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import DataError
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The rows of an Arrow table that are not damaged, and a reason for each of the others by its row, from 0."""
+
+    table: Any
+    faults: dict[int, str]
+
+
+def class_names(schema: Any) -> dict[str, list[str]]:
+    """Names of the classes of each ClassLabel column, by what the datasets library wrote beside an Arrow schema."""
+    try:
+        written = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = written.get("info", {}).get("features", {})
+        found = {name: each.get("names") for name, each in features.items() if each.get("_type") == "ClassLabel"}
+    except (ValueError, AttributeError):
+        return {}
+    return {name: names for name, names in found.items() if isinstance(names, list)}
+
+
+def sound(place: str, table: Any) -> Sound:
+    """The rows without damage. Raises DataError where more than a row is damaged. Call it before anything else: to
+    follow a damaged offset would end the process."""
+    import pyarrow as pa
+
+    found: dict[int, str] = {}
+    for name in _names(place, table):
+        try:
+            table[name].validate(full=True)
+        except pa.ArrowException as error:
+            bad = _not_utf8(table[name])
+            if not bad:
+                raise DataError(f"{place}: column {name!r} is damaged: {error}; get the file again") from None
+            found |= dict.fromkeys(bad, f"column {name!r} holds bytes that are not UTF-8")
+    if not found:
+        return Sound(table, {})
+    return Sound(table.filter([row not in found for row in range(table.num_rows)]), dict(sorted(found.items())))
+
+
+def pieces(table: Any, *, first: int, rows: int, num_bytes: int) -> Iterator[tuple[int, Any]]:
+    """(first row, piece) of an Arrow table: each of at most so many rows and about so many bytes; the first piece of at
+    most `first` rows, where that is not 0."""
+    row_bytes = max(table.nbytes // max(table.num_rows, 1), 1)
+    step = max(min(rows, num_bytes // row_bytes), 1)
+    begin = min(first or step, table.num_rows)
+    cuts = [0, *range(begin, table.num_rows, step), table.num_rows]
+    for start, end in pairwise(cuts):
+        if start < end:
+            yield start, table.slice(start, end - start)
+
+
+def as_polars(place: str, table: Any, labels: Mapping[str, Sequence[str]]) -> Table:
+    """The table in polars: dictionaries become texts, and class numbers their names (null below 0)."""
+    import polars
+
+    made = []
+    for name in table.column_names:
+        try:
+            column = polars.Series(name, table[name])
+        except (polars.exceptions.PolarsError, polars.exceptions.PanicException, TypeError, ValueError) as error:
+            kind = f"column {name!r} is of the type {table.schema.field(name).type}, which cannot be read"
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataError(f"{place}: {kind}: {first}; leave it out or save it as another type") from None
+        if isinstance(column.dtype, (polars.Categorical, polars.Enum)):
+            column = column.cast(polars.String)
+        if name in labels and column.dtype.is_integer():
+            column = _named(place, column, labels[name])
+        made.append(column)
+    return polars.DataFrame(made)
+
+
+def _names(place: str, table: Any) -> list[str]:
+    try:
+        names = list(table.column_names)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: the name of a column is damaged: {error}; get the file again") from None
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"{place}: column {twice[0]!r} stands twice; names must differ")
+    return names
+
+
+def _named(place: str, column: Any, names: Sequence[str]) -> Any:
+    import polars
+
+    largest = column.max()
+    if largest is not None and largest >= len(names):
+        raise DataError(f"{place}: column {column.name!r} has the class {largest}, and names for {len(names)} only")
+    texts = polars.Series([*names, None], dtype=polars.String)
+    places = column.cast(polars.Int64).fill_null(-1)
+    return texts.gather(places.set(places < 0, len(names))).alias(column.name)
+
+
+def _not_utf8(column: Any) -> list[int]:
+    """Rows of a column of texts whose bytes are not UTF-8; none where it is another column, or damaged otherwise."""
+    import pyarrow as pa
+
+    as_bytes = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(column.type)
+    if as_bytes is None:
+        return []
+    found, begin = [], 0
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        values = chunk.view(as_bytes)
+        try:
+            values.validate(full=True)  # offsets too: to follow a damaged one would end the process
+        except pa.ArrowException:
+            return []
+        found += [begin + place for place, value in enumerate(values.to_pylist()) if not _is_utf8(value)]
+        begin += len(chunk)
+    return found
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True

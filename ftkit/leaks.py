@@ -1,0 +1,123 @@
+"""Clears train of rows that give valid, test or a benchmark away, and counts the held-out rows that stood in it.
+
+Knows the splits and the recipe's `data.decontaminate`; which texts match is said by `contamination`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ftkit.cleaning import RowStep, events
+from ftkit.cleaning.near_dedup import NearDedup
+from ftkit.contamination import hits
+from ftkit.contracts import Marked
+from ftkit.data_block import Data
+from ftkit.passes import Workshop, apply_marks
+from ftkit.registry import Choice
+from ftkit.rows import Rows
+from ftkit.similarity import Column, InMemory, text_keys
+
+if TYPE_CHECKING:
+    import polars
+
+    from ftkit.contracts import Table
+
+REASONS = {"equal": "equal to", "contains": "contains", "near": "nearly equal to"}
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """The splits, train without what gives held-out rows away, and how many of those stood in train.
+
+    `standing` has, by split, the rows whose identity is the same as a train row's (`identical`), and those whose is
+    after normalising (`equal`); before train was cleared.
+    """
+
+    splits: dict[str, Rows]
+    standing: dict[str, dict[str, int]]
+
+
+def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str, Rows], work: Workshop) -> Cleared:
+    """Train rows that equal, contain or are near to a held-out row are dropped, such valid rows flagged (by test)."""
+    import polars
+
+    threshold = None if _near_rows_are_together(data) else _threshold(data)
+    number = work.ledger.begin("decontaminate")
+    identities = {name: _identity(rows) for name, rows in {**splits, **against}.items() if name != "train"}
+    what = {"valid": "valid row", "test": "test row"} | {name: f"row of data.decontaminate.{name}" for name in against}
+    held = {name: identities[name] for name in ("test", "valid", *against)}
+    texts = polars.concat(held.values())
+    ids = polars.concat([{**splits, **against}[name].column("id") for name in held])
+    origins = polars.concat([polars.repeat(what[name], len(part), eager=True) for name, part in held.items()])
+    rows = splits["train"]
+    with work.ctx.progress.task("decontaminate", len(rows)) as bar:
+        column = Column(rows, "identity" if "identity" in rows.columns else "input")
+        found = hits(column, rows.column("id"), InMemory(texts), ids, threshold=threshold, on_progress=bar.advance)
+    standing = {name: _standing(identities[name], column) for name in ("valid", "test")}
+    train = apply_marks(rows, Marked(_events("drop", found, ids, origins)), number, work)
+    valid = splits["valid"]
+    own, tests = InMemory(identities["valid"]), InMemory(identities["test"])
+    close = hits(own, valid.column("id"), tests, splits["test"].column("id"), threshold=threshold)
+    work.ledger.add(number, len(valid), _events("flag", close, ids, origins))
+    work.ledger.add(number, len(splits["test"]), events("flag", polars.Series(dtype=polars.String), ""))
+    work.ledger.say(number)
+    return Cleared({**splits, "train": train}, standing)
+
+
+def _threshold(data: Data) -> float:
+    if data.decontaminate.threshold is not None:
+        return data.decontaminate.threshold
+    chosen = [step.options.threshold for step in data.clean if isinstance(step.options, NearDedup)]
+    return min(chosen, default=NearDedup().threshold)
+
+
+def _near_rows_are_together(data: Data) -> bool:
+    """Whether near_dedup joined the groups of all near rows before the split: then no split is near to another.
+
+    Not where a split or a benchmark has rows of its own, where something else than the input identifies a row, or
+    where a later step changes texts or makes rows.
+    """
+    given = [data.split.valid, data.split.test]
+    if data.decontaminate.against or data.decontaminate.identity or any(isinstance(each, Choice) for each in given):
+        return False
+    options = [step.options for step in data.clean]
+    places = [
+        place
+        for place, each in enumerate(options)
+        if isinstance(each, NearDedup) and each.threshold <= _threshold(data)
+    ]
+    return bool(places) and not any(isinstance(each, RowStep) for each in options[places[-1] :])
+
+
+def _identity(rows: Rows) -> polars.Series:
+    return rows.column("identity" if "identity" in rows.columns else "input")
+
+
+def _events(action: str, found: Table, ids: polars.Series, origins: polars.Series) -> Table:
+    import polars
+
+    origin = polars.DataFrame({"held_out_id": ids, "origin": origins})
+    named = found.join(origin, on="held_out_id", how="left", maintain_order="left")
+    reasons = named.select(polars.format("{} a {}", polars.col("kind").replace_strict(REASONS), "origin"))
+    return events(
+        "drop" if action == "drop" else "flag",
+        named["id"],
+        reasons.to_series(),
+        kept_ids=named["held_out_id"],
+        scores=named["similarity"].round(6),
+    )
+
+
+def _standing(held: polars.Series, train: Column) -> dict[str, int]:
+    """How many of the held-out texts stand in train, as they are and after normalising."""
+    import polars
+
+    keys = text_keys(held)
+    identical = polars.repeat(False, len(held), eager=True)
+    equal = polars.repeat(False, len(held), eager=True)
+    for batch in train.batches():
+        identical |= held.is_in(batch.implode())
+        equal |= keys.is_in(text_keys(batch).implode())
+    return {"identical": int(identical.sum()), "equal": int(equal.sum())}

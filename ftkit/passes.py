@@ -1,0 +1,189 @@
+"""Leads rows through cleaning steps: those that see one row at a time share a pass, those that compare have their own.
+
+Knows the two contracts of a step, and no particular step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ftkit.cleaning import RowStep
+from ftkit.contracts import Cleaned, Context, Marked
+from ftkit.ledger import Ledger
+from ftkit.registry import Choice
+from ftkit.rows import Rows
+
+if TYPE_CHECKING:
+    import polars
+
+    from ftkit.contracts import Table
+
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Workshop:
+    """Where rows stand while they are worked on. Files of rows that are no longer needed are deleted by `replace`."""
+
+    folder: Path
+    ledger: Ledger
+    ctx: Context
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def write(self, batches: Iterable[Table]) -> Rows:
+        """Rows in a new file."""
+        return Rows.write(self.folder / f"rows-{next(self._numbers)}.arrow", batches)
+
+    def replace(self, rows: Rows, batches: Iterable[Table]) -> Rows:
+        """Rows in a new file; the file of `rows`, which the batches come from, is deleted."""
+        made = self.write(batches)
+        self.delete(rows)
+        return made
+
+    def delete(self, rows: Rows) -> None:
+        """Delete the file of these rows."""
+        assert rows.path is not None
+        rows.path.unlink()
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """Steps of one contract in a row, each with its number in the ledger, and the seconds that each took so far.
+
+    `keep`: drops become flags.
+    """
+
+    steps: Sequence[tuple[Choice, int]]
+    seconds: dict[int, float]
+    keep: bool
+    advance: Callable[[int], None]
+
+    def timed(self, number: int, step: Callable[[], Result]) -> Result:
+        """What a step gives; the time that it took is added to the step's."""
+        begun = time.perf_counter()
+        result = step()
+        self.seconds[number] += time.perf_counter() - begun
+        return result
+
+
+def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str], work: Workshop) -> dict[str, Rows]:
+    """Every table of rows led through all steps in order. Tables named in `given` keep all rows: drops become flags."""
+    for is_row_step, group in groupby(steps, key=lambda step: isinstance(step.options, RowStep)):
+        numbered = [(step, work.ledger.begin(step.name)) for step in group]
+        seconds = dict.fromkeys((number for _, number in numbered), 0.0)
+        total = sum(len(rows) for rows in tables.values()) * len(numbered)
+        with work.ctx.progress.task(", ".join(step.name for step, _ in numbered), total) as bar:
+            for name, rows in tables.items():
+                leg = _Leg(numbered, seconds, name in given, bar.advance)
+                tables = {**tables, name: (_one_pass if is_row_step else _a_pass_each)(rows, leg, work)}
+        for _, number in numbered:
+            work.ledger.say(number, seconds=seconds[number])
+    return tables
+
+
+def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
+    """Batch after batch goes through all steps, and to a new file."""
+
+    def batches() -> Iterator[Table]:
+        for batch in rows:
+            work.ctx.check_stop()
+            for step, number in leg.steps:
+                came = batch
+                cleaned: Cleaned = leg.timed(number, partial(step, came, work.ctx))
+                cleaned = _with_dropped_rows(came, cleaned) if leg.keep else cleaned
+                _account_for(step.name, came, cleaned)
+                work.ledger.add(number, came.height, cleaned.events)
+                work.ledger.keep(number, _dropped_of(came, cleaned.events))
+                batch = cleaned.table
+                leg.advance(came.height)
+            yield batch
+
+    return work.replace(rows, batches())
+
+
+def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
+    """Each step sees all rows; what it marked goes to a new file."""
+    for step, number in leg.steps:
+        work.ctx.check_stop()
+        marked: Marked = leg.timed(number, partial(step, rows, work.ctx))
+        leg.advance(len(rows))
+        rows = apply_marks(rows, _flags_instead(rows, marked) if leg.keep else marked, number, work)
+    return rows
+
+
+def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows:
+    """The rows with their new columns and without those that a drop event names; `number` is that of the ledger."""
+    import polars
+
+    dropped = marked.events.filter(polars.col("action") == "drop")["id"]
+    stays = ~rows.column("id").is_in(dropped.implode())
+    assert int(stays.sum()) == len(rows) - len(dropped), "a step dropped a row twice, or one that is not there"
+    work.ledger.add(number, len(rows), marked.events)
+    if not len(dropped) and not marked.columns:
+        return rows
+    for gone in select(rows, ~stays) if len(dropped) else ():
+        work.ledger.keep(number, gone)
+    return work.replace(rows, select(rows, stays, marked.columns))
+
+
+def select(rows: Rows, stays: polars.Series, columns: Mapping[str, polars.Series] | None = None) -> Iterator[Table]:
+    """The rows that stay, with other values in some columns; both Series have a value for each row."""
+    begin = 0
+    for batch in rows:
+        here = slice(begin, begin + batch.height)
+        new = [values[here].alias(name) for name, values in (columns or {}).items()]
+        yield batch.with_columns(new).filter(stays[here])
+        begin += batch.height
+
+
+def _dropped_of(came: Table, events: Table) -> Table:
+    import polars
+
+    dropped = events.filter(polars.col("action") == "drop")["id"]
+    return came.filter(polars.col("id").is_in(dropped.implode())) if len(dropped) else came.clear()
+
+
+def _with_dropped_rows(came: Table, cleaned: Cleaned) -> Cleaned:
+    """Put dropped rows back in their places, and turn their drops into flags."""
+    import polars
+
+    flagged = _softened(cleaned.events)
+    gone = came.filter(~polars.col("id").is_in(cleaned.table["id"].implode()))
+    if gone.is_empty():
+        return Cleaned(cleaned.table, flagged)
+    both = polars.concat([cleaned.table, gone])
+    return Cleaned(came.select("id").join(both, on="id", how="left", maintain_order="left"), flagged)
+
+
+def _flags_instead(rows: Rows, marked: Marked) -> Marked:
+    """Drops as flags; a row that would have been dropped joins the group of the row it repeats."""
+    import polars
+
+    kept_for = marked.events.filter((polars.col("action") == "drop") & polars.col("kept_id").is_not_null())
+    columns = dict(marked.columns)
+    groups = columns.get("group", rows.column("group"))
+    own = polars.DataFrame({"id": rows.column("id"), "group": groups})
+    other = kept_for.select("id", "kept_id").join(own.rename({"id": "kept_id", "group": "other"}), on="kept_id")
+    joined = own.join(other, on="id", how="left", maintain_order="left")
+    columns["group"] = joined.select(polars.coalesce("other", "group"))["other"].alias("group")
+    return Marked(_softened(marked.events), columns)
+
+
+def _softened(events: Table) -> Table:
+    import polars
+
+    return events.with_columns(action=polars.col("action").replace("drop", "flag"))
+
+
+def _account_for(step: str, came: Table, cleaned: Cleaned) -> None:
+
+    actions = cleaned.events["action"]
+    num_dropped, num_added = int((actions == "drop").sum()), int((actions == "add").sum())
+    assert cleaned.table.height == came.height - num_dropped + num_added, f"{step}: a row is lost, doubled or made up"

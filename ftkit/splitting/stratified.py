@@ -1,0 +1,29 @@
+"""Deals each label's rows by the shares, in the order of a hash: every split has every label.
+
+Knows group and stratum of a row. Rows that come or go move only rows at the cuts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftkit.registry import Config, component
+from ftkit.splitting import deal_by_shares, groups_of, named, refuse_empty
+
+if TYPE_CHECKING:
+    import polars
+
+    from ftkit.contracts import Table
+
+
+class Stratified(Config):
+    """Nothing to choose: strata are the labels of the task, one where it has none."""
+
+
+@component
+def deal(config: Stratified, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+    """The split of each row, see `deal_by_shares`. Raises DataError where a split would be empty."""
+    groups = groups_of(keys["group"], seed=seed)
+    dealt = named(deal_by_shares(groups, keys["stratum"], valid=valid, test=test)[groups.of_row])
+    refuse_empty(dealt, keys["group"], valid=valid, test=test)
+    return dealt
