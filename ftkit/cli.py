@@ -135,7 +135,7 @@ def duplicates(
     from rich.console import Console
     from rich.text import Text
 
-    from ftkit.duplicates import pairs, rendered
+    from ftkit.data_page.duplicates import pairs, rendered
     from ftkit.rundir import prepared_folder
 
     found = pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit import json_rows
-from ftkit.json_rows import MalformedError, Strict
+from ftkit.formats import json_rows
+from ftkit.formats.json_rows import MalformedError, Strict
 from ftkit.records import dump
 from ftkit.registry import suggest
 

@@ -15,7 +15,7 @@ from ftkit.cleaning import events
 from ftkit.contracts import Batch, Context, Shaped
 from ftkit.data_block import Data
 from ftkit.errors import DataError, RecipeError
-from ftkit.json_rows import NOT_TEXT
+from ftkit.formats.json_rows import NOT_TEXT
 from ftkit.ledger import Ledger
 from ftkit.passes import Workshop
 from ftkit.registry import Choice, choice_of, suggest

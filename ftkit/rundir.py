@@ -20,8 +20,8 @@ from ftkit.contracts import Context
 from ftkit.engine.load import load, load_tuned, merge
 from ftkit.engine.probe import last_logits, logits_in_fresh_process
 from ftkit.errors import ArtifactError, DataError, RecipeError
+from ftkit.formats.json_rows import table_of
 from ftkit.intake import options_of
-from ftkit.json_rows import table_of
 from ftkit.recipe import Recipe
 from ftkit.records import Example, read_numbered_jsonl
 from ftkit.registry import choice_of, suggest

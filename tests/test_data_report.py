@@ -20,8 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftkit import data_report, data_words, duplicates, prepared_rows
-from ftkit.data_findings import findings
+from ftkit.data_page import duplicates, prepared_rows
+from ftkit.data_page import page as data_page
+from ftkit.data_page import words as data_words
+from ftkit.data_page.findings import findings
 from ftkit.errors import DataError
 
 HOSTILE = """<script>alert("1")</script>&amp; 'x' "y" \u202e\u200f\x00\x1b[31m` </details></td><img src=x onerror=y>"""
@@ -234,7 +236,7 @@ def test_a_long_text_is_cut_and_its_whole_length_said(tmp_path: Path) -> None:
     folder = prepared(tmp_path, train=[row("t1", "y" * 5000)])
     text = findings(folder)["texts"]["t1"]
     assert (len(text["input"]), text["num_input_chars"]) == (2000, 5000)
-    data_report.write(folder)
+    data_page.write(folder)
     assert f"{'y' * 300} <span" in (page := (folder / "data.html").read_text()) and "… 5,000 characters" in page
     assert "y" * 301 not in page
 
@@ -327,7 +329,7 @@ class Tags(HTMLParser):
 
 
 def page_of(folder: Path) -> str:
-    data_report.write(folder)
+    data_page.write(folder)
     return (folder / "data.html").read_text(encoding="utf-8")
 
 
@@ -457,7 +459,7 @@ def test_of_very_many_labels_the_first_and_the_last_are_shown(tmp_path: Path) ->
     assert len(json.loads((tmp_path / "data.json").read_text())["labels"]["counts"]) == 300
 
 
-WRITE = "from pathlib import Path; from ftkit import data_report; data_report.write(Path('{}'))"
+WRITE = "from pathlib import Path; from ftkit.data_page import page; page.write(Path('{}'))"
 
 
 def test_the_bytes_are_the_same_for_any_hash_seed_and_number_of_threads(tmp_path: Path, root: Path) -> None:

@@ -27,7 +27,7 @@ from ftkit import registry
 from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Machine, Quiet, Shaped
 from ftkit.errors import DataError
-from ftkit.json_rows import table_of
+from ftkit.formats.json_rows import table_of
 from ftkit.registry import Component, Config, find, names
 from ftkit.rows import Rows
 from ftkit.shapes import recognise

@@ -16,7 +16,7 @@ from shaping import TALKS, TEXTS, assistant, both, faults, from_json, nested, sh
 
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
-from ftkit.json_rows import table_of
+from ftkit.formats.json_rows import table_of
 from ftkit.registry import find, names
 from ftkit.shapes import recognise
 from ftkit.shapes.columns import fill, names_in

@@ -19,11 +19,11 @@ from pyarrow import parquet
 from pydantic import ValidationError
 from source_reading import batches, rows, written
 
-from ftkit import encodings
 from ftkit.contracts import Quiet
 from ftkit.errors import DataError
-from ftkit.json_document import elements
-from ftkit.json_rows import DEEPEST, NOT_TEXT, MalformedError, Strict, table_of
+from ftkit.formats import encodings
+from ftkit.formats.json_document import elements
+from ftkit.formats.json_rows import DEEPEST, NOT_TEXT, MalformedError, Strict, table_of
 from ftkit.registry import find
 from ftkit.rows import BATCH_ROWS
 from ftkit.sources import FIRST_ROWS

@@ -21,7 +21,7 @@ from source_reading import batches, rows, written
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError
-from ftkit.json_rows import NOT_TEXT
+from ftkit.formats.json_rows import NOT_TEXT
 from ftkit.registry import find
 from ftkit.rows import BATCH_ROWS
 from ftkit.sources import FIRST_ROWS, FileSource, Ids

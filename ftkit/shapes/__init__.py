@@ -28,7 +28,7 @@ from ftkit.conversation import (
     system_message,
 )
 from ftkit.errors import DataError
-from ftkit.json_rows import NOT_TEXT
+from ftkit.formats.json_rows import NOT_TEXT
 from ftkit.registry import Config, find, names, suggest
 
 if TYPE_CHECKING:

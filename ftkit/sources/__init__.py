@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from ftkit import arrow_rows, encodings, openers
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
-from ftkit.json_rows import NOT_TEXT, shown, table_of
-from ftkit.openers import SourceFile, blocks, files_of, refuse_foreign
+from ftkit.formats import arrow_rows, encodings, openers
+from ftkit.formats.json_rows import NOT_TEXT, shown, table_of
+from ftkit.formats.openers import SourceFile, blocks, files_of, refuse_foreign
 from ftkit.registry import Choice, Config, choice_of, suggest
 from ftkit.rows import BATCH_ROWS
 from ftkit.shapes.columns import names_in

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ftkit.arrow_rows import class_names
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
-from ftkit.openers import SourceFile, refuse_foreign, start_of
+from ftkit.formats.arrow_rows import class_names
+from ftkit.formats.openers import SourceFile, refuse_foreign, start_of
 from ftkit.registry import component
 from ftkit.sources import FileSource, Part, tabular
 

@@ -14,9 +14,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ftkit.contracts import Batch, Context
-from ftkit.encodings import LONGEST_LINE, SAMPLE_BYTES, Line, NotTextError
 from ftkit.errors import DataError
-from ftkit.openers import SourceFile
+from ftkit.formats.encodings import LONGEST_LINE, SAMPLE_BYTES, Line, NotTextError
+from ftkit.formats.openers import SourceFile
 from ftkit.registry import component
 from ftkit.sources import TOO_LONG, Fault, Found, Opened, TextSource, gathered, opened, require_columns
 

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
-from ftkit.json_document import BrokenError, Element, elements
-from ftkit.json_rows import kind_of
-from ftkit.openers import SourceFile
+from ftkit.formats.json_document import BrokenError, Element, elements
+from ftkit.formats.json_rows import kind_of
+from ftkit.formats.openers import SourceFile
 from ftkit.registry import component
 from ftkit.sources import Fault, Found, Opened, TextSource, gathered, opened
 

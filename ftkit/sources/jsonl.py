@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ftkit.contracts import Batch, Context
-from ftkit.encodings import NotTextError
 from ftkit.errors import DataError
-from ftkit.json_rows import MalformedError, Strict, kind_of
-from ftkit.openers import SourceFile
+from ftkit.formats.encodings import NotTextError
+from ftkit.formats.json_rows import MalformedError, Strict, kind_of
+from ftkit.formats.openers import SourceFile
 from ftkit.registry import component
 from ftkit.sources import TOO_LONG, Fault, Found, Opened, TextSource, gathered, opened
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ftkit.arrow_rows import class_names
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
-from ftkit.openers import BLOCK_BYTES, SourceFile, refuse_foreign, start_of
+from ftkit.formats.arrow_rows import class_names
+from ftkit.formats.openers import BLOCK_BYTES, SourceFile, refuse_foreign, start_of
 from ftkit.registry import component
 from ftkit.rows import BATCH_ROWS
 from ftkit.sources import BATCH_BYTES, FileSource, Part, tabular

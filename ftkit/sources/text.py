@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ftkit.contracts import Batch, Context
-from ftkit.encodings import LONGEST_LINE, NotTextError
+from ftkit.formats.encodings import LONGEST_LINE, NotTextError
 from ftkit.registry import component
 from ftkit.sources import TOO_LONG, Fault, Found, Opened, TextSource, gathered, opened
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.openers import SourceFile, refuse_foreign, start_of
+from ftkit.formats.openers import SourceFile, refuse_foreign, start_of
 from ftkit.registry import component, suggest
 from ftkit.sources import Fault, FileSource, Found, gathered, require_columns
 

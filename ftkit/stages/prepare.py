@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import field_serializer
 
-from ftkit import data_report
 from ftkit.artifacts import Prepared
 from ftkit.cleaning import RowStep, StepWithContent, TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.data_block import Data
+from ftkit.data_page import page
 from ftkit.errors import DataError
 from ftkit.intake import aligned, columns_of, options_of, pool_of, read_all, shares, sources_of
 from ftkit.leaks import decontaminated
@@ -107,7 +107,7 @@ def run(config: PrepareConfig, out: Path, ctx: Context) -> Prepared:
         "test_sha256": file_digest(out / "test.jsonl"),
     }
     write_json(out / "summary.json", summary)
-    data_report.write(out)
+    page.write(out)
     _say_result(summary, splits, ctx)
     shutil.rmtree(folder)
     return Prepared(out)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ftkit.duplicates import Run, compared, left_out
+from ftkit.data_page.duplicates import Run, compared, left_out
 from ftkit.markup import Html, count, escape, folded
 
 Entry: TypeAlias = tuple[str, str]

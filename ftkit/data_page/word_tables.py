@@ -1,6 +1,6 @@
 """Tables of the data report on words, scripts and languages of the inputs; all of it escaped.
 
-Lays out what `data_findings` found and computes nothing itself.
+Lays out what `findings` found and computes nothing itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ftkit.data_lists import Lists, entries, shortened
+from ftkit.data_page.lists import Lists, entries, shortened
 from ftkit.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
 
 Found: TypeAlias = Mapping[str, Any]

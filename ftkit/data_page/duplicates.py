@@ -14,9 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ftkit.data_page.prepared_rows import EVENT, Row, chunks, rows_of
 from ftkit.errors import DataError
 from ftkit.markup import CONTROLS, NOTHING
-from ftkit.prepared_rows import EVENT, Row, chunks, rows_of
 from ftkit.registry import suggest
 from ftkit.store import read_json
 

@@ -1,6 +1,6 @@
 """The data report: `data.json` and `data.html`, one self-contained page on what prepare did and what is in the splits.
 
-Lays out what `data_findings` found and computes nothing itself; whatever stands in the data is escaped.
+Lays out what `findings` found and computes nothing itself; whatever stands in the data is escaped.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ftkit.data_bars import KINDS, funnel, histogram, small
-from ftkit.data_findings import findings
-from ftkit.data_lists import Lists, entries, shortened
-from ftkit.data_word_tables import scripts, words
+from ftkit.data_page.bars import KINDS, funnel, histogram, small
+from ftkit.data_page.findings import findings
+from ftkit.data_page.lists import Lists, entries, shortened
+from ftkit.data_page.word_tables import scripts, words
 from ftkit.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
 from ftkit.page_style import STYLE
 from ftkit.report import POLICY

@@ -12,9 +12,10 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit import data_words, event_tally
-from ftkit.prepared_rows import SPLITS, chunks, rows_at, rows_of
-from ftkit.split_tally import COLUMNS, EXAMPLES, FEW, SAMPLE_CHARS, SAMPLE_ROWS, SIDES, UNITS, Number, Tally
+from ftkit.data_page import event_tally
+from ftkit.data_page import words as data_words
+from ftkit.data_page.prepared_rows import SPLITS, chunks, rows_at, rows_of
+from ftkit.data_page.split_tally import COLUMNS, EXAMPLES, FEW, SAMPLE_CHARS, SAMPLE_ROWS, SIDES, UNITS, Number, Tally
 from ftkit.store import read_json
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.data_page.prepared_rows import EVENT, chunks
+from ftkit.data_page.split_tally import EXAMPLES
 from ftkit.ledger import ACTIONS
-from ftkit.prepared_rows import EVENT, chunks
-from ftkit.split_tally import EXAMPLES
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit.encodings import LONGEST_LINE
-from ftkit.json_rows import MalformedError, Strict, refuse_half_pairs, tokens
+from ftkit.formats.encodings import LONGEST_LINE
+from ftkit.formats.json_rows import MalformedError, Strict, refuse_half_pairs, tokens
 from ftkit.registry import suggest
 
 _BLANK = re.compile(r"[ \t\r\n]*")
