@@ -6,12 +6,15 @@ They look at rows, prompts and scores that are already there; they compute no sc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.answering import Question
 from ftkit.artifacts import Arm
 from ftkit.records import Example
-from ftkit.similarity import normalise
+from ftkit.texts.similarity import text_keys
+
+if TYPE_CHECKING:
+    import polars
 
 Guard: TypeAlias = dict[str, Any]
 
@@ -30,14 +33,24 @@ def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Seque
     return guard("adapter_changes_logits", not same, detail)
 
 
-def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> Guard:
-    """No train input equals a test input after normalisation, and no group is on both sides."""
-    seen = {normalise(row.input) for row in train}
-    leaks = [row.id for row in tests if normalise(row.input) in seen]
-    groups = {row.group for row in train} & {row.group for row in tests}
-    leaks += sorted(groups)
-    detail = f"leaks: {leaks[:5]}" if leaks else "no equal input, no shared group"
-    return guard("no_test_row_in_train", not leaks, detail)
+def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example], *, identity: str | None = None) -> Guard:
+    """No train input equals a test input after normalisation, and no group is on both sides.
+
+    With an `identity` of its own in the recipe, equal inputs are other rows, and prepare alone can tell.
+    """
+    leaks: list[str] = []
+    if identity is None:
+        seen, asked = (text_keys(_inputs(rows)) for rows in (train, tests))
+        leaks = [row.id for row, found in zip(tests, asked.is_in(seen.implode()), strict=True) if found]
+    leaks += sorted({row.group for row in train} & {row.group for row in tests})
+    inputs = "no equal input" if identity is None else f"inputs not compared (rows are identified by {identity!r})"
+    return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else f"{inputs}, no shared group")
+
+
+def _inputs(rows: Sequence[Example]) -> polars.Series:
+    import polars
+
+    return polars.Series([row.input for row in rows], dtype=polars.String)
 
 
 def arms_frozen_before_test(unchanged: bool) -> Guard:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftkit.cleaning import RowStep, events
 from ftkit.cleaning.near_dedup import NearDedup
-from ftkit.contamination import hits
 from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
 from ftkit.rows import Rows
-from ftkit.similarity import Column, InMemory, text_keys
+from ftkit.texts.contamination import hits
+from ftkit.texts.similarity import Column, InMemory, text_keys
 
 if TYPE_CHECKING:
     import polars
@@ -52,14 +53,16 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     ids = polars.concat([{**splits, **against}[name].column("id") for name in held])
     origins = polars.concat([polars.repeat(what[name], len(part), eager=True) for name, part in held.items()])
     rows = splits["train"]
+    threads = None if work.ctx.machine.threads == "auto" else work.ctx.machine.threads
+    search = partial(hits, threshold=threshold, threads=threads, say=work.ctx.progress.say)
     with work.ctx.progress.task("decontaminate", len(rows)) as bar:
         column = Column(rows, "identity" if "identity" in rows.columns else "input")
-        found = hits(column, rows.column("id"), InMemory(texts), ids, threshold=threshold, on_progress=bar.advance)
+        found = search(column, rows.column("id"), InMemory(texts), ids, on_progress=bar.advance)
     standing = {name: _standing(identities[name], column) for name in ("valid", "test")}
     train = apply_marks(rows, Marked(_events("drop", found, ids, origins)), number, work)
     valid = splits["valid"]
     own, tests = InMemory(identities["valid"]), InMemory(identities["test"])
-    close = hits(own, valid.column("id"), tests, splits["test"].column("id"), threshold=threshold)
+    close = search(own, valid.column("id"), tests, splits["test"].column("id"))
     work.ledger.add(number, len(valid), _events("flag", close, ids, origins))
     work.ledger.add(number, len(splits["test"]), events("flag", polars.Series(dtype=polars.String), ""))
     work.ledger.say(number)

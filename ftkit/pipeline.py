@@ -173,7 +173,11 @@ def plans(recipe: Recipe) -> Plans:
     asked = _without_labels(recipe.task)
     search = baseline.BaselineConfig(task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
     measure = evaluate.EvaluateConfig(
-        task=asked, metrics=recipe.evaluate.metrics, primary=recipe.primary, seed=recipe.seed
+        task=asked,
+        metrics=recipe.evaluate.metrics,
+        primary=recipe.primary,
+        seed=recipe.seed,
+        identity=recipe.data.decontaminate.identity,
     )
     seen = ("labels", "prepare/train.jsonl", "prepare/valid.jsonl", *_code([recipe.primary]))
     trained = {method.name: _train_plan(recipe, method, asked, seen) for method in recipe.train.method}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ftkit.errors import DataError
 from ftkit.rows import Rows
-from ftkit.similarity import digests, text_keys
+from ftkit.texts.similarity import digests, text_keys
 
 if TYPE_CHECKING:
     import numpy as np

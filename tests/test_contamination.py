@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftkit import containment, minhash
-from ftkit.containment import Holds, Parts
-from ftkit.contamination import hits
-from ftkit.ngrams import bytes_of
-from ftkit.similarity import InMemory, jaccard, text_keys
+from ftkit.texts import containment, minhash
+from ftkit.texts.containment import Holds, Parts
+from ftkit.texts.contamination import hits
+from ftkit.texts.ngrams import bytes_of
+from ftkit.texts.similarity import InMemory, jaccard, text_keys
 
 LONG = "what is the exchange rate of the pound against the euro when i pay by card"
 QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
@@ -110,7 +110,7 @@ def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     ids, held_ids = (polars.Series([str(number) for number in range(count)]) for count in (200, 30))
     sides = InMemory(texts), ids, InMemory(held), held_ids
     expected = hits(*sides, threshold=0.7, threads=1)
-    monkeypatch.setattr("ftkit.similarity.BATCH_TEXTS", 7)
+    monkeypatch.setattr("ftkit.texts.similarity.BATCH_TEXTS", 7)
     assert set(expected["kind"]) == {"equal", "contains", "near"}
     assert hits(*sides, threshold=0.7, threads=3).equals(expected)
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftkit import minhash
 from ftkit.cleaning import near_dedup
 from ftkit.cleaning.near_dedup import NearDedup
 from ftkit.contracts import Context, Machine, Marked, Quiet
 from ftkit.errors import DataError
 from ftkit.rows import Rows
-from ftkit.similarity import jaccard, shingles, text_key
+from ftkit.texts import minhash
+from ftkit.texts.similarity import jaccard, shingles, text_key
 
 SENTENCE = "my card has not come yet and i wait for it since monday please tell me when it will be here"
 WORDS = SENTENCE.split()

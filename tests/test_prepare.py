@@ -15,8 +15,8 @@ from ftkit.artifacts import Prepared
 from ftkit.contracts import Context, Quiet
 from ftkit.errors import DataError, RecipeError
 from ftkit.records import read_jsonl
-from ftkit.similarity import jaccard
 from ftkit.stages.prepare import PrepareConfig, check, input_ids, run
+from ftkit.texts.similarity import jaccard
 
 TOPICS = {
     "delivery": "parcel courier doorstep late street driver tracking depot van",

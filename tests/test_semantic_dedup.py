@@ -18,9 +18,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from ftkit.cleaning import semantic_dedup
 from ftkit.cleaning.semantic_dedup import SemanticDedup
 from ftkit.contracts import Context
-from ftkit.embeddings import load_embedder
 from ftkit.errors import DataError, MachineError
 from ftkit.rows import Rows
+from ftkit.texts.embeddings import load_embedder
 
 WORDS = {"red": [1.0, 0.0], "blue": [0.0, 1.0], "rose": [0.8, 0.6], "anti": [-1.0, 0.0]}
 Event = tuple[str, str | None, float | None]

@@ -22,11 +22,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit import minhash, spool
 from ftkit.errors import MachineError
-from ftkit.minhash import NearPairs, Order
 from ftkit.rows import Rows
-from ftkit.similarity import (
+from ftkit.texts import minhash, spool
+from ftkit.texts.minhash import NearPairs, Order
+from ftkit.texts.similarity import (
     Column,
     InMemory,
     clusters,
@@ -174,7 +174,7 @@ def test_threads_chunks_batches_and_temporary_files_change_nothing(
     monkeypatch.setattr(minhash, "FLUSH_PAIRS", 11)
     monkeypatch.setattr(minhash, "SIGN_BYTES", 500)
     monkeypatch.setattr(minhash, "VERIFY_CHARS", 200)
-    monkeypatch.setattr("ftkit.similarity.BATCH_TEXTS", 17)
+    monkeypatch.setattr("ftkit.texts.similarity.BATCH_TEXTS", 17)
     monkeypatch.setattr(spool, "KEEP_BYTES", 1000)
     found = near_pairs(InMemory(texts), threshold=0.6, threads=threads)
     assert len(found.left) > 90
@@ -266,7 +266,7 @@ def test_a_crowd_against_others_gives_each_text_a_partner_that_is_near(monkeypat
 
 def test_the_hash_seed_changes_nothing() -> None:
     code = (
-        "from ftkit.similarity import InMemory, near_pairs\n"
+        "from ftkit.texts.similarity import InMemory, near_pairs\n"
         "texts = [f'message number {i % 40} about the parcel {i}' for i in range(80)]\n"
         "found = near_pairs(InMemory(texts), threshold=0.6)\n"
         "print(found.left.tolist(), found.right.tolist(), found.similarity.tolist())"

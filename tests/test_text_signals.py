@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ftkit.cleaning import quality, repetition
 from ftkit.contracts import Cleaned, Context
-from ftkit.text_signals import signals
+from ftkit.texts.text_signals import signals
 
 CTX = Context()
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from ftkit.cleaning import RowStep, events
 from ftkit.contracts import Cleaned, Context
 from ftkit.registry import component
-from ftkit.repair import repaired
+from ftkit.texts.repair import repaired
 
 if TYPE_CHECKING:
     import polars

@@ -15,7 +15,7 @@ from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
 from ftkit.row_keys import Keep, kept_order, row_digests
-from ftkit.similarity import Column, Numbered, clusters, join, near_plain_pairs, numbered, read_plain
+from ftkit.texts.similarity import Column, Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
-    from ftkit.minhash import NearPairs
     from ftkit.rows import Rows
+    from ftkit.texts.minhash import NearPairs
 
     Ints: TypeAlias = NDArray[np.int64]
 
@@ -61,7 +61,7 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
     """The distinct texts, and near pairs of them. `targets` are those of the rows in `order`."""
     import numpy as np
 
-    from ftkit.minhash import Order
+    from ftkit.texts.minhash import Order
 
     threads = None if ctx.machine.threads == "auto" else ctx.machine.threads
     with ctx.progress.task("near_dedup", 2 * len(rows)) as bar:

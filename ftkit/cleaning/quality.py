@@ -12,7 +12,7 @@ from pydantic import Field
 from ftkit.cleaning import RowStep, events
 from ftkit.contracts import Cleaned, Context
 from ftkit.registry import component
-from ftkit.text_signals import signals
+from ftkit.texts.text_signals import signals
 
 if TYPE_CHECKING:
     import polars

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ftkit.cleaning import RowStep, drop, flag
 from ftkit.contracts import Cleaned, Context
 from ftkit.registry import component
-from ftkit.text_signals import DUPLICATE_SIZES, TOP_SIZES, signals
+from ftkit.texts.text_signals import DUPLICATE_SIZES, TOP_SIZES, signals
 
 if TYPE_CHECKING:
     import polars

@@ -12,17 +12,17 @@ from pydantic import Field
 
 from ftkit.cleaning import StepWithContent, events
 from ftkit.contracts import Context, Marked
-from ftkit.embeddings import Embed, folder_id, load_embedder
 from ftkit.errors import DataError, MachineError
 from ftkit.registry import component
 from ftkit.row_keys import Keep, kept_order, row_digests
+from ftkit.texts.embeddings import Embed, folder_id, load_embedder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ftkit.embeddings import Vectors
     from ftkit.rows import Rows
+    from ftkit.texts.embeddings import Vectors
 
 BLOCK_ROWS = 1024  # rows that are compared with KEPT_ROWS kept ones at once: 32 MB of similarities
 KEPT_ROWS = 8192

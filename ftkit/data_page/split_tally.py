@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.similarity import normalised, text_keys
+from ftkit.texts.similarity import normalised, text_keys
 
 if TYPE_CHECKING:
     import numpy as np

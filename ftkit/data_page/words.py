@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.similarity import normalised
+from ftkit.texts.similarity import normalised
 
 if TYPE_CHECKING:
     import numpy as np

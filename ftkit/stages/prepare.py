@@ -27,10 +27,10 @@ from ftkit.passes import Workshop, apply_marks, clean, select
 from ftkit.recipe import Classify, TaskChoice
 from ftkit.registry import Choice, Config, suggest
 from ftkit.rows import Rows, in_order
-from ftkit.similarity import text_key
 from ftkit.splitting import SPLITS, order_keys
 from ftkit.store import file_digest, write_json
 from ftkit.summary import summary_of
+from ftkit.texts.similarity import text_key
 
 VERSION = 2
 CHECKED_ROWS = 20

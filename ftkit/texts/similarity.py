@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
-    from ftkit.minhash import NearPairs, Order
-    from ftkit.spool import Spool
+    from ftkit.texts.minhash import NearPairs, Order
+    from ftkit.texts.spool import Spool
 
     Positions: TypeAlias = NDArray[np.int64]
 
@@ -121,7 +121,7 @@ def _normalised_ascii(texts: polars.Series) -> polars.Series:
     import polars
     import pyarrow as pa
 
-    from ftkit.ngrams import bytes_of
+    from ftkit.texts.ngrams import bytes_of
 
     data, bounds = bytes_of(texts)
     words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + bytes(128)), np.uint8)
@@ -239,8 +239,8 @@ def read_plain(
     """
     import numpy as np
 
-    from ftkit.minhash import in_turn, pool_of
-    from ftkit.spool import Spool
+    from ftkit.texts.minhash import in_turn, pool_of
+    from ftkit.texts.spool import Spool
 
     threads = threads or num_cpus()
     parts = (
@@ -264,7 +264,7 @@ def read_plain(
 def _plain(texts: polars.Series) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
     import numpy as np
 
-    from ftkit.ngrams import bytes_of, padded
+    from ftkit.texts.ngrams import bytes_of, padded
 
     plain = normalised(texts)
     text, bounds = bytes_of(padded(plain, SHINGLE_CHARS))
@@ -286,7 +286,7 @@ def near_pairs(
     """
     import numpy as np
 
-    from ftkit.minhash import NearPairs
+    from ftkit.texts.minhash import NearPairs
 
     both = (texts,) if against is None else (texts, against)
     split = None if against is None else len(texts)
@@ -314,7 +314,7 @@ def near_plain_pairs(
     Equal texts give a pair each, so choose distinct ones. `on_progress` is told how many were hashed since.
     """
     assert 0 < threshold <= 1, threshold
-    from ftkit import minhash  # numpy is slow to import, and most callers only normalise
+    from ftkit.texts import minhash  # numpy is slow to import, and most callers only normalise
 
     return minhash.near_pairs(
         plain.text,
@@ -333,7 +333,7 @@ def plain_jaccards(plain: Plain, left: Positions, right: Positions) -> NDArray[n
     """Similarity of some texts, each with its partner."""
     import numpy as np
 
-    from ftkit import ngrams
+    from ftkit.texts import ngrams
 
     found = [np.zeros(0)]
     for some in ngrams.runs(plain.sizes[left] + plain.sizes[right], ngrams.VERIFY_CHARS):

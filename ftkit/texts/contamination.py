@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.similarity import Plain, Texts, near_plain_pairs, num_cpus, numbered, plain_jaccards, read_plain
+from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, num_cpus, numbered, plain_jaccards, read_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,9 +115,9 @@ def _find_near(found: _Hits, plain: Plain, own: Ints, held: Ints, threshold: flo
 def _find_contained(
     found: _Hits, plain: Plain, own: Ints, held: Ints, threads: int, on_progress: Callable[[int], object]
 ) -> None:
-    from ftkit.containment import CHUNK, Parts
-    from ftkit.minhash import in_turn, pool_of
-    from ftkit.ngrams import picked, runs
+    from ftkit.texts.containment import CHUNK, Parts
+    from ftkit.texts.minhash import in_turn, pool_of
+    from ftkit.texts.ngrams import picked, runs
 
     text = plain.text.view()
     parts = Parts(*picked(text, plain.begins[held], plain.sizes[held]))

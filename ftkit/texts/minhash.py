@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
-from ftkit.ngrams import VERIFY_CHARS, code_points, factors, hashes, jaccards, mixed, picked, runs
-from ftkit.spool import Spool
+from ftkit.texts.ngrams import VERIFY_CHARS, code_points, factors, hashes, jaccards, mixed, picked, runs
+from ftkit.texts.spool import Spool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ftkit.ngrams import runs
+from ftkit.texts.ngrams import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
