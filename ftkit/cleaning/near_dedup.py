@@ -222,10 +222,18 @@ def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_]) -> po
     import numpy as np
     import polars
 
-    names = groups.unique().sort()
-    place = groups.rank("dense").cast(polars.Int64).to_numpy() - 1
-    kept_clusters, first, own = np.unique(cluster[~gone], return_index=True, return_inverse=True)
-    stays = place[~gone]
+    some = np.flatnonzero(np.bincount(cluster)[cluster] > 1)  # the others change nothing
+    if not some.size:
+        return groups
+    own_groups = groups.gather(some)
+    names = own_groups.unique().sort()
+    place = own_groups.rank("dense").cast(polars.Int64).to_numpy() - 1
+    goes = gone[some]
+    kept_clusters, first, own = np.unique(cluster[some][~goes], return_index=True, return_inverse=True)
+    stays = place[~goes]
     joined = join(stays, stays[first][own], len(names))
-    leader = joined[stays[first][np.searchsorted(kept_clusters, cluster)]]
-    return names.gather(np.where(gone, leader, joined[place])).alias("group")
+    new = names.gather(joined)
+    moved = names != new
+    found = groups.replace(names.filter(moved), new.filter(moved)) if moved.any() else groups.clone()
+    leader = joined[stays[first][np.searchsorted(kept_clusters, cluster[some][goes])]]
+    return found.scatter(some[goes], names.gather(leader)).alias("group")
