@@ -5,7 +5,7 @@ Knows the splits and the recipe's `data.decontaminate`; which texts match is sai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
-from ftkit.texts.similarity import Column, InMemory, text_keys
+from ftkit.texts.similarity import Column, Texts, digests, text_keys
 
 if TYPE_CHECKING:
     import polars
@@ -46,25 +46,21 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
 
     threshold = None if _near_rows_are_together(data) else _threshold(data)
     number = work.ledger.begin("decontaminate")
-    identities = {name: _identity(rows) for name, rows in {**splits, **against}.items() if name != "train"}
     what = {"valid": "valid row", "test": "test row"} | {name: f"row of data.decontaminate.{name}" for name in against}
-    held = {name: identities[name] for name in ("test", "valid", *against)}
-    texts = polars.concat(held.values())
-    ids = polars.concat([{**splits, **against}[name].column("id") for name in held])
+    held = {name: {**splits, **against}[name] for name in ("test", "valid", *against)}
+    texts = _Chained([_identity(part) for part in held.values()])
+    ids = polars.concat([part.column("id") for part in held.values()])
     origins = polars.concat([polars.repeat(what[name], len(part), eager=True) for name, part in held.items()])
-    rows = splits["train"]
+    rows, valid, test = splits["train"], splits["valid"], splits["test"]
     threads = None if work.ctx.machine.threads == "auto" else work.ctx.machine.threads
     search = partial(hits, threshold=threshold, threads=threads, say=work.ctx.progress.say)
     with work.ctx.progress.task("decontaminate", len(rows)) as bar:
-        column = Column(rows, "identity" if "identity" in rows.columns else "input")
-        found = search(column, rows.column("id"), InMemory(texts), ids, on_progress=bar.advance)
-    standing = {name: _standing(identities[name], column) for name in ("valid", "test")}
+        found = search(_identity(rows), rows.column("id"), texts, ids, on_progress=bar.advance)
+    standing = _standing({"valid": _identity(valid), "test": _identity(test)}, _identity(rows))
     train = apply_marks(rows, Marked(_events("drop", found, ids, origins)), number, work)
-    valid = splits["valid"]
-    own, tests = InMemory(identities["valid"]), InMemory(identities["test"])
-    close = search(own, valid.column("id"), tests, splits["test"].column("id"))
+    close = search(_identity(valid), valid.column("id"), _identity(test), test.column("id"))
     work.ledger.add(number, len(valid), _events("flag", close, ids, origins))
-    work.ledger.add(number, len(splits["test"]), events("flag", polars.Series(dtype=polars.String), ""))
+    work.ledger.add(number, len(test), events("flag", polars.Series(dtype=polars.String), ""))
     work.ledger.say(number)
     return Cleared({**splits, "train": train}, standing)
 
@@ -94,8 +90,23 @@ def _near_rows_are_together(data: Data) -> bool:
     return bool(places) and not any(isinstance(each, RowStep) for each in options[places[-1] :])
 
 
-def _identity(rows: Rows) -> polars.Series:
-    return rows.column("identity" if "identity" in rows.columns else "input")
+def _identity(rows: Rows) -> Column:
+    return Column(rows, "identity" if "identity" in rows.columns else "input")
+
+
+@dataclass(frozen=True)
+class _Chained:
+    """Texts one after another."""
+
+    parts: Sequence[Texts]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def batches(self) -> Iterator[polars.Series]:
+        """All batches of the first, then of the next."""
+        for part in self.parts:
+            yield from part.batches()
 
 
 def _events(action: str, found: Table, ids: polars.Series, origins: polars.Series) -> Table:
@@ -113,14 +124,21 @@ def _events(action: str, found: Table, ids: polars.Series, origins: polars.Serie
     )
 
 
-def _standing(held: polars.Series, train: Column) -> dict[str, int]:
-    """How many of the held-out texts stand in train, as they are and after normalising."""
+def _standing(held: Mapping[str, Texts], train: Texts) -> dict[str, dict[str, int]]:
+    """How many of the held-out texts stand in train, as they are (`identical`) and after normalising (`equal`)."""
+    found: dict[str, dict[str, int]] = {name: {} for name in held}
+    for kind, key in (("identical", _as_it_is), ("equal", text_keys)):
+        in_train = _digests(train, key).unique()
+        for name, texts in held.items():
+            found[name][kind] = int(_digests(texts, key).is_in(in_train.implode()).sum())
+    return found
+
+
+def _as_it_is(texts: polars.Series) -> polars.Series:
+    return texts
+
+
+def _digests(texts: Texts, key: Callable[[polars.Series], polars.Series]) -> polars.Series:
     import polars
 
-    keys = text_keys(held)
-    identical = polars.repeat(False, len(held), eager=True)
-    equal = polars.repeat(False, len(held), eager=True)
-    for batch in train.batches():
-        identical |= held.is_in(batch.implode())
-        equal |= keys.is_in(text_keys(batch).implode())
-    return {"identical": int(identical.sum()), "equal": int(equal.sum())}
+    return polars.concat([polars.Series(dtype=polars.Binary), *(digests(key(batch)) for batch in texts.batches())])

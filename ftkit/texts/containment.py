@@ -115,10 +115,15 @@ class Parts:
 
 
 def _is_long(text: U8, bounds: I64) -> NDArray[np.bool_]:
-    spaces, inner = (np.flatnonzero(which) for which in (text == _SPACE, (text & 0xC0) == 0x80))
-    num_words = np.diff(np.searchsorted(spaces, bounds)) + 1
-    num_chars = np.diff(bounds - np.searchsorted(inner, bounds))
-    return (num_words >= MIN_WORDS) | (num_chars >= MIN_CHARS)
+    found = np.zeros(len(bounds) - 1, bool)
+    for some in runs(np.diff(bounds), CHUNK):
+        ends = bounds[some.start : some.stop + 1] - bounds[some.start]
+        here = text[bounds[some.start] : bounds[some.stop]]
+        spaces, inner = (np.flatnonzero(which) for which in (here == _SPACE, (here & 0xC0) == 0x80))
+        num_words = np.diff(np.searchsorted(spaces, ends)) + 1
+        num_chars = np.diff(ends - np.searchsorted(inner, ends))
+        found[some] = (num_words >= MIN_WORDS) | (num_chars >= MIN_CHARS)
+    return found
 
 
 @dataclass(frozen=True)
