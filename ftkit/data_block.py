@@ -51,7 +51,7 @@ class Split(Config):
     group: str | None = Field(None, description="column; rows with the same value stay in one split")
     time: str | None = Field(None, description="column of a date or number; for by: time and for keep: newest")
     test_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="of test.jsonl as it was once made: another test set is an error, not a new score"
+        None, description="as summary.json once had it: another test set is an error, not a new score"
     )
 
 
@@ -95,7 +95,9 @@ class Data(Config):
     limit: Limit = Limit()
 
     @model_validator(mode="after")
-    def _time_is_known(self) -> Self:
+    def _split_has_what_it_needs(self) -> Self:
+        if self.split.by.name == "kfold" and isinstance(self.split.test, Choice):
+            raise ValueError("split: by: kfold deals the test rows; leave out test, which names rows of its own")
         if self.split.time is not None:
             return self
         if self.split.by.name == "time":

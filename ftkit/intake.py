@@ -21,7 +21,7 @@ from ftkit.passes import Workshop
 from ftkit.registry import Choice, choice_of, suggest
 from ftkit.rows import Rows
 from ftkit.shapes import recognise
-from ftkit.shapes.columns import fill
+from ftkit.shapes.columns import as_text, fill
 from ftkit.sources import SourceConfig
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 SHOWN_FAULTS = 10
-PLAIN = ("id", "input", "target", "group", "weight")
-OPTIONAL = ("time", "identity", "history", "rejected", "tools")
+PLAIN = ("id", "input", "target", "group", "named_group", "weight")
+OPTIONAL = ("time", "identity", "history", "compared", "rejected", "tools", "plain_text")
 
 
 def sources_of(data: Data) -> dict[str, Choice]:
@@ -103,7 +103,8 @@ def aligned(table: Table, columns: Sequence[str]) -> Table:
     import polars
 
     empty = polars.lit([], polars.List(polars.Struct({"role": polars.String, "content": polars.String})))
-    missing = {name: empty if name == "history" else polars.lit(None, polars.String) for name in columns}
+    special = {"history": empty, "plain_text": polars.lit(False), "compared": polars.col("input")}
+    missing = {name: special.get(name, polars.lit(None, polars.String)) for name in columns}
     filled = {name: value for name, value in missing.items() if name not in table.columns}
     return table.with_columns(**filled).select(columns)
 
@@ -148,7 +149,7 @@ class _Reading:
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}") from None
         rows = self._with_own_columns(table, shaped.table)
-        light = rows.filter(~(polars.col("weight") > 0).fill_null(False))
+        light = rows.filter(~((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False))
         bad, weight = light["id"], options_of(self.source).weight
         found = zip(bad, light["weight"], strict=True)
         faults = {**shaped.faults, **{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}}
@@ -174,8 +175,24 @@ class _Reading:
         key = "conversation" if "conversation" in shaped.columns else "id"
         own = table.select(polars.col("id").alias(key), **self._own_columns(table))
         rows = shaped.join(own, on=key, how="left", maintain_order="left")
-        rows = rows.with_columns(group=polars.coalesce("group", key))
+        rows = rows.with_columns(
+            group=polars.coalesce("group", key),
+            named_group=polars.col("group").is_not_null(),
+            **self._made_columns(shaped),
+        )
         return rows.select(*PLAIN, *(name for name in OPTIONAL if name in rows.columns))
+
+    def _made_columns(self, shaped: Table) -> dict[str, polars.Expr]:
+        """What tells rows of this shape apart where the input does not: the history with it, or a plain text itself."""
+        import polars
+
+        assert self.shape is not None
+        if self.shape.name == "text":  # it is cleaned and compared as an input, and written as what it is: a target
+            return {"input": polars.col("target"), "plain_text": polars.lit(True)}
+        if "history" not in shaped.columns:
+            return {}
+        earlier = polars.col("history").list.eval(polars.element().struct.field("content")).list.join("\n")
+        return {"compared": polars.concat_str(earlier, polars.col("input"), separator="\n")}
 
     def _own_columns(self, table: Table) -> dict[str, polars.Expr | polars.Series]:
         import polars
@@ -187,25 +204,24 @@ class _Reading:
         }
         is_benchmark = self.name.startswith("against.")
         if split.group is not None and not is_benchmark:
-            own["group"] = self._plain(table, "group", split.group)
+            group = self._plain(table, "group", split.group)
+            own["group"] = group.set(group == "", None)
         if weight is not None:
             own["weight"] = self._plain(table, "weight", weight).cast(polars.Float64, strict=False)
         if split.time is not None and not is_benchmark:
             own["time"] = self._plain(table, "time", split.time)
         if self.data.decontaminate.identity is not None:
-            empty = table.with_columns(polars.col(polars.String).fill_null(""))
-            own["identity"] = fill(empty, self.data.decontaminate.identity).fill_null("")
+            own["identity"] = fill(table, self.data.decontaminate.identity, missing="")
         return own
 
     def _plain(self, table: Table, use: str, column: str) -> polars.Series:
-        import polars
 
         if column not in table.columns:
             place = f"data.split.{use}" if use != "weight" else f"data.{self.name}: weight"
             raise DataError(f"{place}: {self.name} has no column {column!r}{suggest(column, table.columns)}")
         if table.schema[column].is_nested():
             raise DataError(f"data.{self.name}: column {column!r}, used as {use}, is no plain value")
-        return table[column].cast(polars.String)
+        return as_text(table, column)
 
 
 def _shown(weight: float | None) -> str:
@@ -235,15 +251,24 @@ def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, 
         if own.n_unique() < len(own):
             twice = own.filter(own.is_duplicated())[0]
             raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
-    if polars.concat(ids.values()).n_unique() == sum(map(len, ids.values())):
-        return tables
-    work.ctx.progress.say("ids stand in several sources: they get the name of their source in front")
-    return {name: work.replace(rows, (_prefixed(batch, name) for batch in rows)) for name, rows in tables.items()}
+    pool = [name for name in tables if name.partition(".")[0] == "source"]
+    others = [name for name in tables if name not in pool]
+    own = polars.concat([ids[name] for name in pool]).unique()
+    clashing = pool if len(own) < sum(len(ids[name]) for name in pool) else []
+    both = polars.concat([own, *(ids[name] for name in others)])
+    clashing = [*clashing, *(others if both.n_unique() < len(both) else [])]  # rows to be dealt keep theirs if they can
+    if clashing:
+        names = ", ".join(clashing)
+        work.ctx.progress.say(f"ids stand in several sources: those of {names} get the name of their source in front")
+    for name in clashing:
+        rows = tables[name]
+        tables = {**tables, name: work.replace(rows, (_prefixed(batch, name) for batch in rows))}
+    return tables
 
 
 def _prefixed(table: Table, source: str) -> Table:
     import polars
 
     name = polars.format("{}/{}", polars.lit(source), polars.col("id"))
-    is_alone = polars.col("group") == polars.col("id")
-    return table.with_columns(id=name, group=polars.when(is_alone).then(name).otherwise(polars.col("group")))
+    group = polars.format("{}/{}", polars.lit(source), polars.col("group"))
+    return table.with_columns(id=name, group=polars.when("named_group").then("group").otherwise(group))

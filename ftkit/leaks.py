@@ -16,6 +16,7 @@ from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
+from ftkit.row_keys import compared
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
 from ftkit.texts.similarity import Column, Texts, digests, text_keys
@@ -57,7 +58,8 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     with work.ctx.progress.task("decontaminate", len(rows)) as bar:
         found = search(_identity(rows), rows.column("id"), texts, ids, on_progress=bar.advance)
     standing = _standing({"valid": _identity(valid), "test": _identity(test)}, _identity(rows))
-    train = apply_marks(rows, Marked(_events("drop", found, ids, origins)), number, work)
+    dropped = polars.concat([_events("drop", found, ids, origins), _of_their_groups(rows, found, [valid, test])])
+    train = apply_marks(rows, Marked(dropped), number, work)
     close = search(_identity(valid), valid.column("id"), _identity(test), test.column("id"))
     work.ledger.add(number, len(valid), _events("flag", close, ids, origins))
     work.ledger.add(number, len(test), events("flag", polars.Series(dtype=polars.String), ""))
@@ -87,11 +89,12 @@ def _near_rows_are_together(data: Data) -> bool:
         for place, each in enumerate(options)
         if isinstance(each, NearDedup) and each.threshold <= _threshold(data)
     ]
-    return bool(places) and not any(isinstance(each, RowStep) for each in options[places[-1] :])
+    makes_rows = any(isinstance(each, RowStep) and each.train_only for each in options)  # they run after the split
+    return bool(places) and not makes_rows and not any(isinstance(each, RowStep) for each in options[places[-1] :])
 
 
 def _identity(rows: Rows) -> Column:
-    return Column(rows, "identity" if "identity" in rows.columns else "input")
+    return Column(rows, "identity" if "identity" in rows.columns else compared(rows))
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,16 @@ class _Chained:
         """All batches of the first, then of the next."""
         for part in self.parts:
             yield from part.batches()
+
+
+def _of_their_groups(rows: Rows, found: Table, held: Sequence[Rows]) -> Table:
+    """Drop events for train rows in a group of a valid or test row that is given; dealt groups are never split."""
+    import polars
+
+    groups = polars.concat([part.column("group") for part in held]).unique()
+    table = polars.DataFrame({"id": rows.column("id"), "group": rows.column("group")})
+    shared = table.filter(polars.col("group").is_in(groups.implode()) & ~polars.col("id").is_in(found["id"].implode()))
+    return events("drop", shared["id"], "of the group of a valid or test row")
 
 
 def _events(action: str, found: Table, ids: polars.Series, origins: polars.Series) -> Table:

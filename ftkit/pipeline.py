@@ -17,7 +17,7 @@ from ftkit.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.contracts import Context
 from ftkit.data_block import Data
 from ftkit.engine.load import load
-from ftkit.errors import RecipeError
+from ftkit.errors import DataError, RecipeError
 from ftkit.fitting import require_room
 from ftkit.intake import options_of
 from ftkit.machine import environment
@@ -100,13 +100,18 @@ def prepare_rows(
 
 def _with_rows(recipe: DataRecipe, rows: Iterable[Mapping[str, Any]], run_dir: Path) -> DataRecipe:
     common = set(SourceConfig.model_fields)
+    if len(recipe.data.source) != 1:
+        raise RecipeError("data.source: rows stand in for one source; the recipe has several")
     named = options_of(recipe.data.source[0]).model_dump(mode="json", include=common, exclude_none=True)
     kind = "parquet" if hasattr(rows, "to_parquet") else "jsonl"
     path = run_dir / f"rows.{kind}"
     if kind == "parquet":
         rows.to_parquet(str(path))  # type: ignore[attr-defined]
     else:
-        write_jsonl(path, rows)
+        try:
+            write_jsonl(path, rows)
+        except (TypeError, ValueError) as error:  # a date, a NaN, half of a surrogate pair, or no dict at all
+            raise DataError(f"rows: not rows of plain JSON values: {error}") from None
     data = {**recipe.data.model_dump(mode="json"), "source": {kind: {**named, "path": str(path)}}}
     return recipe.model_copy(update={"data": Data.model_validate(data)})
 

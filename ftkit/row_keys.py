@@ -29,6 +29,11 @@ _WHOLE = r"^[+-]?\d+$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
+def compared(rows: Rows) -> str:
+    """The column that says whether two rows are the same: the input, or where there is one its history with it."""
+    return "compared" if "compared" in rows.columns else "input"
+
+
 def as_compared(texts: polars.Series, normalize: Normalize) -> polars.Series:
     """Texts such that equal ones count as the same."""
     if normalize == "words":

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 BATCH_ROWS = 20_000
-SORT_ROWS = 500_000  # rows of one bucket of `in_order`, which stands in memory
+BATCH_BYTES = 16 * 2**20
+SORT_ROWS = 500_000  # of one bucket of `in_order`, which stands in memory
+SORT_BYTES = 256 * 2**20
 
 
 class Rows:
@@ -56,6 +58,11 @@ class Rows:
 
     def __iter__(self) -> Iterator[Table]:
         return self.batches()
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the file; 0 in memory."""
+        return 0 if self.path is None else self.path.stat().st_size
 
     @property
     def columns(self) -> list[str]:
@@ -106,6 +113,9 @@ def in_order(rows: Rows, keys: polars.Series, folder: Path) -> Iterator[Table]:
     import numpy as np
     import polars
 
+    row_bytes = rows.num_bytes // max(len(rows), 1) + 1
+    bucket_rows = max(1, min(SORT_ROWS, SORT_BYTES // row_bytes))
+    batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
     rank = np.empty(len(rows), np.int64)
     sorted_keys = polars.DataFrame({"key": keys}).with_row_index().sort("key", maintain_order=True)
     rank[sorted_keys["index"].to_numpy()] = np.arange(len(rows))
@@ -114,7 +124,7 @@ def in_order(rows: Rows, keys: polars.Series, folder: Path) -> Iterator[Table]:
     for number, batch in enumerate(rows):
         ranked = batch.with_columns(polars.Series("_rank", rank[begin : begin + batch.height]))
         begin += batch.height
-        for (bucket,), part in ranked.group_by(polars.col("_rank") // SORT_ROWS):
+        for (bucket,), part in ranked.group_by(polars.col("_rank") // bucket_rows):
             path = folder / f"bucket-{bucket}-{number}.arrow"
             part.write_ipc(path)
             buckets.setdefault(int(str(bucket)), []).append(path)
@@ -122,7 +132,7 @@ def in_order(rows: Rows, keys: polars.Series, folder: Path) -> Iterator[Table]:
         parts = [polars.read_ipc(path, memory_map=False) for path in buckets[bucket]]
         for path in buckets[bucket]:
             path.unlink()
-        yield from polars.concat(parts).sort("_rank").drop("_rank").iter_slices(BATCH_ROWS)
+        yield from polars.concat(parts).sort("_rank").drop("_rank").iter_slices(batch_rows)
     if not buckets:
         yield from rows
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import WHAT_COUNTS, Normalize, as_compared, row_digests
+from ftkit.row_keys import WHAT_COUNTS, Normalize, as_compared, compared, row_digests
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,8 @@ def _in_conflict(rows: Rows, normalize: Normalize) -> NDArray[np.int64]:
     """Position and number of the text of each row whose text stands under several targets, in order of position."""
     import numpy as np
 
-    texts = row_digests(rows, lambda batch: as_compared(batch["input"], normalize), "input")
+    column = compared(rows)
+    texts = row_digests(rows, lambda batch: as_compared(batch[column], normalize), column)
     targets = row_digests(rows, lambda batch: batch["target"], "target")
     order = np.lexsort((targets[:, 1], targets[:, 0], texts[:, 1], texts[:, 0]))
     new_text = np.ones(len(order), bool)

@@ -14,7 +14,7 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import Keep, kept_order, row_digests
+from ftkit.row_keys import Keep, compared, kept_order, row_digests
 from ftkit.texts.similarity import Column, Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     gone = np.zeros(len(rows), bool)
     gone[order[verdicts.row[verdicts.is_drop]]] = True
     groups = rows.column("group")
-    joined = _joined(groups, clusters(pairs, len(texts.place))[texts.number], gone)
+    cluster = clusters(pairs, len(texts.place))[texts.number]
+    joined = _joined(groups, cluster, gone, earliest=config.keep == "first")
     return Marked(found, {} if joined.equals(groups) else {"group": joined})
 
 
@@ -70,7 +71,7 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
             ctx.check_stop()
             bar.advance(count)
 
-        with read_plain(Column(rows, "input"), threads=threads, on_progress=on_progress) as plain:
+        with read_plain(Column(rows, compared(rows)), threads=threads, on_progress=on_progress) as plain:
             texts = numbered(plain.halves)
             on_progress(len(rows) - len(texts.place))
             _, first = np.unique(texts.number[order], return_index=True)
@@ -214,10 +215,11 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
     return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
 
 
-def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_]) -> polars.Series:
-    """The group of each row: kept rows of one cluster, and all rows of their groups, get the name that sorts first.
+def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series:
+    """The group of each row: kept rows of one cluster, and all rows of their groups, get the name of one of these.
 
-    A row that is gone joins the group of its cluster, and does not bring its own group along.
+    It is the name that sorts first, or the earliest: then rows that are appended rename no group. A row that is gone
+    joins the group of its cluster, and does not bring its own group along.
     """
     import numpy as np
     import polars
@@ -228,6 +230,9 @@ def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_]) -> po
     own_groups = groups.gather(some)
     names = own_groups.unique().sort()
     place = own_groups.rank("dense").cast(polars.Int64).to_numpy() - 1
+    if earliest:
+        in_turn = np.argsort(np.unique(place, return_index=True)[1])
+        names, place = names.gather(in_turn), np.argsort(in_turn)[place]
     goes = gone[some]
     kept_clusters, first, own = np.unique(cluster[some][~goes], return_index=True, return_inverse=True)
     stays = place[~goes]

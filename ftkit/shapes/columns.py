@@ -52,8 +52,8 @@ def shape(config: Columns, table: Table) -> Shaped:
     return shaped(table, faults, input=_fill(table, config.input), target=_fill(table, config.target))
 
 
-def fill(table: Table, template: str) -> polars.Series:
-    """A column, or a template with its columns' values put in; null where one of them is null.
+def fill(table: Table, template: str, *, missing: str | None = None) -> polars.Series:
+    """A column, or a template with its columns' values put in; null where one of them is null, or `missing` for that.
 
     Raises DataError where a column is missing or holds no plain values.
     """
@@ -62,6 +62,9 @@ def fill(table: Table, template: str) -> polars.Series:
     for name in names_in(template):
         if not _is_plain(table.schema[name]):
             raise DataError(f"column {name!r} holds {table.schema[name]}, no plain values, and cannot stand in a text")
+    if missing is not None:
+        filled = {name: as_text(table, name).fill_null(missing) for name in names_in(template)}
+        table = table.with_columns(**filled)
     return _fill(table, template)
 
 
@@ -140,7 +143,7 @@ def _fill(table: Table, template: str) -> polars.Series:
     for text, name in _pieces(template):
         parts.append(polars.lit(text))
         if name is not None:
-            columns.append(_as_text(table, name).alias(str(len(parts))))
+            columns.append(as_text(table, name).alias(str(len(parts))))
             parts.append(polars.col(columns[-1].name))
     return polars.DataFrame(columns).select(polars.concat_str(parts)).to_series()
 
@@ -152,7 +155,7 @@ def _is_plain(kind: polars.DataType) -> bool:
     return kind in named or kind.is_numeric()
 
 
-def _as_text(table: Table, name: str) -> polars.Series:
+def as_text(table: Table, name: str) -> polars.Series:
     """Plain values as texts. A whole number is written without '.0': the type of its column is that of a batch."""
     import polars
 

@@ -6,10 +6,11 @@ disk, a batch at a time in memory.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import field_serializer
 
@@ -28,9 +29,12 @@ from ftkit.recipe import Classify, TaskChoice
 from ftkit.registry import Choice, Config, suggest
 from ftkit.rows import Rows, in_order
 from ftkit.splitting import SPLITS, order_keys
-from ftkit.store import file_digest, write_json
+from ftkit.store import write_json
 from ftkit.summary import summary_of
 from ftkit.texts.similarity import text_key
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
 
 VERSION = 2
 CHECKED_ROWS = 20
@@ -72,6 +76,7 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
         if not options_of(source).is_remote:
             columns[name], rows = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
             if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
+                rows = rows.head(0) if name.startswith("against.") else rows
                 _check_targets({name: Rows.of(rows)}, config.task.options.labels, "of task.classify.labels")
     return columns
 
@@ -98,13 +103,14 @@ def run(config: PrepareConfig, out: Path, ctx: Context) -> Prepared:
     _refuse_empty(splits, work)
     _write(splits, out)
     work.ledger.write(out)
-    _refuse_another_test(config, out / "test.jsonl")
+    test_sha256 = _digest_of(splits["test"])
+    _refuse_another_test(config, test_sha256)
     summary = {
         **summary_of(splits, labels),
         "funnel": work.ledger.funnel,
         "stood_in_train": cleared.standing,
         "sources": {name.partition("/")[2]: value for name, value in input_ids(config, ctx).items()},
-        "test_sha256": file_digest(out / "test.jsonl"),
+        "test_sha256": test_sha256,
     }
     write_json(out / "summary.json", summary)
     page.write(out)
@@ -152,6 +158,9 @@ def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
     proportions = {name: share for name, share in wanted.items() if share is not None}
     if not proportions:
         return pool
+    for name in proportions:
+        if not int((pool.column("source") == name).sum()):
+            raise DataError(f"data.source: no row of {name} is left to have a share{work.ledger.worst}")
     number = work.ledger.begin("mix")
     dropped = beyond_shares(pool.column("id"), pool.column("source"), proportions, seed=config.seed)
     pool = apply_marks(pool, Marked(dropped), number, work)
@@ -250,14 +259,35 @@ def _write(splits: Mapping[str, Rows], out: Path) -> None:
     for split, rows in splits.items():
         with (out / f"{split}.jsonl").open("wb") as file:
             for batch in rows:
-                aligned(batch, names).write_ndjson(file)
+                aligned(_as_written(batch), names).write_ndjson(file)
 
 
-def _refuse_another_test(config: PrepareConfig, path: Path) -> None:
-    wanted, found = config.data.split.test_sha256, file_digest(path)
+def _as_written(batch: Table) -> Table:
+    """Plain texts, which were cleaned as inputs, as targets without one."""
+    import polars
+
+    if "plain_text" not in batch.columns:
+        return batch
+    is_text = polars.col("plain_text")
+    target = polars.when(is_text).then("input").otherwise("target")
+    return batch.with_columns(target=target, input=polars.when(is_text).then(polars.lit("")).otherwise("input"))
+
+
+def _digest_of(rows: Rows) -> str:
+    """SHA-256 of what is asked and answered: ids, inputs, targets and histories; not of weights and groups."""
+    found = hashlib.sha256()
+    for batch in rows:
+        asked = _as_written(batch)
+        names = [name for name in ("id", "input", "target", "history") if name in asked.columns]
+        found.update(asked.select(names).write_ndjson().encode())
+    return found.hexdigest()
+
+
+def _refuse_another_test(config: PrepareConfig, found: str) -> None:
+    wanted = config.data.split.test_sha256
     if wanted is not None and wanted != found:
         raise DataError(
-            f"data.split.test_sha256: the test set is another one: test.jsonl has {found}, the recipe pins {wanted}; "
+            f"data.split.test_sha256: the test set is another one: it has {found}, the recipe pins {wanted}; "
             "scores on it cannot be compared with earlier ones. Bring the old rows back, or pin the new set"
         )
 
