@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from ftkit.registry import Choice, Config, choice_of
+from ftkit.registry import Choice, Config, choice_of, one_or_more
 from ftkit.shapes.columns import names_in
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ else:
     SourceChoice = choice_of("sources")
     CleaningChoice = choice_of("cleaning")
     SplittingChoice = choice_of("splitting")
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-OneOrMore = BeforeValidator(_as_list, json_schema_input_type=SourceChoice | list[SourceChoice])
 
 
 def _share_or_source(value: Any) -> str:
@@ -87,7 +80,7 @@ class Limit(Config):
 class Data(Config):
     """Where rows come from, how they are cleaned and split."""
 
-    source: Annotated[list[SourceChoice], OneOrMore, Field(min_length=1)]
+    source: Annotated[list[SourceChoice], one_or_more(SourceChoice), Field(min_length=1)]
     on_error: Literal["stop", "drop"] = Field("stop", description="drop: malformed rows go to the ledger")
     clean: list[CleaningChoice] = Field(default=[], description="steps in order; left out: the task's defaults")
     split: Split = Field(default_factory=Split)

@@ -86,7 +86,7 @@ def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
     """The rows that are to be split, of one source, or of several one after another with the column `source`."""
     import polars
 
-    names = [name for name in tables if name.partition(".")[0] == "source"]
+    names = _names_of_pool(tables)
     if len(names) == 1:
         return tables[names[0]]
     columns = dict.fromkeys(column for name in names for column in tables[name].columns)
@@ -96,6 +96,10 @@ def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
     for name in names:
         work.delete(tables[name])
     return made
+
+
+def _names_of_pool(tables: Mapping[str, Rows]) -> list[str]:
+    return [name for name in tables if name.partition(".")[0] == "source"]
 
 
 def aligned(table: Table, columns: Sequence[str]) -> Table:
@@ -122,7 +126,6 @@ class _Reading:
     def batches(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
         """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""
         first: dict[str, str] = {}
-        seen = 0
         with self.ctx.progress.task(f"read {self.name}", 0) as bar:
             for batch in self.source(self.ctx):
                 self.ctx.check_stop()
@@ -132,7 +135,6 @@ class _Reading:
                     ledger.add(number, rows.height + len(faults), _as_events(faults))
                 elif faults:
                     first |= faults
-                    seen += batch.table.height
                     if len(first) >= SHOWN_FAULTS:
                         break
                 yield rows
@@ -251,7 +253,7 @@ def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, 
         if own.n_unique() < len(own):
             twice = own.filter(own.is_duplicated())[0]
             raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
-    pool = [name for name in tables if name.partition(".")[0] == "source"]
+    pool = _names_of_pool(tables)
     others = [name for name in tables if name not in pool]
     own = polars.concat([ids[name] for name in pool]).unique()
     clashing = pool if len(own) < sum(len(ids[name]) for name in pool) else []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ftkit.cleaning import RowStep, events
+from ftkit.cleaning import Action, RowStep, events
 from ftkit.cleaning.near_dedup import NearDedup
 from ftkit.contracts import Marked
 from ftkit.data_block import Data
@@ -122,14 +122,14 @@ def _of_their_groups(rows: Rows, found: Table, held: Sequence[Rows]) -> Table:
     return events("drop", shared["id"], "of the group of a valid or test row")
 
 
-def _events(action: str, found: Table, ids: polars.Series, origins: polars.Series) -> Table:
+def _events(action: Action, found: Table, ids: polars.Series, origins: polars.Series) -> Table:
     import polars
 
     origin = polars.DataFrame({"held_out_id": ids, "origin": origins})
     named = found.join(origin, on="held_out_id", how="left", maintain_order="left")
     reasons = named.select(polars.format("{} a {}", polars.col("kind").replace_strict(REASONS), "origin"))
     return events(
-        "drop" if action == "drop" else "flag",
+        action,
         named["id"],
         reasons.to_series(),
         kept_ids=named["held_out_id"],

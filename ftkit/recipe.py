@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -21,10 +20,10 @@ from pydantic import (
 )
 
 from ftkit.contracts import Machine
-from ftkit.data_block import Data
+from ftkit.data_block import Count, Data
 from ftkit.errors import RecipeError
 from ftkit.problems import problems
-from ftkit.registry import Choice, Config, choice_of, name_or_object, suggest
+from ftkit.registry import Choice, Config, choice_of, name_or_object, one_or_more, suggest
 from ftkit.yaml_tree import Tree, parse, set_value
 
 if TYPE_CHECKING:
@@ -39,15 +38,7 @@ else:
     MetricChoice = choice_of("metrics")
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-OneOrMore = BeforeValidator(_as_list, json_schema_input_type=MethodChoice | list[MethodChoice])
-
-
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 
 class Model(Config):
@@ -138,7 +129,7 @@ class Baseline(Config):
 class Train(Config):
     """How the model is tuned. Learning rate and weight decay default to those of the method."""
 
-    method: Annotated[list[MethodChoice], OneOrMore, Field(min_length=1)] = Field(
+    method: Annotated[list[MethodChoice], one_or_more(MethodChoice), Field(min_length=1)] = Field(
         default_factory=lambda: [MethodChoice.model_validate("lora")]
     )
     epochs: Positive = 3.0

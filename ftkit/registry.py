@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, create_model, model_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_serializer, model_validator
 
 KINDS = ("sources", "shapes", "cleaning", "splitting", "prompting", "extractors", "methods", "metrics", "sections")
 
@@ -164,6 +164,15 @@ def choice_of(kind: str) -> type[Choice]:
     choice.model_config["json_schema_extra"] = name_or_object(list(fields))
     choice.model_rebuild(force=True)
     return choice
+
+
+def one_or_more(one: Any) -> BeforeValidator:
+    """What makes a list's field take one value too; `one` is the type of that value, for the JSON Schema."""
+
+    def as_list(value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+    return BeforeValidator(as_list, json_schema_input_type=one | list[one])
 
 
 def name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:

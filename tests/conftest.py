@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from small_runs import SetUp
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,4 +30,22 @@ def shared_data() -> Path:
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the public data is not here")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
+    """A folder to copy: base model, rows, recipe."""
+    from small_runs import make_set_up  # loads torch, which most tests need not
+
+    return make_set_up(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def place(made: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the command line runs in."""
+    folder = tmp_path / "place"
+    shutil.copytree(made.folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import ftkit
 from refusals import errors, refused
-from small_runs import SetUp, make_rows, make_set_up
+from small_runs import make_rows
 from tiny_models import CHATML
 
 from ftkit.records import read_jsonl
@@ -20,22 +19,6 @@ ROWS = "rows.jsonl"
 CSV = "data.source={csv: {path: rows.csv, input: text, target: label}}"
 GENERATE = ("task={generate: {max_new_tokens: 4}}", "baseline.instructions=[Answer.]")
 MORE = "; on_error: drop in data leaves such rows out and lists them in the ledger"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
-    """A folder to copy: base model, rows, recipe."""
-    return make_set_up(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def place(made: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the command line runs in."""
-    folder = tmp_path / "place"
-    shutil.copytree(made.folder, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return folder
 
 
 def write_rows(rows: list[dict[str, Any]]) -> None:

@@ -12,25 +12,9 @@ import pytest
 from commands import ftkit, ftkit_apart
 from hub_standin import environment, files_of, serving
 from refusals import assert_refused, errors, refused
-from small_runs import SetUp, hashes, make_set_up
+from small_runs import hashes
 
 ROWS = "rows.jsonl"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
-    """A folder to copy: base model, rows, recipe."""
-    return make_set_up(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def place(made: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the command line runs in."""
-    folder = tmp_path / "place"
-    shutil.copytree(made.folder, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return folder
 
 
 # --- recipe and command line: 2

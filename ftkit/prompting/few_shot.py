@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from ftkit.contracts import Demonstrations, TaskSpec
 from ftkit.records import Example
-from ftkit.registry import Config, component
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
+from ftkit.registry import Config, component, one_or_more
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
-OneOrMore = BeforeValidator(_as_list, json_schema_input_type=Count | list[Count])
 
 
 class FewShot(Config):
@@ -27,7 +21,7 @@ class FewShot(Config):
     `balanced` takes the labels in turn (to generate, where there are none, it is the same as random).
     """
 
-    k: Annotated[list[Count], OneOrMore, Field(min_length=1)] = Field(default=[4])
+    k: Annotated[list[Count], one_or_more(Count), Field(min_length=1)] = Field(default=[4])
     select: Literal["random", "balanced"] = "balanced"
     draws: int = Field(1, ge=1)
 
