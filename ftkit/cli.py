@@ -138,10 +138,14 @@ def duplicates(
     from ftkit.data_page.duplicates import pairs, rendered
     from ftkit.rundir import prepared_folder
 
-    found = pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit)
+    found = list(pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit))
     if as_json:
         _print_json([asdict(pair) for pair in found])
         return
+    if not found:
+        of_steps = f" by {', '.join(step)}" if step else ""
+        so_alike = "" if min_score is None else f" with a similarity of {min_score:g} or more"
+        print(f"no row was dropped or flagged for another one{of_steps}{so_alike}")
     console = Console(highlight=False, soft_wrap=True)
     styles = {"plain": "", "differs": "bold yellow", "faint": "dim", "head": "bold"}
     for pair in found:

@@ -5,6 +5,7 @@ Types only: nothing here computes, and nothing here knows a particular component
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +29,21 @@ class Machine(Config):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     micro_batch: int | Literal["auto"] = Field("auto", description="rows per forward pass")
-    threads: int | Literal["auto"] = Field("auto", description="CPU threads of torch")
+    threads: int | Literal["auto"] = Field("auto", description="CPU threads; auto: of preparing, all there are")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+
+    @property
+    def num_threads(self) -> int:
+        """How many threads to compute with outside torch, which has its own mind about auto."""
+        return num_cpus() if self.threads == "auto" else self.threads
+
+
+def num_cpus() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
 
 
 class Task(Protocol):
@@ -125,10 +139,14 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Marked:
-    """Result of a step that compares rows: events, and new values of columns, one for each row that came in."""
+    """Result of a step that compares rows: events, and new values of columns, one for each row that came in.
+
+    Not `is_complete` where there were too many alike to compare each with each.
+    """
 
     events: Table
     columns: Mapping[str, polars.Series] = field(default_factory=dict)
+    is_complete: bool = True
 
 
 @dataclass(frozen=True)

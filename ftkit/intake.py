@@ -7,9 +7,9 @@ first ten, or where the recipe says so they go to the ledger.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeAlias
 
 from ftkit.cleaning import events
 from ftkit.contracts import Batch, Context, Shaped
@@ -20,9 +20,10 @@ from ftkit.ledger import Ledger
 from ftkit.passes import Workshop
 from ftkit.registry import Choice, choice_of, suggest
 from ftkit.rows import Rows
-from ftkit.shapes import recognise
-from ftkit.shapes.columns import as_text, fill
-from ftkit.sources import SourceConfig
+from ftkit.shapes import own_columns, recognise
+from ftkit.shapes.columns import Columns, as_text, fill, names_in
+from ftkit.sources import FileSource, SourceConfig
+from ftkit.store import stamp
 
 if TYPE_CHECKING:
     import polars
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 SHOWN_FAULTS = 10
 PLAIN = ("id", "input", "target", "group", "named_group", "weight")
-OPTIONAL = ("time", "identity", "history", "compared", "rejected", "tools", "plain_text")
+OPTIONAL = ("time", "identity", "history", "rejected", "tools", "plain_text")
+
+Stamps: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Of each source by its name, for each of its files: what shows that it was changed."""
 
 
 def sources_of(data: Data) -> dict[str, Choice]:
@@ -62,24 +66,47 @@ def shares(data: Data) -> tuple[float, float]:
 
 def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows: int) -> tuple[list[str], Table]:
     """The columns of a source, and its first rows as they are mapped. Raises DataError where they do not fit."""
-    batch = next(iter(source(ctx)))
-    rows, faults = _Reading(data, name, source, ctx).mapped(batch, head=num_rows)
+    reading = _Reading(data, name, source, ctx)
+    batch = next(reading.batches())
+    rows, faults = reading.mapped(batch, head=num_rows)
     _stop_at({} if data.on_error == "drop" else faults)
     return [name for name in batch.table.columns if name != NOT_TEXT], rows
 
 
-def read_all(data: Data, work: Workshop) -> dict[str, Rows]:
-    """Rows of each source. Ids that stand in two of them get the source's name in front."""
+def stamps_of(data: Data, ctx: Context) -> Stamps:
+    """The stamps of the files of every source. Raises DataError where one is missing."""
+    return {name: _stamps(source, ctx) for name, source in sources_of(data).items()}
+
+
+def _stamps(source: Choice, ctx: Context) -> dict[str, str]:
+    """None for a source that is not made of files: a commit does not change."""
+    options = options_of(source)
+    files = options.files(ctx) if isinstance(options, FileSource) else []
+    return {str(file.path): stamp(file.path) for file in files}
+
+
+def read_all(data: Data, work: Workshop, stamps: Stamps) -> dict[str, Rows]:
+    """Rows of each source. Ids that stand in two of them get the source's name in front.
+
+    Raises DataError for a file that is not as it was when `stamps` were taken.
+    """
     number = work.ledger.begin("read") if data.on_error == "drop" else None
     tables = {}
     for name, source in sources_of(data).items():
-        tables[name] = work.write(_Reading(data, name, source, work.ctx).batches(work.ledger, number))
+        tables[name] = work.write(_Reading(data, name, source, work.ctx).examples(work.ledger, number))
+        _refuse_changed(name, stamps[name], _stamps(source, work.ctx))
         if not len(tables[name]):
             raise DataError(f"data.{name}: no row of the source can be used{work.ledger.worst}")
         work.ctx.progress.say(f"{name}: {len(tables[name]):,} rows read")
     if number is not None:
         work.ledger.say(number)
     return _with_ids_that_differ(tables, work)
+
+
+def _refuse_changed(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for file in [*before, *now]:
+        if before.get(file) != now.get(file):
+            raise DataError(f"data.{name}: {file} was changed while it was read; run again once it is at rest")
 
 
 def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
@@ -107,10 +134,23 @@ def aligned(table: Table, columns: Sequence[str]) -> Table:
     import polars
 
     empty = polars.lit([], polars.List(polars.Struct({"role": polars.String, "content": polars.String})))
-    special = {"history": empty, "plain_text": polars.lit(False), "compared": polars.col("input")}
+    special = {"history": empty, "plain_text": polars.lit(False)}
     missing = {name: special.get(name, polars.lit(None, polars.String)) for name in columns}
     filled = {name: value for name, value in missing.items() if name not in table.columns}
     return table.with_columns(**filled).select(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A column that the recipe names, and the place where it does; some may stand within others: user.text in user."""
+
+    place: str
+    column: str
+    may_stand_within: bool = False
+
+    def stands_in(self, table: Table) -> bool:
+        outer = self.column.partition(".")[0] if self.may_stand_within else self.column
+        return self.column in table.columns or outer in table.columns
 
 
 @dataclass
@@ -123,11 +163,51 @@ class _Reading:
     ctx: Context
     shape: Choice | None = None
 
-    def batches(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
+    def batches(self) -> Iterator[Batch]:
+        """The source's batches, each with every column that the recipe names: null where the batch has no such column.
+
+        Raises DataError for one that is neither in the first batch, which is small, nor in the second, which is full:
+        such a one is a typo. It costs a run no more than these, and `ftkit check --fast` finds it.
+        """
+        named = self._named()
+        found: Iterator[Batch] = self.source(self.ctx)
+        first = [next(found)]
+        if not all(each.stands_in(first[0].table) for each in named):
+            first += islice(found, 1)
+        for each in named:
+            if not any(each.stands_in(batch.table) for batch in first):
+                raise self._no_column(each, first, is_all=next(found, None) is None)
+        for batch in chain(first, found):
+            yield replace(batch, table=_with_nulls(batch.table, named))
+
+    def _named(self) -> list[_Named]:
+        """The columns that the recipe names; which ones a shape takes, it knows itself, but for `columns`."""
+        options, split = options_of(self.source), self.data.split
+        group, time = (None, None) if self.name.startswith("against.") else (split.group, split.time)
+        columns = {"data.split.group": group, "data.split.time": time, f"data.{self.name}: weight": options.weight}
+        shape = self._shape_in_recipe()
+        texts = {"data.decontaminate.identity": self.data.decontaminate.identity}
+        if shape is not None and isinstance(shape.options, Columns):
+            texts |= {f"data.{self.name}: {use}": getattr(shape.options, use) for use in ("input", "target")}
+        return [
+            *(_Named(place, column) for place, column in columns.items() if column is not None),
+            *(_Named(place, column, True) for place, text in texts.items() if text for column in names_in(text)),
+        ]
+
+    def _no_column(self, named: _Named, seen: Sequence[Batch], *, is_all: bool) -> DataError:
+        known = own_columns(seen[-1].table)
+        hint = suggest(named.column, known)
+        hint += f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
+        num_rows = sum(batch.table.height for batch in seen)
+        where = "" if is_all else f" in its first {num_rows:,} rows"
+        later = "" if is_all else "; where a later row has it, give it to the first row too, as null"
+        return DataError(f"{named.place}: {self.name} has no column {named.column!r}{where}{hint}{later}")
+
+    def examples(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
         """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""
         first: dict[str, str] = {}
         with self.ctx.progress.task(f"read {self.name}", 0) as bar:
-            for batch in self.source(self.ctx):
+            for batch in self.batches():
                 self.ctx.check_stop()
                 rows, faults = self.mapped(batch)
                 bar.advance(rows.height)
@@ -150,51 +230,44 @@ class _Reading:
             shaped: Shaped = self.shape(table)
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}") from None
-        rows = self._with_own_columns(table, shaped.table)
-        light = rows.filter(~((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False))
-        bad, weight = light["id"], options_of(self.source).weight
-        found = zip(bad, light["weight"], strict=True)
-        faults = {**shaped.faults, **{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}}
+        own = table.select("id", **self._own_columns(table))
+        is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
+        weight, light = options_of(self.source).weight, own.filter(~is_good)
+        found = zip(light["id"], light["weight"], strict=True)
+        faults = {**{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}, **shaped.faults}
         if faults:
-            place_of = dict(zip(batch.table["id"], batch.places, strict=True))
-            faults = {place_of.get(name, name): reason for name, reason in faults.items()}
-        return rows.filter(~polars.col("id").is_in(bad.implode())), {**batch.faults, **faults}
+            places = zip(batch.table["id"], batch.places, strict=True)
+            faults = {place: faults[name] for name, place in places if name in faults}
+        return self._with_own_columns(shaped.table, own.filter(is_good)), {**batch.faults, **faults}
 
     def _shape_of(self, table: Table) -> Choice:
-        options = options_of(self.source)
-        if options.shape is not None:
-            return options.shape
-        found: dict[str, dict[str, str]] | str = {"columns": options.columns_wanted} if options.columns_wanted else ""
-        if not found:
-            found = recognise(table)
-            self.ctx.progress.say(f"{self.name}: the rows look like {found!r} (shape of the source in the recipe)")
+        shape = self._shape_in_recipe()
+        if shape is not None:
+            return shape
+        found = recognise(table)
+        self.ctx.progress.say(f"{self.name}: the rows look like {found!r} (shape of the source in the recipe)")
         return choice_of("shapes").model_validate(found)
 
-    def _with_own_columns(self, table: Table, shaped: Table) -> Table:
-        """Group, weight, time and identity beside what the shape made: they are columns of the source."""
+    def _shape_in_recipe(self) -> Choice | None:
+        options = options_of(self.source)
+        if options.shape is None and options.columns_wanted:
+            return choice_of("shapes").model_validate({"columns": options.columns_wanted})
+        return options.shape
+
+    def _with_own_columns(self, shaped: Table, own: Table) -> Table:
+        """What the shape made of the source's rows that are in `own`, with their group, weight, time and identity."""
         import polars
 
         key = "conversation" if "conversation" in shaped.columns else "id"
-        own = table.select(polars.col("id").alias(key), **self._own_columns(table))
-        rows = shaped.join(own, on=key, how="left", maintain_order="left")
+        rows = shaped.join(own.rename({"id": key}), on=key, how="inner", maintain_order="left")
         rows = rows.with_columns(
             group=polars.coalesce("group", key),
             named_group=polars.col("group").is_not_null(),
-            **self._made_columns(shaped),
         )
+        if self.shape is not None and self.shape.name == "text":
+            # it is cleaned and compared as an input, and written as what it is: a target
+            rows = rows.with_columns(input=polars.col("target"), plain_text=polars.lit(True))
         return rows.select(*PLAIN, *(name for name in OPTIONAL if name in rows.columns))
-
-    def _made_columns(self, shaped: Table) -> dict[str, polars.Expr]:
-        """What tells rows of this shape apart where the input does not: the history with it, or a plain text itself."""
-        import polars
-
-        assert self.shape is not None
-        if self.shape.name == "text":  # it is cleaned and compared as an input, and written as what it is: a target
-            return {"input": polars.col("target"), "plain_text": polars.lit(True)}
-        if "history" not in shaped.columns:
-            return {}
-        earlier = polars.col("history").list.eval(polars.element().struct.field("content")).list.join("\n")
-        return {"compared": polars.concat_str(earlier, polars.col("input"), separator="\n")}
 
     def _own_columns(self, table: Table) -> dict[str, polars.Expr | polars.Series]:
         import polars
@@ -217,13 +290,17 @@ class _Reading:
         return own
 
     def _plain(self, table: Table, use: str, column: str) -> polars.Series:
-
-        if column not in table.columns:
-            place = f"data.split.{use}" if use != "weight" else f"data.{self.name}: weight"
-            raise DataError(f"{place}: {self.name} has no column {column!r}{suggest(column, table.columns)}")
         if table.schema[column].is_nested():
             raise DataError(f"data.{self.name}: column {column!r}, used as {use}, is no plain value")
         return as_text(table, column)
+
+
+def _with_nulls(table: Table, named: Sequence[_Named]) -> Table:
+    """The table with those of the columns that it lacks."""
+    import polars
+
+    missing = {each.column: polars.lit(None, polars.String) for each in named if not each.stands_in(table)}
+    return table.with_columns(**missing)
 
 
 def _shown(weight: float | None) -> str:

@@ -5,9 +5,10 @@ Knows the splits and the recipe's `data.decontaminate`; which texts match is sai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ftkit.cleaning import Action, RowStep, events
@@ -16,13 +17,15 @@ from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
-from ftkit.row_keys import compared
+from ftkit.row_keys import Compared
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
-from ftkit.texts.similarity import Column, Texts, digests, text_keys
+from ftkit.texts.similarity import Column, Texts, fingerprints, numbered
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
+    from numpy.typing import NDArray
 
     from ftkit.contracts import Table
 
@@ -45,7 +48,7 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     """Train rows that equal, contain or are near to a held-out row are dropped, such valid rows flagged (by test)."""
     import polars
 
-    threshold = None if _near_rows_are_together(data) else _threshold(data)
+    threshold = None if _near_rows_are_together(data) and work.is_complete else _threshold(data)
     number = work.ledger.begin("decontaminate")
     what = {"valid": "valid row", "test": "test row"} | {name: f"row of data.decontaminate.{name}" for name in against}
     held = {name: {**splits, **against}[name] for name in ("test", "valid", *against)}
@@ -53,15 +56,16 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     ids = polars.concat([part.column("id") for part in held.values()])
     origins = polars.concat([polars.repeat(what[name], len(part), eager=True) for name, part in held.items()])
     rows, valid, test = splits["train"], splits["valid"], splits["test"]
-    threads = None if work.ctx.machine.threads == "auto" else work.ctx.machine.threads
-    search = partial(hits, threshold=threshold, threads=threads, say=work.ctx.progress.say)
+    say, threads = work.ctx.progress.say, work.ctx.machine.num_threads
+    search = partial(hits, threshold=threshold, threads=threads, say=say)
     with work.ctx.progress.task("decontaminate", len(rows)) as bar:
         found = search(_identity(rows), rows.column("id"), texts, ids, on_progress=bar.advance)
-    standing = _standing({"valid": _identity(valid), "test": _identity(test)}, _identity(rows))
-    dropped = polars.concat([_events("drop", found, ids, origins), _of_their_groups(rows, found, [valid, test])])
+    standing = _standing(rows, held, found.is_equalled)
+    others = _of_their_groups(rows, found.table, [valid, test])
+    dropped = polars.concat([_events("drop", found.table, ids, origins), others])
     train = apply_marks(rows, Marked(dropped), number, work)
     close = search(_identity(valid), valid.column("id"), _identity(test), test.column("id"))
-    work.ledger.add(number, len(valid), _events("flag", close, ids, origins))
+    work.ledger.add(number, len(valid), _events("flag", close.table, ids, origins))
     work.ledger.add(number, len(test), events("flag", polars.Series(dtype=polars.String), ""))
     work.ledger.say(number)
     return Cleared({**splits, "train": train}, standing)
@@ -93,8 +97,8 @@ def _near_rows_are_together(data: Data) -> bool:
     return bool(places) and not makes_rows and not any(isinstance(each, RowStep) for each in options[places[-1] :])
 
 
-def _identity(rows: Rows) -> Column:
-    return Column(rows, "identity" if "identity" in rows.columns else compared(rows))
+def _identity(rows: Rows) -> Texts:
+    return Column(rows, "identity") if "identity" in rows.columns else Compared(rows)
 
 
 @dataclass(frozen=True)
@@ -137,21 +141,19 @@ def _events(action: Action, found: Table, ids: polars.Series, origins: polars.Se
     )
 
 
-def _standing(held: Mapping[str, Texts], train: Texts) -> dict[str, dict[str, int]]:
-    """How many of the held-out texts stand in train, as they are (`identical`) and after normalising (`equal`)."""
-    found: dict[str, dict[str, int]] = {name: {} for name in held}
-    for kind, key in (("identical", _as_it_is), ("equal", text_keys)):
-        in_train = _digests(train, key).unique()
-        for name, texts in held.items():
-            found[name][kind] = int(_digests(texts, key).is_in(in_train.implode()).sum())
+def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    """How many rows of valid and test stand in train, as they are (`identical`) and after normalising (`equal`).
+
+    `is_equalled` says the latter of all held-out rows.
+    """
+    import numpy as np
+
+    texts = _Chained([_identity(part) for part in (train, *held.values())])
+    own = numbered(np.concatenate([fingerprints(batch) for batch in texts.batches()])).number
+    is_identical = np.isin(own[len(train) :], own[: len(train)])
+    ends = dict(zip(held, accumulate(len(part) for part in held.values()), strict=True))
+    found = {}
+    for name in ("valid", "test"):
+        some = slice(ends[name] - len(held[name]), ends[name])
+        found[name] = {"identical": int(is_identical[some].sum()), "equal": int(is_equalled[some].sum())}
     return found
-
-
-def _as_it_is(texts: polars.Series) -> polars.Series:
-    return texts
-
-
-def _digests(texts: Texts, key: Callable[[polars.Series], polars.Series]) -> polars.Series:
-    import polars
-
-    return polars.concat([polars.Series(dtype=polars.Binary), *(digests(key(batch)) for batch in texts.batches())])

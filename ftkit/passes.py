@@ -6,18 +6,19 @@ Knows the two contracts of a step, and no particular step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
 from ftkit.ledger import Ledger
 from ftkit.registry import Choice
 from ftkit.rows import Rows
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
     import polars
@@ -30,11 +31,15 @@ Result = TypeVar("Result")
 
 @dataclass
 class Workshop:
-    """Where rows stand while they are worked on. Files of rows that are no longer needed are deleted by `replace`."""
+    """Where rows stand while they are worked on. Files of rows that are no longer needed are deleted by `replace`.
+
+    Not `is_complete` once a step was not: see `Marked`.
+    """
 
     folder: Path
     ledger: Ledger
     ctx: Context
+    is_complete: bool = True
     _numbers: Iterator[int] = field(default_factory=count)
 
     def write(self, batches: Iterable[Table]) -> Rows:
@@ -57,7 +62,7 @@ class Workshop:
 class _Leg:
     """Steps of one contract in a row, each with its number in the ledger, and the seconds that each took so far.
 
-    `keep`: drops become flags.
+    `keep`: drops become flags. Of threads the seconds of all count.
     """
 
     steps: Sequence[tuple[Choice, int]]
@@ -65,12 +70,18 @@ class _Leg:
     keep: bool
     advance: Callable[[int], None]
 
-    def timed(self, number: int, step: Callable[[], Result]) -> Result:
-        """What a step gives; the time that it took is added to the step's."""
+
+@dataclass(frozen=True)
+class _Timed(Generic[Result]):
+    """What a step gives, and the seconds that it took."""
+
+    result: Result
+    seconds: float
+
+    @classmethod
+    def of(cls, step: Callable[[], Result]) -> _Timed[Result]:
         begun = time.perf_counter()
-        result = step()
-        self.seconds[number] += time.perf_counter() - begun
-        return result
+        return cls(step(), time.perf_counter() - begun)
 
 
 def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str], work: Workshop) -> dict[str, Rows]:
@@ -91,19 +102,24 @@ def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str]
 def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     """Batch after batch goes through all steps, and to a new file."""
 
+    def cleaned(batch: Table) -> list[_Timed[Cleaned]]:
+        found = []
+        for step, _ in leg.steps:
+            found.append(_Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep)))
+            batch = found[-1].result.table
+        return found
+
     def batches() -> Iterator[Table]:
-        for batch in rows:
-            work.ctx.check_stop()
-            for step, number in leg.steps:
-                came = batch
-                cleaned: Cleaned = leg.timed(number, partial(step, came, work.ctx))
-                cleaned = _with_dropped_rows(came, cleaned) if leg.keep else cleaned
-                _account_for(step.name, came, cleaned)
-                work.ledger.add(number, came.height, cleaned.events)
-                work.ledger.keep(number, _dropped_of(came, cleaned.events))
-                batch = cleaned.table
-                leg.advance(came.height)
-            yield batch
+        with Threads(work.ctx.machine.num_threads) as workers:
+            for came, done in workers.in_turn(lambda batch: (batch, cleaned(batch)), rows):
+                work.ctx.check_stop()
+                for (_, number), each in zip(leg.steps, done, strict=True):
+                    work.ledger.add(number, came.height, each.result.events)
+                    work.ledger.keep(number, _dropped_of(came, each.result.events))
+                    leg.seconds[number] += each.seconds
+                    leg.advance(came.height)
+                    came = each.result.table
+                yield came
 
     return work.replace(rows, batches())
 
@@ -112,8 +128,10 @@ def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     """Each step sees all rows; what it marked goes to a new file."""
     for step, number in leg.steps:
         work.ctx.check_stop()
-        marked: Marked = leg.timed(number, partial(step, rows, work.ctx))
+        timed: _Timed[Marked] = _Timed.of(partial(step, rows, work.ctx))
+        marked, leg.seconds[number] = timed.result, leg.seconds[number] + timed.seconds
         leg.advance(len(rows))
+        work.is_complete &= marked.is_complete
         rows = apply_marks(rows, _flags_instead(rows, marked) if leg.keep else marked, number, work)
     return rows
 
@@ -128,18 +146,21 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
     work.ledger.add(number, len(rows), marked.events)
     if not len(dropped) and not marked.columns:
         return rows
-    for gone in select(rows, ~stays) if len(dropped) else ():
-        work.ledger.keep(number, gone)
-    return work.replace(rows, select(rows, stays, marked.columns))
+
+    def batches() -> Iterator[Table]:
+        for batch, here in in_step(rows, stays, *marked.columns.values()):
+            work.ledger.keep(number, batch.filter(~here[0]))
+            new = dict(zip(marked.columns, here[1:], strict=True))
+            yield batch.with_columns(**new).filter(here[0])
+
+    return work.replace(rows, batches())
 
 
-def select(rows: Rows, stays: polars.Series, columns: Mapping[str, polars.Series] | None = None) -> Iterator[Table]:
-    """The rows that stay, with other values in some columns; both Series have a value for each row."""
+def in_step(rows: Rows, *values: polars.Series) -> Iterator[tuple[Table, list[polars.Series]]]:
+    """Each batch with its part of some Series, which have a value for each row."""
     begin = 0
     for batch in rows:
-        here = slice(begin, begin + batch.height)
-        new = [values[here].alias(name) for name, values in (columns or {}).items()]
-        yield batch.with_columns(new).filter(stays[here])
+        yield batch, [each.slice(begin, batch.height) for each in values]
         begin += batch.height
 
 
@@ -173,7 +194,7 @@ def _flags_instead(rows: Rows, marked: Marked) -> Marked:
     other = kept_for.select("id", "kept_id").join(own.rename({"id": "kept_id", "group": "other"}), on="kept_id")
     joined = own.join(other, on="id", how="left", maintain_order="left")
     columns["group"] = joined.select(polars.coalesce("other", "group"))["other"].alias("group")
-    return Marked(_softened(marked.events), columns)
+    return replace(marked, events=_softened(marked.events), columns=columns)
 
 
 def _softened(events: Table) -> Table:
@@ -182,8 +203,14 @@ def _softened(events: Table) -> Table:
     return events.with_columns(action=polars.col("action").replace("drop", "flag"))
 
 
-def _account_for(step: str, came: Table, cleaned: Cleaned) -> None:
+def _cleaned(step: Choice, came: Table, ctx: Context, *, keep: bool) -> Cleaned:
+    cleaned: Cleaned = step(came, ctx)
+    cleaned = _with_dropped_rows(came, cleaned) if keep else cleaned
+    _account_for(step.name, came, cleaned)
+    return cleaned
 
+
+def _account_for(step: str, came: Table, cleaned: Cleaned) -> None:
     actions = cleaned.events["action"]
     num_dropped, num_added = int((actions == "drop").sum()), int((actions == "add").sum())
     assert cleaned.table.height == came.height - num_dropped + num_added, f"{step}: a row is lost, doubled or made up"

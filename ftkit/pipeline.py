@@ -260,8 +260,9 @@ class _Run:
 
     def prepare(self, plan: Plan[prepare.PrepareConfig]) -> Prepared:
         """The rows, made or reused."""
-        self.ids |= prepare.input_ids(plan.config, self.ctx)
-        rows = self._stage(plan, Prepared.FILES, lambda out: prepare.run(plan.config, out, self.ctx))
+        inputs = prepare.inputs_of(plan.config, self.ctx)
+        self.ids |= inputs.ids
+        rows = self._stage(plan, Prepared.FILES, lambda out: prepare.run(plan.config, out, self.ctx, inputs=inputs))
         return Prepared(rows.path)
 
     def stages(self, recipe: Recipe) -> Iterator[Stage]:

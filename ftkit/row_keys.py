@@ -6,13 +6,15 @@ Knows no step and no split. Reads rows batch by batch and keeps 8 to 32 bytes an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ftkit.errors import DataError
 from ftkit.rows import Rows
-from ftkit.texts.similarity import digests, text_keys
+from ftkit.texts.similarity import digests, fingerprints, text_keys
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,14 +26,41 @@ if TYPE_CHECKING:
 Keep: TypeAlias = Literal["first", "longest", "newest"]
 Normalize: TypeAlias = Literal["words", "case", "none"]
 WHAT_COUNTS = "of inputs: NFKC, lower case, words joined by one space; case: punctuation counts too; none: all counts"
+KEYED_ROWS = 8_000  # whose keys are made at a time: one thread's share
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = r"^[+-]?\d+$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def compared(rows: Rows) -> str:
-    """The column that says whether two rows are the same: the input, or where there is one its history with it."""
-    return "compared" if "compared" in rows.columns else "input"
+def what_is_compared(rows: Rows) -> tuple[str, ...]:
+    """The columns that say whether two rows are the same: the input, and where there is one its history."""
+    return ("input", "history") if "history" in rows.columns else ("input",)
+
+
+def text_compared(table: Table) -> polars.Series:
+    """Those of each row as one text: what was said before, each message on a line of its own, and the input."""
+    import polars
+
+    if "history" not in table.columns:
+        return table["input"]
+    earlier = polars.col("history").list.eval(polars.element().struct.field("content")).list.join("\n")
+    both = polars.concat_str(earlier, "input", separator="\n")
+    has_history = polars.col("history").list.len() > 0
+    return table.select(polars.when(has_history).then(both).otherwise("input").alias("input"))["input"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`text_compared` of all rows, a batch at a time."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self) -> Iterator[polars.Series]:
+        """One batch for each of the rows'."""
+        yield from map(text_compared, self.rows.batches(*what_is_compared(self.rows)))
 
 
 def as_compared(texts: polars.Series, normalize: Normalize) -> polars.Series:
@@ -45,11 +74,22 @@ def as_compared(texts: polars.Series, normalize: Normalize) -> polars.Series:
 
 
 def row_digests(rows: Rows, key: Callable[[Table], polars.Series], *columns: str) -> NDArray[np.uint64]:
-    """BLAKE2b of a text of each row, as two numbers: shape (rows, 2). `key` is given batches of these columns."""
+    """`digests` of a text of each row, shape (rows, 2). `key` is given batches of these columns."""
     import numpy as np
 
-    parts = [np.frombuffer(b"".join(digests(key(batch))), "<u8") for batch in rows.batches(*columns)]
-    return np.concatenate(parts).reshape(-1, 2)
+    return np.concatenate([digests(key(batch)) for batch in rows.batches(*columns)])
+
+
+def row_fingerprints(
+    rows: Rows, key: Callable[[Table], polars.Series], *columns: str, threads: int = 1
+) -> NDArray[np.uint64]:
+    """`fingerprints` of a text of each row, shape (rows, 2): to tell what is equal. `key` as for `row_digests`."""
+    import numpy as np
+
+    some = (part for batch in rows.batches(*columns) for part in batch.iter_slices(KEYED_ROWS))
+    with Threads(threads) as workers:
+        found = workers.in_turn(lambda part: fingerprints(key(part)), some)
+        return np.concatenate([np.zeros((0, 2), np.uint64), *found])
 
 
 def pairs_of_texts(table: Table) -> polars.Series:

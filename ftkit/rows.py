@@ -30,9 +30,10 @@ class Rows:
     (meant for short ones), `take` some columns at some positions.
     """
 
-    def __init__(self, reader: Any, starts: list[int], path: Path | None = None) -> None:
+    def __init__(self, schema: Any, starts: list[int], *, path: Path | None = None, written: Any = None) -> None:
         self.path = path
-        self._reader = reader
+        self._written = written  # the bytes, where they are in memory
+        self._schema = schema
         self._starts = starts
 
     @classmethod
@@ -41,8 +42,8 @@ class Rows:
         import pyarrow as pa
 
         with pa.OSFile(str(path), "wb") as sink:
-            starts = _write(sink, batches)
-        return cls(pa.ipc.open_file(pa.OSFile(str(path))), starts, path)
+            schema, starts = _write(sink, batches)
+        return cls(schema, starts, path=path)
 
     @classmethod
     def of(cls, table: Table) -> Rows:
@@ -50,8 +51,8 @@ class Rows:
         import pyarrow as pa
 
         sink = pa.BufferOutputStream()
-        starts = _write(sink, [table])
-        return cls(pa.ipc.open_file(sink.getvalue()), starts)
+        schema, starts = _write(sink, [table])
+        return cls(schema, starts, written=sink.getvalue())
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -60,19 +61,21 @@ class Rows:
         return self.batches()
 
     @property
-    def num_bytes(self) -> int:
-        """Size of the file; 0 in memory."""
-        return 0 if self.path is None else self.path.stat().st_size
+    def row_bytes(self) -> int:
+        """Mean size of a row, at least 1."""
+        num_bytes = self._written.size if self.path is None else self.path.stat().st_size
+        return 1 + num_bytes // max(len(self), 1)
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self._reader.schema.names)
+        return list(self._schema.names)
 
     def batches(self, *names: str) -> Iterator[Table]:
         """One batch after another, with the named columns, or all."""
+        reader = self._opened(names)
         for index in range(len(self._starts) - 1):
-            yield self._batch(index, names)
+            yield _table(reader, index, names)
 
     def column(self, name: str) -> polars.Series:
         """One whole column."""
@@ -86,12 +89,13 @@ class Rows:
         import polars
 
         if not len(positions):
-            return self._batch(0, names).clear()
+            return _table(self._opened(names), 0, names).clear()
         order = np.argsort(positions, kind="stable")
         ascending = np.asarray(positions)[order]
         cuts = np.searchsorted(ascending, self._starts)
+        reader = self._opened(names)
         parts = [
-            self._batch(index, names)[ascending[begin:end] - self._starts[index]]
+            _table(reader, index, names)[ascending[begin:end] - self._starts[index]]
             for index, (begin, end) in enumerate(pairwise(cuts.tolist()))
             if begin < end
         ]
@@ -99,54 +103,93 @@ class Rows:
         back[order] = np.arange(len(order))
         return polars.concat(parts)[back]
 
-    def _batch(self, index: int, names: tuple[str, ...]) -> Table:
-        import polars
+    def _opened(self, names: tuple[str, ...] = ()) -> Any:
+        """A reader of the named columns, or of all: of a file no others are read, and take no memory."""
+        import pyarrow as pa
 
-        batch = self._reader.get_batch(index)
-        table = polars.from_arrow(_alone(batch.select(list(names))) if names else batch)
-        assert isinstance(table, polars.DataFrame)
-        return table
+        fields = sorted({self.columns.index(name) for name in names}) or None
+        source = self._written if self.path is None else pa.OSFile(str(self.path))
+        # pyarrow's own pool touches fresh pages at each batch: five times as slow
+        return pa.ipc.open_file(
+            source, options=pa.ipc.IpcReadOptions(included_fields=fields), memory_pool=pa.system_memory_pool()
+        )
 
 
-def in_order(rows: Rows, keys: polars.Series, folder: Path) -> Iterator[Table]:
-    """The rows sorted by one key each, as batches; ties stay in order. `folder` holds buckets meanwhile."""
+def in_order(rows: Rows, keys: Table, folder: Path) -> Iterator[Table]:
+    """The rows sorted by the columns of `keys`, as batches; ties stay in order.
+
+    What would not fit in memory stands in buckets in `folder` meanwhile.
+    """
+    import polars
+
+    bucket_rows = max(1, min(SORT_ROWS, SORT_BYTES // rows.row_bytes))
+    batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES // rows.row_bytes))
+    ranked = _ranked(rows, keys)
+    buckets = iter([list(ranked)]) if len(rows) <= bucket_rows else _buckets(ranked, bucket_rows, folder)
+    for parts in buckets:
+        bucket = polars.concat(parts).sort("_rank").drop("_rank")
+        yield from bucket.iter_slices(batch_rows) if bucket.height else [bucket]
+
+
+def cut(batches: Iterable[Table], counts: Iterable[int]) -> Iterator[Iterator[Table]]:
+    """The first so many rows, then the next so many; each part is read before the next one is asked for."""
+
+    rest = iter(batches)
+    held = [next(rest)]
+
+    def part(count: int) -> Iterator[Table]:
+        if count == 0:
+            yield held[0].head(0)
+        while count > 0:
+            batch = held.pop() if held and held[0].height else next(rest)
+            yield batch.head(count)
+            held[:] = [batch.slice(count)]
+            count -= batch.height
+
+    yield from map(part, counts)
+
+
+def _ranked(rows: Rows, keys: Table) -> Iterator[Table]:
+    """The rows with the place that each will have."""
     import numpy as np
     import polars
 
-    row_bytes = rows.num_bytes // max(len(rows), 1) + 1
-    bucket_rows = max(1, min(SORT_ROWS, SORT_BYTES // row_bytes))
-    batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
-    rank = np.empty(len(rows), np.int64)
-    sorted_keys = polars.DataFrame({"key": keys}).with_row_index().sort("key", maintain_order=True)
-    rank[sorted_keys["index"].to_numpy()] = np.arange(len(rows))
-    buckets: dict[int, list[Path]] = {}
+    rank = np.empty(keys.height, np.int64)
+    in_turn = keys.with_row_index("_place").sort(keys.columns, maintain_order=True)["_place"]
+    rank[in_turn.to_numpy()] = np.arange(keys.height)
     begin = 0
-    for number, batch in enumerate(rows):
-        ranked = batch.with_columns(polars.Series("_rank", rank[begin : begin + batch.height]))
+    for batch in rows:
+        yield batch.with_columns(polars.Series("_rank", rank[begin : begin + batch.height]))
         begin += batch.height
-        for (bucket,), part in ranked.group_by(polars.col("_rank") // bucket_rows):
+
+
+def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterator[list[Table]]:
+    """Rows of the lowest places, then of the next; all go to files first, which are deleted once they are read."""
+    import polars
+
+    paths: dict[int, list[Path]] = {}
+    for number, batch in enumerate(ranked):
+        for (bucket,), part in batch.group_by(polars.col("_rank") // bucket_rows):
             path = folder / f"bucket-{bucket}-{number}.arrow"
             part.write_ipc(path)
-            buckets.setdefault(int(str(bucket)), []).append(path)
-    for bucket in sorted(buckets):
-        parts = [polars.read_ipc(path, memory_map=False) for path in buckets[bucket]]
-        for path in buckets[bucket]:
+            paths.setdefault(int(str(bucket)), []).append(path)
+    for bucket in sorted(paths):
+        yield [polars.read_ipc(path, memory_map=False) for path in paths[bucket]]
+        for path in paths[bucket]:
             path.unlink()
-        yield from polars.concat(parts).sort("_rank").drop("_rank").iter_slices(batch_rows)
-    if not buckets:
-        yield from rows
 
 
-def _alone(batch: Any) -> Any:
-    """The columns in memory of their own: those of a batch share a buffer, and one would keep all of them."""
-    import pyarrow as pa
+def _table(reader: Any, index: int, names: tuple[str, ...]) -> Table:
+    import polars
 
-    columns = [pa.concat_arrays([column[:1], column[1:]]) for column in batch.columns]
-    return pa.record_batch(columns, schema=batch.schema)
+    batch = reader.get_batch(index)
+    table = polars.from_arrow(batch.select(list(names)) if names else batch)
+    assert isinstance(table, polars.DataFrame)
+    return table
 
 
-def _write(sink: Any, batches: Iterable[Table]) -> list[int]:
-    """Write one record batch for each table; returns where each begins, and the number of rows."""
+def _write(sink: Any, batches: Iterable[Table]) -> tuple[Any, list[int]]:
+    """Write one record batch for each table; returns the schema, and where each begins, with the number of rows."""
     import pyarrow as pa
 
     starts = [0]
@@ -160,10 +203,10 @@ def _write(sink: Any, batches: Iterable[Table]) -> list[int]:
             starts.append(starts[-1] + batch.num_rows)
     assert writer is not None, "no batch, so no columns are known"
     writer.close()
-    return starts
+    return arrow.schema, starts
 
 
 def _empty(schema: Any) -> Any:
     import pyarrow as pa
 
-    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
+    return pa.record_batch([pa.nulls(0, field.type) for field in schema], schema=schema)  # array() imports pandas

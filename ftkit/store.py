@@ -62,21 +62,26 @@ def stage_key(name: str, version: int, config: Any, inputs: Mapping[str, str]) -
     return digest({"stage": name, "version": version, "config": config, "inputs": dict(inputs)})[:16]
 
 
-def cached_file_digest(path: Path, cache_path: Path) -> str:
-    """SHA-256 of a large file, remembered in `cache_path` by inode, size and mtime_ns."""
+def stamp(path: Path) -> str:
+    """A file's path, inode, size and mtime_ns: other ones show, without a look inside, that it is another file."""
     status = path.stat()
-    stamp = f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def cached_file_digest(path: Path, cache_path: Path) -> str:
+    """SHA-256 of a large file, remembered in `cache_path` by its stamp."""
+    own_stamp = stamp(path)
     try:
         cache = read_json(cache_path) if cache_path.exists() else {}
     except ArtifactError:
         cache = {}  # it only saves time
-    if stamp not in cache:
-        cache[stamp] = file_digest(path)
+    if own_stamp not in cache:
+        cache[own_stamp] = file_digest(path)
         cache_path.parent.mkdir(parents=True, exist_ok=True)
         own = cache_path.with_name(f"{cache_path.name}.{os.getpid()}")  # runs share the cache, and no lock
         write_json(own, cache)
         own.replace(cache_path)
-    return str(cache[stamp])
+    return str(cache[own_stamp])
 
 
 @contextmanager

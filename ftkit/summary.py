@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftkit.rows import Rows
+from ftkit.threads import Threads
+
+COUNTED_ROWS = 4_000  # at a time: one thread's share
 
 
-def summary_of(splits: Mapping[str, Rows], labels: Sequence[str]) -> dict[str, Any]:
+def summary_of(splits: Mapping[str, Rows], labels: Sequence[str], *, threads: int) -> dict[str, Any]:
     """Rows, groups, labels and lengths (in characters and in words) of each split; plain values."""
     return {
         "labels": list(labels),
@@ -19,7 +22,7 @@ def summary_of(splits: Mapping[str, Rows], labels: Sequence[str]) -> dict[str, A
         "groups": {name: rows.column("group").n_unique() for name, rows in splits.items()},
         "label_counts": {name: _counts(rows, labels) for name, rows in splits.items()},
         "lengths": {
-            name: {side: _lengths(rows, side) for side in ("input", "target")} for name, rows in splits.items()
+            name: {side: _lengths(rows, side, threads) for side in ("input", "target")} for name, rows in splits.items()
         },
     }
 
@@ -32,19 +35,19 @@ def _counts(rows: Rows, labels: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _lengths(rows: Rows, side: str) -> dict[str, float]:
-    import numpy as np
+def _lengths(rows: Rows, side: str, threads: int) -> dict[str, float]:
+    import polars
 
-    chars, words = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    begin = 0
-    for batch in rows.batches(side):
-        end = begin + batch.height
-        chars[begin:end] = batch[side].str.len_chars().to_numpy()
-        words[begin:end] = batch[side].str.count_matches(r"\S+").to_numpy()
-        begin = end
+    characters, words = polars.col(side).str.len_chars(), polars.col(side).str.count_matches(r"\S+")
+    with Threads(threads) as workers:
+        some = (part for batch in rows.batches(side) for part in batch.iter_slices(COUNTED_ROWS))
+        counts = workers.in_turn(lambda part: part.select(characters=characters, words=words), some)
+        counted = polars.concat(counts)
     return {
-        "characters_mean": round(float(chars.mean()), 3),
-        "characters_max": int(chars.max()),
-        "words_mean": round(float(words.mean()), 3),
-        "words_max": int(words.max()),
+        f"{unit}_{name}": value
+        for unit in ("characters", "words")
+        for name, value in (
+            ("mean", round(float(counted[unit].cast(float).mean()), 3)),
+            ("max", int(counted[unit].max())),
+        )
     }

@@ -339,7 +339,7 @@ def _opened(path: Path) -> Any:
 
     reader = pa.ipc.open_file(pa.OSFile(str(path)))
     sizes = (reader.get_batch(index).num_rows for index in range(reader.num_record_batches))
-    return Rows(reader, list(accumulate(sizes, initial=0)), path)
+    return Rows(reader.schema, list(accumulate(sizes, initial=0)), path=path)
 
 
 def _context(threads: int) -> Any:

@@ -26,6 +26,9 @@ BESIDE: dict[str, dict[str, Any]] = {  # options that a component needs, where t
     "pattern": {"drop": "x"},
     "pattern.keep": {},
     "pattern.drop": {},
+    "semantic_dedup": {"model": "x"},
+    "semantic_dedup.hub": {},
+    "semantic_dedup.revision": {"hub": "x"},
     "xlsx.columns": {"path": "rows", "sheet": "x"},
 }
 

@@ -36,7 +36,7 @@ def test_a_missing_column_is_named_with_the_nearest(command: str, place: Path) -
     done = refused("data.source.jsonl.input=txet", command=command)
     assert done.code == 3
     hint = "did you mean 'text'? the columns are text, label, customer"
-    assert errors(done) == [f"data.source: input or target: there is no column 'txet'; {hint}"]
+    assert errors(done) == [f"data.source: input: source has no column 'txet'; {hint}"]
 
 
 def test_rows_of_no_known_shape_get_their_columns_and_every_shape_there_is(place: Path) -> None:
@@ -50,10 +50,49 @@ def test_rows_of_no_known_shape_get_their_columns_and_every_shape_there_is(place
     assert "  alpaca: instruction and output, and perhaps input, system and history" in shapes
 
 
-def test_a_missing_group_column_is_named_with_the_nearest(place: Path) -> None:
-    done = refused("data.split.group=custmer")
-    assert done.code == 3
-    assert errors(done) == ["data.split.group: source has no column 'custmer'; did you mean 'customer'?"]
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("data.split.group=custmer", "data.split.group: source has no column 'custmer'"),
+        ("data.split.time=custmer", "data.split.time: source has no column 'custmer'"),
+        ("data.source.jsonl.weight=custmer", "data.source: weight: source has no column 'custmer'"),
+        ("data.decontaminate.identity='{text} {custmer}'", "data.decontaminate.identity: source has no column"),
+        ("data.source.jsonl.target='{label} {custmer}'", "data.source: target: source has no column 'custmer'"),
+    ],
+)
+@pytest.mark.parametrize(("command", "flags"), [("run", ()), ("check", ("--fast",))])
+def test_a_missing_column_is_named_with_the_place_that_names_it_and_the_nearest(
+    command: str, flags: tuple[str, ...], override: str, named: str, place: Path
+) -> None:
+    done = refused(override, command=command, flags=flags)
+    (error,) = errors(done)
+    assert (done.code, error.startswith(named)) == (3, True)
+    assert error.endswith(" 'custmer'; did you mean 'customer'? the columns are text, label, customer")
+
+
+@pytest.mark.parametrize(("command", "flags"), [("run", ()), ("check", ("--fast",))])
+def test_a_column_that_none_of_the_first_20_100_rows_has_is_missing(
+    command: str, flags: tuple[str, ...], place: Path
+) -> None:
+    plain = '{"id": "%d", "text": "x", "label": "y"}\n'
+    lines = [plain % number for number in range(50_000)]
+    Path(ROWS).write_text("".join([*lines, "broken far below\n"]), encoding="utf-8")
+    done = refused("data.split.group=lable", command=command, flags=flags)
+    assert errors(done) == [
+        "data.split.group: source has no column 'lable' in its first 20,100 rows; did you mean 'label'? the columns "
+        "are text, label; where a later row has it, give it to the first row too, as null"
+    ]
+
+
+def test_a_conversation_of_bad_weight_is_named_once_and_not_for_each_turn(place: Path) -> None:
+    said = [{"role": role, "content": role} for role in ("user", "assistant", "user", "assistant")]
+    write_rows([{"messages": said, "trust": trust} for trust in (1, 0, 1, "much")])
+    every = "data.source={jsonl: {path: rows.jsonl, weight: trust, shape: {messages: {turns: every}}}}"
+    done = refused(*GENERATE, every, "data.split.group=null")
+    assert errors(done) == [
+        "rows.jsonl:2: weight 'trust' is 0; expected a number above 0",
+        f"rows.jsonl:4: weight 'trust' is no number; expected a number above 0{MORE}",
+    ]
 
 
 def test_a_label_that_is_not_in_the_list_is_named_with_its_row(place: Path) -> None:
@@ -141,6 +180,45 @@ def test_an_empty_target_is_named_by_its_row(place: Path) -> None:
     done = refused("data.clean=[]")
     assert done.code == 3
     assert errors(done) == ["x: the target is empty; mend the row, or drop it with the step length"]
+
+
+def test_an_empty_target_of_a_given_row_is_not_said_to_be_dropped_by_a_step(place: Path) -> None:
+    given = '{"text": "a parcel", "label": "login", "customer": "C1"}\n{"text": "x", "label": "", "customer": "C2"}\n'
+    Path("test.jsonl").write_text(given, encoding="utf-8")
+    done = refused("data.split.test={jsonl: {path: test.jsonl, input: text, target: label}}")
+    advice = "mend or delete the row: no step drops a row of data.split.test"
+    assert (done.code, errors(done)) == (3, [f"test.jsonl:2: the target is empty; {advice}"])
+
+
+LABELS = "task={classify: {labels: [delivery, login, refund]}}"
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "clean", "code"),
+    [
+        (" login ", "a parcel", "[whitespace]", 0),
+        (" login ", "a parcel", "[]", 3),
+        ("n/a", "a", "[{length: {min_words: 2}}]", 0),
+        ("n/a", "a parcel", "[{length: {min_words: 2}}]", 3),
+        (" login ", "a parcel", "[exact_dedup, {whitespace: {field: target}}]", 0),
+    ],
+    ids=["made regular", "as it is", "dropped", "not dropped", "behind a comparing step"],
+)
+def test_the_quick_check_judges_targets_as_the_steps_leave_them_and_so_does_the_run(
+    label: str, text: str, clean: str, code: int, place: Path
+) -> None:
+    write_rows([{"id": "x", "text": text, "label": label, "customer": "C"}, *make_rows()[:120]])
+    overrides = ("recipe.yaml", "--set", LABELS, "--set", f"data.clean={clean}")
+    quick, whole = ftkit("check", *overrides, "--fast"), ftkit("run", *overrides, "--until", "prepare")
+    assert (quick.code, whole.code) == (code, code), quick.err + whole.err
+    assert errors(quick) == errors(whole)
+
+
+def test_the_quick_check_judges_given_rows_that_a_step_would_only_flag(place: Path) -> None:
+    Path("test.jsonl").write_text('{"text": "a", "label": "n/a", "customer": "C"}\n', encoding="utf-8")
+    given = "data.split.test={jsonl: {path: test.jsonl, input: text, target: label}}"
+    done = refused(LABELS, given, "data.clean=[{length: {min_words: 2}}]", command="check", flags=("--fast",))
+    assert errors(done)[0].startswith("test.jsonl:1: target 'n/a' is none of the labels of task.classify.labels")
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,25 @@ def test_html_can_be_kept() -> None:
     assert cleaned.table["input"].to_list() == ["a<br>b"]
 
 
+def test_fix_text_repairs_what_was_said_before_and_the_rejected_answer() -> None:
+    history = [{"role": "user", "content": "<p>fish</p> cafÃ©"}, {"role": "assistant", "content": " <p>ok</p>"}]
+    rows = table(("and now?", "yes"), ("hi", "ho"), ("a", "b"))
+    rows = rows.with_columns(
+        polars.Series("rejected", ["cafÃ© no", "ha", "c"]), polars.Series("history", [history, [], history[:0]])
+    )
+    cleaned = fix_text.apply(fix_text.FixText(), rows, CTX)
+    assert cleaned.table["rejected"].to_list() == ["café no", "ha", "c"]
+    assert cleaned.table["history"].to_list() == [
+        [{"role": "user", "content": "fish\ncafé"}, {"role": "assistant", "content": "<p>ok</p>"}],
+        [],
+        [],
+    ]
+    assert said(cleaned) == [
+        ("1", "change", "rejected: characters repaired"),
+        ("1", "change", "history: characters repaired, HTML removed, outer white space removed"),
+    ]
+
+
 def test_fix_text_equals_ftfy_on_its_own_cases(shared_data: Path) -> None:
     """Facts of the cases: 70 in the wild, all change; of 31 negative ones 27 stay."""
     changed = {}

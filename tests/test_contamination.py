@@ -13,12 +13,13 @@ import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_memory import in_memory
 
 from ftkit.texts import containment, minhash
 from ftkit.texts.containment import Holds, Parts
 from ftkit.texts.contamination import hits
 from ftkit.texts.ngrams import bytes_of
-from ftkit.texts.similarity import InMemory, jaccard, text_keys
+from ftkit.texts.similarity import jaccard, text_keys
 
 LONG = "what is the exchange rate of the pound against the euro when i pay by card"
 QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
@@ -29,7 +30,7 @@ def found(texts: Sequence[str], held_out: Sequence[str], threshold: float | None
     ids, held_ids = (
         polars.Series(list(letters)) for letters in ("abcdefgh"[: len(texts)], "ABCDEFGH"[: len(held_out)])
     )
-    return hits(InMemory(texts), ids, InMemory(held_out), held_ids, threshold=threshold).rows()
+    return hits(in_memory(texts), ids, in_memory(held_out), held_ids, threshold=threshold).table.rows()
 
 
 def test_a_text_equal_after_normalising_is_a_hit_on_the_first_such_held_out_text() -> None:
@@ -108,11 +109,11 @@ def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     held = [" ".join(rng.choices(words, k=rng.randint(8, 20))) for _ in range(30)]
     texts = [rng.choice(["please ", ""]) + rng.choice(held) + rng.choice([" now", "", "s"]) for _ in range(200)]
     ids, held_ids = (polars.Series([str(number) for number in range(count)]) for count in (200, 30))
-    sides = InMemory(texts), ids, InMemory(held), held_ids
-    expected = hits(*sides, threshold=0.7, threads=1)
+    sides = in_memory(texts), ids, in_memory(held), held_ids
+    expected = hits(*sides, threshold=0.7, threads=1).table
     monkeypatch.setattr("ftkit.texts.similarity.BATCH_TEXTS", 7)
     assert set(expected["kind"]) == {"equal", "contains", "near"}
-    assert hits(*sides, threshold=0.7, threads=3).equals(expected)
+    assert hits(*sides, threshold=0.7, threads=3).table.equals(expected)
 
 
 def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +123,8 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
     shared, own = (["".join(rng.choices("aeioubdfg", k=6)) for _ in range(count)] for count in (70, 960))
     texts = [" ".join(shared + own[12 * number : 12 * number + 12]) for number in range(80)]
     ids, said = polars.Series([str(number) for number in range(40)]), []
-    found = hits(InMemory(texts[:40]), ids, InMemory(texts[40:]), ids, threshold=0.8, say=said.append)
-    assert found.is_empty()
+    found = hits(in_memory(texts[:40]), ids, in_memory(texts[40:]), ids, threshold=0.8, say=said.append)
+    assert found.table.is_empty()
     assert "and were not compared with all of them" in said[0]
 
 
@@ -131,12 +132,14 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
 def test_test_rows_equal_to_a_train_row_are_as_many_as_is_known(name: str, num_equal: int, shared_data: Path) -> None:
     train, test = public_texts(shared_data / name)
     ids, train_ids = (polars.Series([str(number) for number in range(len(side))]) for side in (test, train))
-    result = hits(InMemory(test), ids, InMemory(train), train_ids, threshold=None)
-    equal = result.filter(polars.col("kind") == "equal")
+    result = hits(in_memory(test), ids, in_memory(train), train_ids, threshold=None)
+    equal = result.table.filter(polars.col("kind") == "equal")
     assert equal.height == num_equal
     keys = set(text_keys(polars.Series(train)))
     expected = [name for name, key in zip(ids, text_keys(polars.Series(test)), strict=True) if key in keys]
     assert equal["id"].to_list() == expected
+    in_test = set(text_keys(polars.Series(test)))
+    assert result.is_equalled.tolist() == [key in in_test for key in text_keys(polars.Series(train))]
 
 
 def test_gsm8k_questions_within_prompts_are_found(shared_data: Path) -> None:
@@ -148,7 +151,7 @@ def test_gsm8k_questions_within_prompts_are_found(shared_data: Path) -> None:
     leaked = [f"Solve this step by step.\n\n{text} Think before you answer, and end with the number." for text in test]
     texts = train[:2000] + leaked
     ids, held_ids = (polars.Series([str(number) for number in range(len(side))]) for side in (texts, test))
-    result = hits(InMemory(texts), ids, InMemory(test), held_ids, threshold=0.8)
+    result = hits(in_memory(texts), ids, in_memory(test), held_ids, threshold=0.8).table
     assert result["id"].to_list() == [str(number) for number in range(2000, 2000 + len(test))]
     assert result["held_out_id"].to_list() == [str(number) for number in range(len(test))]
     assert set(result["kind"]) == {"contains"}

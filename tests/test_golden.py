@@ -32,7 +32,7 @@ from ftkit.registry import Component, Config, find, names
 from ftkit.rows import Rows
 from ftkit.shapes import recognise
 from ftkit.sources import SourceConfig
-from ftkit.splitting import SPLITS
+from ftkit.splitting import SPLITS, order_keys
 
 EVENT = dict.fromkeys(("id", "action", "reason", "kept_id"), polars.String) | {"score": polars.Float64}
 ALIKE = "my card has not come yet and i wait for it since monday please tell me when it will be here"
@@ -258,7 +258,8 @@ def test_every_split_deals_its_example_as_the_example_says(name: str) -> None:
     config = component.config_type.model_validate(example.options)
     for rows in (example.rows, example.rows[::-1]):
         keys = polars.DataFrame(rows)
-        dealt = component.function(config, keys, valid=example.valid, test=example.test, seed=example.seed)
+        keys = keys.with_columns(order=order_keys(keys["group"], seed=example.seed))
+        dealt = component.function(config, keys, valid=example.valid, test=example.test)
         assert (dealt.dtype, len(dealt)) == (polars.Enum(SPLITS), len(rows))
         table = keys.with_columns(split=dealt.cast(polars.String))
         found = {split: sorted(table.filter(split=split)["id"]) for split in SPLITS}

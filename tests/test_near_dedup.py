@@ -116,8 +116,10 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
     rows = table(*((" ".join(shared + own[12 * number : 12 * number + 12]), "a") for number in range(60)))
     progress = Quiet()
     result = marked(rows, ctx=Context(progress=progress))
-    assert result.events.is_empty()
-    assert "and were not compared with all of them" in progress.said[0]
+    assert set(result.events["action"]) == {"flag"}
+    assert set(result.events["reason"]) == {near_dedup.CROWDED}
+    assert not result.is_complete
+    assert f"{result.events.height} texts have much in common with a great many others" in progress.said[0]
 
 
 @pytest.mark.parametrize("keep", ["first", "longest"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ftkit.artifacts import Prepared
-from ftkit.contracts import Context
+from ftkit.contracts import Context, Quiet
 from ftkit.errors import DataError
 from ftkit.records import read_jsonl
 from ftkit.stages.prepare import PrepareConfig, run
+from ftkit.texts import minhash
 from ftkit.texts.similarity import jaccard
 
 WORDS = [
@@ -48,12 +50,12 @@ def source(path: Path, content: list[dict[str, Any]], **options: Any) -> dict[st
     return {"jsonl": {"path": str(path), **options}}
 
 
-def prepared(folder: Path, source: Any, **data: Any) -> Prepared:
+def prepared(folder: Path, source: Any, progress: Quiet | None = None, **data: Any) -> Prepared:
     block = {"source": source, "clean": [], "split": {"valid": 0.15, "test": 0.2}, **data}
     config = PrepareConfig.model_validate({"task": "generate", "seed": 17, "data": block})
     out = folder / "out"
     out.mkdir(parents=True)
-    return run(config, out, Context())
+    return run(config, out, Context(progress=progress or Quiet()))
 
 
 def split_of(done: Prepared) -> dict[str, str]:
@@ -192,3 +194,33 @@ def test_another_test_set_is_an_error_and_another_weight_of_a_row_is_none(tmp_pa
     assert prepared(tmp_path / "b", weighted, split=pin).summary["test_sha256"] == pin["test_sha256"]
     with pytest.raises(DataError, match="the test set is another one"):
         prepared(tmp_path / "c", source(tmp_path / "u.jsonl", rows(60), **IDS), split=pin)
+
+
+def test_where_near_rows_were_not_all_compared_the_splits_are_held_against_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty texts of which seven words in eight are a template: too many to compare each with each."""
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    monkeypatch.setattr(minhash, "ROUNDS", 2)
+    rng = random.Random(1)
+    shared, own = (["".join(rng.choices("aeioubdfg", k=6)) for _ in range(count)] for count in (70, 720))
+    texts = [" ".join(shared + own[12 * number : 12 * number + 12]) for number in range(60)]
+    content = [{**row, "input": text} for row, text in zip(rows(60), texts, strict=True)]
+    said = Quiet()
+    prepared(tmp_path, source(tmp_path / "t.jsonl", content, **IDS), clean=["near_dedup"], progress=said)
+    crowds = [line for line in said.said if "not compared with all of them" in line]
+    assert [line.partition(" texts")[0].partition(" ")[0] for line in crowds][:1] == ["near_dedup:"]
+    assert len(crowds) > 1
+
+
+def test_repaired_threads_that_are_the_same_are_found(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "is the café open"}, {"role": "assistant", "content": "yes"}]
+    wrong = [{"role": "user", "content": "is the cafÃ© open"}, {"role": "assistant", "content": "yes"}]
+    last = [{"role": "user", "content": "and tomorrow?"}, {"role": "assistant", "content": "no"}]
+    others = [
+        {"id": f"r{n}", "messages": [{"role": "user", "content": text(n)}, {"role": "assistant", "content": "ok"}]}
+        for n in range(40)
+    ]
+    content = [{"id": "one", "messages": said + last}, {"id": "two", "messages": wrong + last}, *others]
+    done = prepared(tmp_path, source(tmp_path / "t.jsonl", content, id="id"), clean=["fix_text", "exact_dedup"])
+    assert dropped(done) == {"two": "same text and target as a kept row"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 
 from ftkit import DataRecipe, prepare_rows
 from ftkit.artifacts import Prepared
+from ftkit.contracts import Context, Quiet
 from ftkit.errors import DataError
+from ftkit.store import file_digest
 
 ROWS = [
     {"text": f"row {number} is {number * 7919}", "label": "ab"[number % 2], "trust": 1 + number % 2}
@@ -17,14 +21,15 @@ ROWS = [
 ]
 
 
-def recipe(**source: Any) -> DataRecipe:
-    named = {"jsonl": {"path": "rows.jsonl", "input": "text", "target": "label", **source}}
-    data = {"source": named, "clean": ["exact_dedup"], "split": {"valid": 0.2, "test": 0.2}}
+def recipe(*, split: Any = None, decontaminate: Any = None, path: str = "rows.jsonl", **source: Any) -> DataRecipe:
+    named = {"jsonl": {"path": path, "input": "text", "target": "label", **source}}
+    shares = {"valid": 0.2, "test": 0.2, **(split or {})}
+    data = {"source": named, "clean": ["exact_dedup"], "split": shares, "decontaminate": decontaminate or {}}
     return DataRecipe.model_validate({"name": "small", "task": "classify", "data": data})
 
 
-def prepared(rows: Any, folder: Path, **source: Any) -> Prepared:
-    return Prepared(prepare_rows(recipe(**source), rows, runs_dir=folder).artifacts["prepare"].path)
+def prepared(rows: Any, folder: Path, **options: Any) -> Prepared:
+    return Prepared(prepare_rows(recipe(**options), rows, runs_dir=folder).artifacts["prepare"].path)
 
 
 def test_rows_in_memory_stand_in_for_the_source(tmp_path: Path) -> None:
@@ -59,3 +64,93 @@ def test_what_prepare_writes_loads_with_the_datasets_library(tmp_path: Path) -> 
     assert loaded["train"].column_names == ["id", "input", "target", "group", "weight"]
     assert loaded["test"]["input"] == [row.input for row in done.split("test")]
     assert [row.weight for row in done.split("test")] == loaded["test"]["weight"]
+
+
+# --- columns that only some rows have ---------------------------------------------------------------------------------
+
+
+def outcome(rows: Any, folder: Path, **options: Any) -> Any:
+    """The splits, or the error."""
+    try:
+        done = prepared(rows, folder, **options)
+    except DataError as error:
+        return str(error).replace(str(folder), "")
+    return {name: done.split(name) for name in ("train", "valid", "test")}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"split": {"group": "late"}},
+        {"split": {"time": "late", "by": "time"}},
+        {"decontaminate": {"identity": "{late}{text}"}},
+        {"decontaminate": {"identity": "{late.deep}{text}"}},
+        {"weight": "late"},
+        {"input": "late"},
+        {"target": "{label} {late.deep}"},
+    ],
+    ids=str,
+)
+def test_a_named_column_that_begins_in_row_150_is_taken_as_null_before(options: Any, tmp_path: Path) -> None:
+    nested = "late.deep" in str(options)
+    rows = [{"text": f"row {number} is {number * 7919}", "label": "ab"[number % 2]} for number in range(200)]
+    late = [{"late": {"deep": f"c{number % 7}"} if nested else str(1 + number % 7)} for number in range(50)]
+    absent = [*rows[:150], *({**row, **more} for row, more in zip(rows[150:], late, strict=True))]
+    null = [{**row, "late": row.get("late")} for row in absent]
+    assert outcome(absent, tmp_path / "absent", **options) == outcome(null, tmp_path / "null", **options)
+
+
+def test_rows_without_the_column_of_groups_are_groups_of_their_own(tmp_path: Path) -> None:
+    rows = [{"text": f"row {number} is {number * 7919}", "label": "ab"[number % 2]} for number in range(200)]
+    done = prepared([*rows[:150], *({**row, "thread": "t"} for row in rows[150:])], tmp_path, split={"group": "thread"})
+    groups = [row.group for name in ("train", "valid", "test") for row in done.split(name)]
+    assert sorted(groups, key=str) == sorted([*(f"rows.jsonl:{n + 1}" for n in range(150)), *["t"] * 50])
+
+
+# --- what is read is what is named ------------------------------------------------------------------------------------
+
+
+class Editing(Quiet):
+    """Appends a row to a file once prepare has begun: its content was hashed by then."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def say(self, text: str) -> None:
+        if text == "prepare: started":
+            with self.path.open("a") as file:
+                file.write('{"text": "new", "label": "a"}\n')
+
+
+def test_a_file_that_is_changed_between_hashing_and_reading_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f'{{"text": "row {n} is {n * 7919}", "label": "{"ab"[n % 2]}"}}\n' for n in range(60)))
+    named = recipe(path=str(path))
+    with pytest.raises(DataError, match=r"data\.source: .*t\.jsonl was changed while it was read; run again"):
+        prepare_rows(named, runs_dir=tmp_path, ctx=Context(progress=Editing(path)))
+    done = Prepared(prepare_rows(named, runs_dir=tmp_path).artifacts["prepare"].path)
+    assert sum(done.summary["rows"].values()) == 61
+    assert done.summary["sources"] == {"source": file_digest(path)}
+
+
+@pytest.fixture
+def hashed() -> Iterator[list[str]]:
+    """Paths of the files that are hashed, once there is something in the list."""
+    seen: list[str] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if seen and event == "open" and sys._getframe(1).f_code.co_name == "open":
+            caller = sys._getframe(2)
+            if caller.f_code is file_digest.__code__:
+                seen.append(str(arguments[0]))
+
+    sys.addaudithook(hook)  # cannot be taken away again, so it is switched off
+    yield seen
+    seen.clear()
+
+
+def test_a_source_is_hashed_once_a_run(tmp_path: Path, hashed: list[str]) -> None:
+    hashed.append("on")
+    prepared(ROWS, tmp_path)
+    assert hashed.count(str(tmp_path / "small" / "rows.jsonl")) == 1

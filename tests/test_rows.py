@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftkit import rows as rows_module
-from ftkit.rows import Rows, in_order
+from ftkit.rows import Rows, cut, in_order
 
 TABLE = polars.DataFrame({"id": ["a", "b", "c", "d", "e"], "input": ["one", "two", "", "vier", "五"]})
 
@@ -42,7 +42,10 @@ def test_no_rows_still_have_columns(tmp_path: Path) -> None:
     empty = Rows.write(tmp_path / "rows.arrow", [TABLE.clear()])
     assert len(empty) == 0
     assert empty.column("id").to_list() == []
-    assert next(in_order(empty, polars.Series([], dtype=polars.String), tmp_path)).columns == ["id", "input"]
+    assert next(in_order(empty, polars.DataFrame({"key": []}), tmp_path)).columns == [
+        "id",
+        "input",
+    ]
 
 
 def test_a_history_of_messages_survives() -> None:
@@ -60,6 +63,14 @@ def test_rows_in_order_are_sorted_and_ties_keep_their_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows_module, "SORT_ROWS", 7)  # several buckets
         made = Rows.write(folder / "rows.arrow", table.iter_slices(size))
-        ordered = [name for batch in in_order(made, polars.Series(keys), folder) for name in batch["id"]]
+        ordered = [name for batch in in_order(made, polars.DataFrame({"key": keys}), folder) for name in batch["id"]]
     assert ordered == [f"r{place}" for place in sorted(range(len(keys)), key=lambda place: (keys[place], place))]
     assert [path.name for path in folder.iterdir()] == ["rows.arrow"]
+
+
+@given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=4), size=st.integers(1, 5))
+def test_cut_gives_the_first_rows_then_the_next_whatever_the_batches(counts: list[int], size: int) -> None:
+    table = polars.DataFrame({"id": range(max(sum(counts), 1))})
+    parts = [polars.concat(part)["id"].to_list() for part in cut(table.iter_slices(size), counts)]
+    ends = [sum(counts[: place + 1]) for place in range(len(counts))]
+    assert parts == [list(range(end - count, end)) for count, end in zip(counts, ends, strict=True)]

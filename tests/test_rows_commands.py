@@ -117,6 +117,20 @@ def test_duplicates_gives_the_pairs_of_the_ledger_as_json(place: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--step", "length"), "no row was dropped or flagged for another one by length\n"),
+        (("--min-score", "1.5"), "no row was dropped or flagged for another one with a similarity of 1.5 or more\n"),
+        (("--step", "length", "--json"), "[]\n"),
+    ],
+)
+def test_duplicates_says_that_there_is_no_pair(args: tuple[str, ...], said: str, place: Path, tmp_path: Path) -> None:
+    assert ftkit("prepare", "rows-only.yaml", "--runs-dir", tmp_path).code == 0
+    done = ftkit("duplicates", tmp_path / "rows-only", *args)
+    assert (done.code, done.out, done.err) == (0, said, "")
+
+
+@pytest.mark.parametrize(
     ("args", "code", "message"),
     [
         (("small", "--step", "near_dedpu"), 3, "no step 'near_dedpu' ran; did you mean 'near_dedup'?"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
@@ -168,6 +169,24 @@ def test_the_content_id_is_that_of_the_models_bytes(tmp_path: Path) -> None:
     assert ids[0] == ids[1] != ids[2]
     with pytest.raises(MachineError, match="nowhere: no such folder"):
         SemanticDedup(model=str(tmp_path / "nowhere")).content_id(ctx)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give either model, a folder, or hub"),
+        ({"model": "words", "hub": "me/words"}, "give either model, a folder, or hub"),
+        ({"model": "words", "revision": "main"}, "revision belongs to hub; a folder has none"),
+    ],
+)
+def test_the_model_is_a_folder_or_a_repository_of_the_hub(options: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SemanticDedup.model_validate(options)
+
+
+def test_a_pinned_repository_is_its_own_content_id_and_asks_nobody() -> None:
+    config = SemanticDedup(hub="me/words", revision="1" * 40)
+    assert config.content_id(Context(offline=True)) == f"me/words@{'1' * 40}"
 
 
 def test_a_folder_that_is_no_embedding_model_is_named(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def dealt_by(
     way: str, table: polars.DataFrame, valid: float = 0.1, test: float = 0.2, seed: int = 17, **options: Any
 ) -> list[str]:
     component = find("splitting", way)
-    dealt = component.function(component.config_type(**options), table, valid=valid, test=test, seed=seed)
+    table = table.with_columns(order=order_keys(table["group"], seed=seed))
+    dealt = component.function(component.config_type(**options), table, valid=valid, test=test)
     assert dealt.dtype == polars.Enum(SPLITS)
     return list(dealt.cast(polars.String))
 
@@ -361,7 +362,8 @@ def test_folds_beside_given_test_rows_are_refused() -> None:
 
 
 def test_a_recipe_chooses_a_way_by_name_or_with_options() -> None:
-    choice = choice_of("splitting")
-    dealt = choice.model_validate({"kfold": {"folds": 3}})(keys(names(30)), valid=0.1, test=0.2, seed=1)
+    choice, rows = choice_of("splitting"), keys(names(30))
+    rows = rows.with_columns(order=order_keys(rows["group"], seed=1))
+    dealt = choice.model_validate({"kfold": {"folds": 3}})(rows, valid=0.1, test=0.2)
     assert Counter(dealt)["test"] == 10
     assert choice.model_validate("hash").name == "hash"

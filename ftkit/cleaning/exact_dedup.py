@@ -12,7 +12,17 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import WHAT_COUNTS, Keep, Normalize, as_compared, compared, kept_order, pairs_of_texts, row_digests
+from ftkit.row_keys import (
+    WHAT_COUNTS,
+    Keep,
+    Normalize,
+    as_compared,
+    kept_order,
+    pairs_of_texts,
+    row_fingerprints,
+    text_compared,
+    what_is_compared,
+)
 
 if TYPE_CHECKING:
     import polars
@@ -37,15 +47,13 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
     import numpy as np
     import polars
 
-    column = compared(rows)
-
     def key(batch: Table) -> polars.Series:
-        inputs = as_compared(batch[column], config.normalize)
+        inputs = as_compared(text_compared(batch), config.normalize)
         return inputs if config.target == "any" else pairs_of_texts(batch.with_columns(inputs.alias("input")))
 
-    digests = row_digests(rows, key, column, "target")
+    prints = row_fingerprints(rows, key, *what_is_compared(rows), "target", threads=ctx.machine.num_threads)
     kept_first = kept_order(rows, config.keep)
-    in_turn = digests[kept_first]
+    in_turn = prints[kept_first]
     together = np.lexsort((in_turn[:, 1], in_turn[:, 0]))  # stable: equal rows stay in the order they are kept in
     ordered = in_turn[together]
     begins = np.ones(len(ordered), bool)

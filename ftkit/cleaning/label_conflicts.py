@@ -12,12 +12,21 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import WHAT_COUNTS, Normalize, as_compared, compared, row_digests
+from ftkit.row_keys import (
+    WHAT_COUNTS,
+    Normalize,
+    as_compared,
+    row_fingerprints,
+    text_compared,
+    what_is_compared,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars
     from numpy.typing import NDArray
 
+    from ftkit.contracts import Table
     from ftkit.rows import Rows
 
 SHOWN_TARGETS, SHOWN_CHARS = 5, 60
@@ -39,7 +48,7 @@ def apply(config: LabelConflicts, rows: Rows, ctx: Context) -> Marked:
     """Give every row in conflict an event that names the targets its text stands under, the most frequent first."""
     import polars
 
-    found = _in_conflict(rows, config.normalize)
+    found = _in_conflict(rows, config.normalize, ctx.machine.num_threads)
     table = rows.take(found[:, 0], "id", "target").with_columns(polars.Series("text", found[:, 1]))
     counts = table.group_by("text", "target").agg(polars.len().alias("count"), polars.col("id").first().alias("first"))
     counts = counts.sort("text", "count", "target", descending=[False, True, False])
@@ -64,13 +73,15 @@ def apply(config: LabelConflicts, rows: Rows, ctx: Context) -> Marked:
     return Marked(events("drop", lost["id"], lost["reason"], kept_ids=lost["kept_id"]))
 
 
-def _in_conflict(rows: Rows, normalize: Normalize) -> NDArray[np.int64]:
+def _in_conflict(rows: Rows, normalize: Normalize, threads: int) -> NDArray[np.int64]:
     """Position and number of the text of each row whose text stands under several targets, in order of position."""
     import numpy as np
 
-    column = compared(rows)
-    texts = row_digests(rows, lambda batch: as_compared(batch[column], normalize), column)
-    targets = row_digests(rows, lambda batch: batch["target"], "target")
+    def key(batch: Table) -> polars.Series:
+        return as_compared(text_compared(batch), normalize)
+
+    texts = row_fingerprints(rows, key, *what_is_compared(rows), threads=threads)
+    targets = row_fingerprints(rows, lambda batch: batch["target"], "target")
     order = np.lexsort((targets[:, 1], targets[:, 0], texts[:, 1], texts[:, 0]))
     new_text = np.ones(len(order), bool)
     new_text[1:] = (texts[order[1:]] != texts[order[:-1]]).any(axis=1)

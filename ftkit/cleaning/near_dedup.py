@@ -14,8 +14,8 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import Keep, compared, kept_order, row_digests
-from ftkit.texts.similarity import Column, Numbered, clusters, join, near_plain_pairs, numbered, read_plain
+from ftkit.row_keys import Compared, Keep, kept_order, row_fingerprints
+from ftkit.texts.similarity import Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
 
 SAME = "nearly the same text, and the same target, as a kept row"
+CROWDED = "much in common with a great many rows, a template say: not compared with all of them"
 SHOWN_CHARS = 60
 
 
@@ -43,19 +44,23 @@ class NearDedup(TableStep):
 def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     """Take rows in order: drop one near to a kept row of the same target, flag one near to one of another."""
     import numpy as np
+    import polars
 
     order = kept_order(rows, config.keep)
-    targets = numbered(row_digests(rows, lambda batch: batch["target"], "target")).number
+    targets = numbered(row_fingerprints(rows, lambda batch: batch["target"], "target")).number
     texts, pairs = _near(config, rows, targets[order], order, ctx)
     near = _Neighbours(pairs, len(texts.place))
     verdicts = _verdicts(near, texts.number[order], targets[order])
-    found = _events(rows, order, verdicts)
     gone = np.zeros(len(rows), bool)
     gone[order[verdicts.row[verdicts.is_drop]]] = True
     groups = rows.column("group")
     cluster = clusters(pairs, len(texts.place))[texts.number]
     joined = _joined(groups, cluster, gone, earliest=config.keep == "first")
-    return Marked(found, {} if joined.equals(groups) else {"group": joined})
+    crowded = np.zeros(len(texts.place), bool)
+    crowded[pairs.crowded] = True
+    found = polars.concat([_events(rows, order, verdicts), _not_compared(rows, crowded[texts.number] & ~gone)])
+    columns = {} if joined.equals(groups) else {"group": joined}
+    return Marked(found, columns, is_complete=not len(pairs.crowded))
 
 
 def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Context) -> tuple[Numbered, NearPairs]:
@@ -64,14 +69,14 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
 
     from ftkit.texts.minhash import Order
 
-    threads = None if ctx.machine.threads == "auto" else ctx.machine.threads
+    threads = ctx.machine.num_threads
     with ctx.progress.task("near_dedup", 2 * len(rows)) as bar:
 
         def on_progress(count: int) -> None:
             ctx.check_stop()
             bar.advance(count)
 
-        with read_plain(Column(rows, compared(rows)), threads=threads, on_progress=on_progress) as plain:
+        with read_plain(Compared(rows), threads=threads, on_progress=on_progress) as plain:
             texts = numbered(plain.halves)
             on_progress(len(rows) - len(texts.place))
             _, first = np.unique(texts.number[order], return_index=True)
@@ -83,10 +88,11 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
                 threads=threads,
                 on_progress=on_progress,
             )
-    if pairs.num_crowded:
+    if len(pairs.crowded):
         ctx.progress.say(
-            f"near_dedup: {pairs.num_crowded:,} texts have much in common with a great many others, a template say, "
-            "and were not compared with all of them: some near rows may stay; take the template out of the input"
+            f"near_dedup: {len(pairs.crowded):,} texts have much in common with a great many others, a template say, "
+            "and were not compared with all of them: some near rows may stay (flagged in the ledger); take the "
+            "template out of the input"
         )
     return texts, pairs
 
@@ -213,6 +219,13 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
         ),
     ]
     return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
+
+
+def _not_compared(rows: Rows, chosen: NDArray[np.bool_]) -> Table:
+    """A flag for each of the rows that were not compared with all that are like them."""
+    import numpy as np
+
+    return events("flag", rows.take(np.flatnonzero(chosen), "id")["id"], CROWDED)
 
 
 def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series:

@@ -1,18 +1,22 @@
 """Drops rows that say the same as a kept row with the same target: cosine similarity of their embeddings.
 
-Knows vectors, not how they are made. Every pair of rows of one target is compared, so the number of rows is bounded.
+Knows where the model is, and vectors, not how they are made. Every pair of rows of one target is compared, so the
+number of rows is bounded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ftkit.cleaning import StepWithContent, events
 from ftkit.contracts import Context, Marked
 from ftkit.errors import DataError, MachineError
+from ftkit.hub import Repository, commit_of, snapshot
 from ftkit.registry import component
 from ftkit.row_keys import Keep, kept_order, row_digests
 from ftkit.texts.embeddings import Embed, folder_id, load_embedder
@@ -28,26 +32,68 @@ BLOCK_ROWS = 1024  # rows that are compared with KEPT_ROWS kept ones at once: 32
 KEPT_ROWS = 8192
 SLACK = 1e-5  # products in float32 find candidates; what counts is summed again in float64
 DIGITS = 6
+FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # of the hub: neither pickles nor code
 
 
 class SemanticDedup(StepWithContent):
-    """Whose embeddings, and how near is too near. A transformer reads a text as far as its own max_seq_length."""
+    """Whose embeddings (model or hub), and how near is too near. A transformer reads as far as its max_seq_length."""
 
-    model: str = Field(description="folder of model2vec or sentence-transformers, relative to the recipe's paths")
+    model: str | None = Field(
+        None, description="folder of model2vec or sentence-transformers, relative to the recipe's paths"
+    )
+    hub: str | None = Field(
+        None, pattern=r"^[\w.-]+(/[\w.-]+)?$", description="repository of the hub with such a folder, as owner/name"
+    )
+    revision: str | None = Field(
+        None, description="commit, tag or branch of the hub repository; default: its newest commit"
+    )
     threshold: float = Field(0.9, ge=0.5, le=1, description="cosine similarity")
     keep: Keep = Field("first", description="of rows that say the same; newest needs data.split.time")
     max_rows: int = Field(200_000, ge=1, description="more are refused: the time grows with their square")
 
+    @model_validator(mode="after")
+    def _one_place(self) -> SemanticDedup:
+        if (self.model is None) == (self.hub is None):
+            raise ValueError("give either model, a folder, or hub")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("revision belongs to hub; a folder has none")
+        return self
+
     def content_id(self, ctx: Context) -> str:
-        """What stands for the model in a stage's key. Raises MachineError where the folder is missing."""
+        """The folder's hash, or 'repository@commit'. Raises MachineError where it is missing or cannot be asked for."""
+        if self.model is None:
+            return f"{self.hub}@{_commit(self.on_hub, offline=ctx.offline)}"
         return folder_id(ctx.resolve(self.model), cache_path=ctx.cache_dir / "hashes.json")
+
+    @property
+    def on_hub(self) -> Repository:
+        """The repository of `hub`, as errors name it."""
+        assert self.hub is not None
+        return Repository("model", self.hub, self.revision, place=f"semantic_dedup.hub: {self.hub}")
+
+    def folder(self, ctx: Context) -> Path:
+        """Where the model is on this machine, downloaded if need be. Raises MachineError where it cannot be had."""
+        if self.model is not None:
+            return ctx.resolve(self.model)
+        commit = _commit(self.on_hub, offline=ctx.offline)
+        folder = snapshot(self.on_hub, commit, files=FILES, offline=ctx.offline)
+        if not any(folder.rglob("*.safetensors")):
+            hint = "pickled weights are refused; take a model that has safetensors"
+            raise MachineError(f"{self.on_hub.place}: no weights: *.safetensors is missing; {hint}")
+        return folder
+
+
+@cache
+def _commit(repository: Repository, *, offline: bool) -> str:
+    """Asked once a process, so that key and vectors are of one commit also where a branch moves on."""
+    return commit_of(repository, offline=offline)
 
 
 @component
 def apply(config: SemanticDedup, rows: Rows, ctx: Context) -> Marked:
     """Take rows in order: drop one near to a kept row of the same target, with the nearest as kept_id.
 
-    Raises DataError where there are too many rows, MachineError where the model or its library is missing.
+    Raises DataError where there are too many rows, MachineError where the model or its library cannot be had.
     """
     import numpy as np
     import polars
@@ -58,7 +104,7 @@ def apply(config: SemanticDedup, rows: Rows, ctx: Context) -> Marked:
             "memory and time allow, or leave the step to near_dedup"
         )
     device = None if ctx.machine.device == "auto" else ctx.machine.device
-    vectors = _unit_vectors(rows, load_embedder(ctx.resolve(config.model), device=device), ctx)
+    vectors = _unit_vectors(rows, load_embedder(config.folder(ctx), device=device), ctx)
     near = [
         _greedy(vectors, members, config.threshold, ctx) for members in _by_target(rows, kept_order(rows, config.keep))
     ]

@@ -1,8 +1,9 @@
 """Deals rows into train, valid and test: one file for each way, a Config and `deal(config, keys, …) -> Series`.
 
 Pure: columns in, names of splits out; no texts, no files. Rows of one group are never split apart, in any way.
-`keys` has the columns id, group, stratum, and time where the recipe names it. `valid` and `test` are shares of the
-rows in [0, 1), 0 where that split is given elsewhere. The Series has the type `polars.Enum(SPLITS)`.
+`keys` has the columns id, group, order (the `order_keys` of the groups), stratum, and time where the recipe names it.
+`valid` and `test` are shares of the rows in [0, 1), 0 where that split is given elsewhere. The Series has the type
+`polars.Enum(SPLITS)`.
 """
 
 from __future__ import annotations
@@ -61,12 +62,11 @@ class Groups:
     sizes: NDArray[np.int64]
 
 
-def groups_of(row_groups: polars.Series, *, seed: int) -> Groups:
-    """The groups that rows are in, from one group a row. Numbers only: names would not fit at ten million rows."""
+def groups_of(order: polars.Series) -> Groups:
+    """The groups that rows are in, from the order_key of each row's. Names would not fit at ten million rows."""
     import numpy as np
 
-    keys = order_keys(row_groups, seed=seed).to_numpy()
-    _, of_row, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    _, of_row, sizes = np.unique(order.to_numpy(), return_inverse=True, return_counts=True)
     return Groups(of_row.astype(np.int32), sizes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftkit.registry import Config, component
-from ftkit.splitting import KEY_RANGE, cut, named, order_keys, refuse_empty
+from ftkit.splitting import KEY_RANGE, cut, named, refuse_empty
 
 if TYPE_CHECKING:
     import polars
@@ -21,7 +21,7 @@ class Hash(Config):
 
 
 @component
-def deal(config: Hash, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+def deal(config: Hash, keys: Table, *, valid: float, test: float) -> polars.Series:
     """The split of each row: test below the share `test` of the range of hashes, then valid, then train.
 
     Raises DataError where a split would be empty.
@@ -30,6 +30,6 @@ def deal(config: Hash, keys: Table, *, valid: float, test: float, seed: int) -> 
 
     assert min(valid, test) >= 0 and valid + test < 1, (valid, test)
     ends = (np.uint64(share * KEY_RANGE) for share in (test, test + valid))
-    dealt = named(cut(order_keys(keys["group"], seed=seed).to_numpy(), *ends))
+    dealt = named(cut(keys["order"].to_numpy(), *ends))
     refuse_empty(dealt, keys["group"], valid=valid, test=test)
     return dealt

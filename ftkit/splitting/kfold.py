@@ -33,7 +33,7 @@ class KFold(Config):
 
 
 @component
-def deal(config: KFold, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+def deal(config: KFold, keys: Table, *, valid: float, test: float) -> polars.Series:
     """The split of each row; `valid` is a share of the rows outside the fold, `test` only says that rows are wanted.
 
     Raises RecipeError where test rows are given elsewhere, DataError where a split would be empty.
@@ -45,7 +45,7 @@ def deal(config: KFold, keys: Table, *, valid: float, test: float, seed: int) ->
         raise RecipeError(
             "data.split: kfold makes test of the source's rows, and data.split.test gives others; drop one"
         )
-    groups = groups_of(keys["group"], seed=seed)
+    groups = groups_of(keys["order"])
     ordered = in_strata(groups, keys["stratum"])
     # each stratum begins elsewhere on the circle of folds, so that strata smaller than the folds do not meet in one
     turn = ordered.middle / ordered.num_rows + ordered.strata * GOLDEN

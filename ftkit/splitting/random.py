@@ -21,12 +21,12 @@ class Random(Config):
 
 
 @component
-def deal(config: Random, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+def deal(config: Random, keys: Table, *, valid: float, test: float) -> polars.Series:
     """The split of each row. Raises DataError where a split would be empty."""
     import polars
 
     one_stratum = polars.repeat("", keys.height, eager=True)
-    groups = groups_of(keys["group"], seed=seed)
+    groups = groups_of(keys["order"])
     dealt = named(deal_by_shares(groups, one_stratum, valid=valid, test=test)[groups.of_row])
     refuse_empty(dealt, keys["group"], valid=valid, test=test)
     return dealt

@@ -21,9 +21,9 @@ class Stratified(Config):
 
 
 @component
-def deal(config: Stratified, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+def deal(config: Stratified, keys: Table, *, valid: float, test: float) -> polars.Series:
     """The split of each row, see `deal_by_shares`. Raises DataError where a split would be empty."""
-    groups = groups_of(keys["group"], seed=seed)
+    groups = groups_of(keys["order"])
     dealt = named(deal_by_shares(groups, keys["stratum"], valid=valid, test=test)[groups.of_row])
     refuse_empty(dealt, keys["group"], valid=valid, test=test)
     return dealt

@@ -23,7 +23,7 @@ class Time(Config):
 
 
 @component
-def deal(config: Time, keys: Table, *, valid: float, test: float, seed: int) -> polars.Series:
+def deal(config: Time, keys: Table, *, valid: float, test: float) -> polars.Series:
     """The split of each row: cut where the share is reached, and never between rows of one time.
 
     Raises DataError for a time that is neither an ISO 8601 date nor a number, and where a split would be empty.
@@ -33,7 +33,7 @@ def deal(config: Time, keys: Table, *, valid: float, test: float, seed: int) -> 
     assert min(valid, test) >= 0 and valid + test < 1, (valid, test)
     if "time" not in keys.columns or keys["time"].null_count() == keys.height:
         raise DataError("data.split: by: time needs to know when a row was made; name that column as data.split.time")
-    groups = groups_of(keys["group"], seed=seed)
+    groups = groups_of(keys["order"])
     moments = times(keys.iter_slices(ROWS_AT_ONCE)).to_numpy()
     latest = np.full(len(groups.sizes), moments.min())
     np.maximum.at(latest, groups.of_row, moments)

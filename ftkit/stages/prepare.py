@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,24 +18,26 @@ from pydantic import field_serializer
 
 from ftkit.artifacts import Prepared
 from ftkit.cleaning import RowStep, StepWithContent, TableStep, events
-from ftkit.contracts import Context, Marked
+from ftkit.contracts import Context, Marked, Quiet
 from ftkit.data_block import Data
 from ftkit.data_page import page
 from ftkit.errors import DataError
-from ftkit.intake import aligned, columns_of, options_of, pool_of, read_all, shares, sources_of
+from ftkit.intake import Stamps, aligned, columns_of, options_of, pool_of, read_all, shares, sources_of, stamps_of
 from ftkit.leaks import decontaminated
 from ftkit.ledger import Ledger
 from ftkit.mixing import beyond_shares
-from ftkit.passes import Workshop, apply_marks, clean, select
+from ftkit.passes import Workshop, apply_marks, clean
 from ftkit.recipe import Classify, TaskChoice
 from ftkit.registry import Choice, Config, suggest
-from ftkit.rows import Rows, in_order
+from ftkit.rows import Rows, cut, in_order
 from ftkit.splitting import SPLITS, order_keys
 from ftkit.store import write_json
 from ftkit.summary import summary_of
 from ftkit.texts.similarity import text_key
 
 if TYPE_CHECKING:
+    import polars
+
     from ftkit.contracts import Table
 
 VERSION = 2
@@ -53,6 +57,20 @@ class PrepareConfig(Config):
         return {task.name: {"labels": task.options.labels} if isinstance(task.options, Classify) else {}}
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What prepare reads, before it is read: content ids by name, and stamps, by which a change since then shows."""
+
+    ids: Mapping[str, str]
+    stamps: Stamps
+
+
+def inputs_of(config: PrepareConfig, ctx: Context) -> Inputs:
+    """Stamps first: a file that is changed while it is hashed is noticed too."""
+    stamps = stamps_of(config.data, ctx)
+    return Inputs(input_ids(config, ctx), stamps)
+
+
 def input_ids(config: PrepareConfig, ctx: Context) -> dict[str, str]:
     """Content ids: of each source (SHA-256 of its files, repository@commit of the hub), and of a step's model."""
     found = {f"sources/{name}": options_of(source).content_id(ctx) for name, source in sources_of(config.data).items()}
@@ -68,29 +86,32 @@ def reads(data: Data) -> tuple[str, ...]:
 def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
     """Columns of every local source, after a look at its first rows. Raises DataError where they do not fit.
 
-    Imports no torch. Sources of the hub are left out: they are checked once they are downloaded.
+    Imports no torch. Sources of the hub are left out: they are checked once they are downloaded. Targets are judged
+    as the steps that look at one row at a time leave them; a row that a comparing step would drop is judged too.
     """
     shares(config.data)
-    columns = {}
+    columns, first_rows = {}, {}
     for name, source in sources_of(config.data).items():
         if not options_of(source).is_remote:
-            columns[name], rows = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
-            if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
-                rows = rows.head(0) if name.startswith("against.") else rows
-                _check_targets({name: Rows.of(rows)}, config.task.options.labels, "of task.classify.labels")
+            columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
+    if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
+        labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
+        _check_first_targets(config, labelled, config.task.options.labels, ctx)
     return columns
 
 
-def run(config: PrepareConfig, out: Path, ctx: Context) -> Prepared:
+def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None = None) -> Prepared:
     """Read, clean, split, clear train of what is too near to valid or test, limit; write rows and ledger.
 
-    Every row that was read is in exactly one split or has a drop event in the ledger.
+    Every row that was read is in exactly one split or has a drop event in the ledger. `inputs` are those of the
+    stage's key, where one was made. Raises DataError where a source was changed since they were found.
     """
+    inputs = inputs or inputs_of(config, ctx)
     folder = out / "rows"
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     folder.mkdir()
     work = Workshop(folder, Ledger(folder, ctx.progress), ctx)
-    tables = read_all(config.data, work)
+    tables = read_all(config.data, work, inputs.stamps)
     against = {name: tables.pop(name) for name in list(tables) if name.startswith("against.")}
     tables = {"source": pool_of(tables, work), **{name: tables[name] for name in ("valid", "test") if name in tables}}
     tables = _clean(config, tables, work)
@@ -106,10 +127,10 @@ def run(config: PrepareConfig, out: Path, ctx: Context) -> Prepared:
     test_sha256 = _digest_of(splits["test"])
     _refuse_another_test(config, test_sha256)
     summary = {
-        **summary_of(splits, labels),
+        **summary_of(splits, labels, threads=ctx.machine.num_threads),
         "funnel": work.ledger.funnel,
         "stood_in_train": cleared.standing,
-        "sources": {name.partition("/")[2]: value for name, value in input_ids(config, ctx).items()},
+        "sources": {name.partition("/")[2]: value for name, value in inputs.ids.items()},
         "test_sha256": test_sha256,
     }
     write_json(out / "summary.json", summary)
@@ -170,12 +191,13 @@ def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
 
 def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> list[str]:
     """The labels of the task, empty to generate. Raises DataError naming the first row of another target."""
-    for rows in tables.values():
+    for name, rows in tables.items():
         for batch in rows.batches("id", "target"):
             empty = batch.filter(batch["target"].str.strip_chars() == "")
             if len(empty):
-                name = empty["id"][0]
-                raise DataError(f"{name}: the target is empty; mend the row, or drop it with the step length")
+                given = f"mend or delete the row: no step drops a row of data.split.{name}"
+                advice = "mend the row, or drop it with the step length" if name == "source" else given
+                raise DataError(f"{empty['id'][0]}: the target is empty; {advice}")
     if not isinstance(config.task.options, Classify):
         return []
     found = sorted({target for batch in tables["source"].batches("target") for target in batch["target"].unique()})
@@ -190,6 +212,17 @@ def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> 
         if twin != label:
             ctx.progress.say(f"labels {twin!r} and {label!r} differ in case or punctuation only: one label?")
     return labels
+
+
+def _check_first_targets(
+    config: PrepareConfig, first_rows: Mapping[str, Table], labels: Sequence[str], ctx: Context
+) -> None:
+    steps = [step for step in _steps(config, train_only=False) if isinstance(step.options, RowStep)]
+    with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
+        work = Workshop(Path(folder), Ledger(Path(folder), Quiet()), replace(ctx, progress=Quiet()))
+        tables = {name: work.write([rows]) for name, rows in first_rows.items()}
+        given = [name for name in ("valid", "test") if name in tables]
+        _check_targets(clean(tables, steps, given, work), labels, "of task.classify.labels")
 
 
 def _check_targets(tables: Mapping[str, Rows], labels: Sequence[str], origin: str) -> None:
@@ -211,24 +244,24 @@ def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[s
 
     pool = tables["source"]
     valid, test = shares(config.data)
-    facts = polars.DataFrame(
-        {
-            "id": pool.column("id"),
-            "group": pool.column("group"),
-            "stratum": pool.column("target") if labels else polars.repeat("", len(pool), eager=True),
-            "time": pool.column("time")
-            if "time" in pool.columns
-            else polars.repeat(None, len(pool), dtype=polars.String, eager=True),
-        }
-    )
-    dealt = config.data.split.by(facts, valid=valid, test=test, seed=config.seed)
-    splits = {}
-    for name in SPLITS:
-        rows = tables[name] if name in tables else work.write(select(pool, dealt == name))
-        keys = order_keys(rows.column("group"), seed=config.seed)
-        splits[name] = work.replace(rows, in_order(rows, keys, work.folder))
+    order = _order(pool, config)
+    facts = {"id": pool.column("id"), "group": pool.column("group"), "order": order}
+    facts["stratum"] = pool.column("target") if labels else polars.repeat("", len(pool), eager=True)
+    facts |= {"time": pool.column("time")} if "time" in pool.columns else {}
+    dealt = config.data.split.by(polars.DataFrame(facts), valid=valid, test=test)
+    names = [name for name in SPLITS if name not in tables]
+    batches = in_order(pool, polars.DataFrame({"split": dealt, "order": order}), work.folder)
+    parts = cut(batches, [int((dealt == name).sum()) for name in names])
+    splits = {name: work.write(part) for name, part in zip(names, parts, strict=True)}
     work.delete(pool)
-    return splits
+    for name, rows in tables.items():
+        if name in SPLITS:
+            splits[name] = work.replace(rows, in_order(rows, _order(rows, config).to_frame(), work.folder))
+    return {name: splits[name] for name in SPLITS}
+
+
+def _order(rows: Rows, config: PrepareConfig) -> polars.Series:
+    return order_keys(rows.column("group"), seed=config.seed)
 
 
 def _limited(config: PrepareConfig, splits: Mapping[str, Rows], work: Workshop) -> dict[str, Rows]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MIN_WORDS = 13  # the n-gram of GPT-3 (Brown et al. 2020, appendix C), which lm-evaluation-harness took over
 MIN_CHARS = 50  # the substring of GPT-4 (OpenAI 2023, appendix C); some languages write no spaces between words
-CHUNK = 1 << 20  # bytes, or places and lengths, looked at at a time
+CHUNK = 1 << 18  # bytes, or places and lengths, looked at at a time
 _SPACE = ord(" ")
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 _TABLE_BITS = 20
@@ -40,9 +40,9 @@ class Holds:
 class Parts:
     """Texts to look for: those of at least MIN_WORDS words or MIN_CHARS characters; shorter ones mean too little.
 
-    A part is found by the hash of its first 2**k bytes, more than half of it, at the beginning of a word, and then by
-    the hash of the whole: the time grows with the text that is searched, and not with the number of parts, save for
-    parts of many lengths that begin alike.
+    A part is found at the beginning of a word: by the hash of as many bytes as the shortest has to show, then of its
+    own first 2**k bytes, more than half of it, and then of the whole. The time grows with the text that is searched,
+    and not with the number of parts, save for parts of many lengths that begin alike.
     """
 
     def __init__(self, text: U8, bounds: I64) -> None:
@@ -50,12 +50,15 @@ class Parts:
         part = np.flatnonzero(_is_long(text, bounds))
         sizes = np.diff(bounds)[part]
         half = np.int64(1) << (np.frexp(sizes)[1].astype(np.int64) - 1)
-        whole, head = np.zeros(len(part), np.uint64), np.zeros(len(part), np.uint64)
+        self._least = int(half.min(initial=MIN_CHARS))
+        whole, head, lead = np.zeros((3, len(part)), np.uint64)
         for some in runs(sizes, CHUNK):
             first = bounds[part[some.start]]
             hashes = _Hashes(self._text[first : bounds[part[some.stop - 1] + 1]])
             whole[some] = hashes.of(bounds[part[some]] - first, sizes[some])
             head[some] = hashes.of(bounds[part[some]] - first, half[some])
+            lead[some] = hashes.of(bounds[part[some]] - first, self._least)
+        self._leads = _Known.of(lead)
         self._whole, once = np.unique(whole, return_index=True)  # the first of equal parts
         self._part, self._begin, self._size = part[once], bounds[part[once]], sizes[once]
         self._levels = [
@@ -89,9 +92,12 @@ class Parts:
         end = bounds[np.searchsorted(bounds, word, side="right")]
         hashes = _Hashes(text)
         closed = np.append(is_space, True)
+        word, end = (each[word + self._least <= end] for each in (word, end))
+        hit, _ = self._leads.matching(hashes.of(word, self._least))
+        word, end = word[hit], end[hit]
         for level in self._levels:
             at = np.flatnonzero(word + level.half <= end)
-            hit, head = level.matching(hashes.of(word[at], level.half))
+            hit, head = level.heads.matching(hashes.of(word[at], level.half))
             at = at[hit]
             counts = level.first[head + 1] - level.first[head]
             for some in runs(counts, CHUNK):
@@ -127,14 +133,35 @@ def _is_long(text: U8, bounds: I64) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
+class _Known:
+    """Distinct hashes, sorted, and a table that says of most others at once that they are not among them."""
+
+    hashes: U64
+    table: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, hashes: U64) -> _Known:
+        distinct = np.unique(hashes)
+        table = np.zeros(1 << _TABLE_BITS, bool)
+        table[distinct >> np.uint64(64 - _TABLE_BITS)] = True
+        return cls(distinct, table)
+
+    def matching(self, hashes: U64) -> tuple[I64, I64]:
+        """Which of some hashes are here, and where."""
+        maybe = np.flatnonzero(self.table[hashes >> np.uint64(64 - _TABLE_BITS)])
+        place = np.minimum(np.searchsorted(self.hashes, hashes[maybe]), self.hashes.size - 1)
+        same = self.hashes[place] == hashes[maybe]
+        return maybe[same], place[same]
+
+
+@dataclass(frozen=True)
 class _Level:
-    """Parts whose first `half` bytes are looked for: the distinct hashes of those, and the lengths behind each."""
+    """Parts whose first `half` bytes are looked for: the hashes of those, and the lengths behind each."""
 
     half: int
-    heads: U64
+    heads: _Known
     first: I64
     sizes: I64
-    table: NDArray[np.bool_]
 
     @classmethod
     def of(cls, half: int, heads: U64, sizes: I64) -> _Level:
@@ -142,17 +169,8 @@ class _Level:
         heads, sizes = heads[order], sizes[order]
         fresh = np.ones(heads.size, bool)
         fresh[1:] = (heads[1:] != heads[:-1]) | (sizes[1:] != sizes[:-1])
-        distinct, first = np.unique(heads[fresh], return_index=True)
-        table = np.zeros(1 << _TABLE_BITS, bool)
-        table[distinct >> np.uint64(64 - _TABLE_BITS)] = True
-        return cls(half, distinct, np.append(first, int(fresh.sum())), sizes[fresh], table)
-
-    def matching(self, heads: U64) -> tuple[I64, I64]:
-        """Which of some hashes are here, and where."""
-        maybe = np.flatnonzero(self.table[heads >> np.uint64(64 - _TABLE_BITS)])
-        place = np.minimum(np.searchsorted(self.heads, heads[maybe]), self.heads.size - 1)
-        same = self.heads[place] == heads[maybe]
-        return maybe[same], place[same]
+        first = np.unique(heads[fresh], return_index=True)[1]
+        return cls(half, _Known.of(heads), np.append(first, int(fresh.sum())), sizes[fresh])
 
 
 class _Hashes:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, num_cpus, numbered, plain_jaccards, read_plain
+from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, numbered, plain_jaccards, read_plain
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,22 +33,21 @@ def hits(
     held_out_ids: polars.Series,
     *,
     threshold: float | None,
-    threads: int | None = None,
+    threads: int = 1,
     on_progress: Callable[[int], object] = int,
     say: Callable[[str], object] = str,
-) -> Table:
+) -> Hits:
     """One row for each of `texts` that gives a held-out text away, in their order: id, held_out_id, similarity, kind.
 
     kind is the first that fits: equal (after normalising), contains (see `containment`), near (Jaccard similarity of
     character 5-grams ≥ threshold; with None not looked for). Of several held-out texts the longest contained or the
     nearest is named, and of as good ones the first. similarity is that of the two texts, 1 where they are equal.
     `on_progress` is told how many of `texts` are done, and `say` where so many texts have much in common that not all
-    were compared. `threads` are all of the machine unless given.
+    were compared.
     """
     import numpy as np
     import polars
 
-    threads = threads or num_cpus()
     with read_plain(held_out, texts, threads=threads) as plain:
         both = numbered(plain.halves)
         held = both.place[both.place < len(held_out)]
@@ -68,7 +68,7 @@ def hits(
     found.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
     found.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
     hit = np.flatnonzero(found.kind)
-    return polars.DataFrame(
+    table = polars.DataFrame(
         {
             "id": ids[hit],
             "held_out_id": held_out_ids[held[found.held[hit]]],
@@ -76,6 +76,15 @@ def hits(
             "kind": polars.Series([KINDS[kind] for kind in found.kind[hit].tolist()], dtype=polars.String),
         }
     )
+    return Hits(table, np.isin(both.number[: len(held_out)], number[equal]))
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What `hits` found, as its rows, and for each held-out text whether one of the texts equals it."""
+
+    table: Table
+    is_equalled: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -109,14 +118,13 @@ def _find_near(found: _Hits, plain: Plain, own: Ints, held: Ints, threshold: flo
     order = np.lexsort((pairs.right, -pairs.similarity, pairs.left))
     text, first = np.unique(pairs.left[order], return_index=True)
     found.set(text, pairs.right[order][first] - split, pairs.similarity[order][first], _NEAR)
-    return pairs.num_crowded
+    return len(pairs.crowded)
 
 
 def _find_contained(
     found: _Hits, plain: Plain, own: Ints, held: Ints, threads: int, on_progress: Callable[[int], object]
 ) -> None:
     from ftkit.texts.containment import CHUNK, Parts
-    from ftkit.texts.minhash import in_turn, pool_of
     from ftkit.texts.ngrams import picked, runs
 
     text = plain.text.view()
@@ -127,8 +135,8 @@ def _find_contained(
         holder = some.start + holds.text
         return some, holder, holds.part, plain_jaccards(plain, own[holder], held[holds.part])
 
-    with pool_of(threads) as pool:
-        for some, holder, part, similarity in in_turn(pool, search, runs(plain.sizes[own], CHUNK), threads):
+    with Threads(threads) as workers:
+        for some, holder, part, similarity in workers.in_turn(search, runs(plain.sizes[own], CHUNK)):
             found.set(holder, part, similarity, _CONTAINS)
             on_progress(some.stop - some.start)
             plain.text.release()

@@ -12,17 +12,15 @@ did not win stands there.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ftkit.texts.ngrams import VERIFY_CHARS, code_points, factors, hashes, jaccards, mixed, picked, runs
 from ftkit.texts.spool import Spool
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,21 +42,18 @@ CROWD = 64  # texts of one bucket that are compared each with each
 ROUNDS = 16  # texts of a larger one that the others are compared with
 RELEASE = 64  # chunks of texts after which those of the temporary file are no longer kept in memory
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 
 @dataclass(frozen=True)
 class NearPairs:
     """Positions of near texts and their similarity, ordered by (left, right).
 
-    `num_crowded` texts share a bucket with so many others that they were not compared with all of them.
+    `crowded` are the texts that share a bucket with so many others that they were not compared with all of them.
     """
 
     left: I64
     right: I64
     similarity: F64
-    num_crowded: int = 0
+    crowded: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -91,22 +86,20 @@ def near_pairs(
     texts signed since. Raises MachineError where a temporary file finds no room.
     """
     bands = _bands(threshold)
-    with ExitStack() as stack:
-        pool = stack.enter_context(pool_of(threads))
-        keys = stack.enter_context(Spool(np.uint32))
+    with Threads(threads) as workers, Spool(np.uint32) as keys:
 
         def sign(some: slice) -> U32:
             return _sign(*picked(text.view(), begins[some], sizes[some]), size=size, bands=bands)
 
         counts = []
-        for keys_BN in in_turn(pool, sign, runs(sizes, SIGN_BYTES), threads):
+        for keys_BN in workers.in_turn(sign, runs(sizes, SIGN_BYTES)):
             keys.append(keys_BN.ravel())
             counts.append(keys_BN.shape[1])
             on_progress(counts[-1])
             if len(counts) % RELEASE == 0:
                 text.release()
         order = order or Order(np.arange(sizes.size), np.zeros(sizes.size, np.int64))
-        pairs = _Pairs(text, begins, sizes, size=size, threshold=threshold, pool=pool, threads=threads)
+        pairs = _Pairs(text, begins, sizes, size=size, threshold=threshold, workers=workers)
         crowded = np.zeros(sizes.size, bool)
         for band in range(bands.num_bands):
             buckets = _buckets(_column(keys, counts, band, bands.num_bands), sizes)
@@ -115,7 +108,7 @@ def near_pairs(
             for some in _all_pairs(buckets.where(~wide), split):
                 pairs.add(some)
             crowded[_pivot_pairs(buckets.where(wide), split, order, pairs)] = True
-        return pairs.found(int(crowded.sum()))
+        return pairs.found(np.flatnonzero(crowded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +127,6 @@ def _bands(threshold: float) -> _Bands:
             break
         best = _Bands(num_bands, num_rows)
     return best
-
-
-@contextmanager
-def pool_of(threads: int) -> Iterator[Executor | None]:
-    """So many threads for `in_turn`; none for one."""
-    if threads == 1:
-        yield None
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            yield pool
-
-
-def in_turn(
-    pool: Executor | None, function: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> Iterator[Result]:
-    """Results in the order of the items; at most two items a thread are under way."""
-    if pool is None:
-        yield from map(function, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) == 2 * threads:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _sign(text: U8, bounds: I64, *, size: int, bands: _Bands) -> U32:
@@ -314,12 +281,10 @@ class _Pairs:
         *,
         size: int,
         threshold: float,
-        pool: Executor | None,
-        threads: int,
+        workers: Threads,
     ) -> None:
         self._text, self._begins, self._sizes = text, begins, sizes
-        self._size, self._threshold = size, threshold
-        self._pool, self._threads = pool, threads
+        self._size, self._threshold, self._workers = size, threshold, workers
         self._waiting: list[U64] = []
         self._known, self._similarity = np.zeros(0, np.uint64), np.zeros(0)
 
@@ -344,12 +309,12 @@ class _Pairs:
             self._known, self._similarity = self._known[near], self._similarity[near]
         return asked
 
-    def found(self, num_crowded: int) -> NearPairs:
+    def found(self, crowded: I64) -> NearPairs:
         """All near pairs, once each."""
         self._flush()
         near = self._similarity >= self._threshold
         left, right = _ends(self._known[near])
-        return NearPairs(left, right, self._similarity[near], num_crowded)
+        return NearPairs(left, right, self._similarity[near], crowded)
 
     def _flush(self) -> None:
         self.check(np.concatenate([np.zeros(0, np.uint64), *self._waiting]))
@@ -366,7 +331,7 @@ class _Pairs:
 
         found = [np.zeros(0)]
         some_at_a_time = runs(self._sizes[left] + self._sizes[right], VERIFY_CHARS)
-        for similarity in in_turn(self._pool, similarities, some_at_a_time, self._threads):
+        for similarity in self._workers.in_turn(similarities, some_at_a_time):
             found.append(similarity)
             if len(found) % RELEASE == 0:
                 self._text.release()

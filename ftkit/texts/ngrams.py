@@ -46,9 +46,13 @@ def padded(texts: polars.Series, size: int) -> polars.Series:
 def picked(text: U8, begins: I64, sizes: I64) -> tuple[U8, I64]:
     """Some texts out of a larger one, one after another, and where each begins, with the end of the last."""
     bounds = np.concatenate([[0], np.cumsum(sizes)])
-    if begins.size and np.array_equal(begins, begins[0] + bounds[:-1]):
-        return text[begins[0] : begins[0] + bounds[-1]], bounds
-    return text[np.repeat(begins - bounds[:-1], sizes) + np.arange(bounds[-1])], bounds
+    ends = begins + sizes
+    cuts = np.flatnonzero(begins[1:] != ends[:-1]) + 1  # elsewhere one follows the other
+    first, last = np.append(0, cuts), np.append(cuts, begins.size) - 1
+    if begins.size and not cuts.size:
+        return text[begins[0] : ends[-1]], bounds
+    stretches = zip(begins[first].tolist(), ends[last].tolist(), strict=True) if begins.size else ()
+    return np.concatenate([text[:0], *(text[begin:end] for begin, end in stretches)]), bounds
 
 
 def code_points(text: U8, bounds: I64) -> tuple[U8 | U32, I64]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # in ASCII ftfy acts on control characters (but tab and line feed), and on an entity that ends in ';'
 ENTITY = r"&#?[0-9A-Za-z]{1,24};"
 NOT_PLAIN = rf"[^\t\n\x20-\x7e]|{ENTITY}"
+NOT_NFC = r"[\x{300}-\x{200f}\x{2028}\x{2029}\x{205f}-\x{10ffff}]"  # all others NFC leaves alone, wherever they stand
 _LINE_ENDS = "\r\x85\u2028\u2029"
 _C1 = r"\x{80}-\x{9f}"
 
@@ -45,7 +46,10 @@ def _straightened(texts: polars.Series) -> polars.Series:
 def _needs_ftfy(texts: polars.Series, straightened: polars.Series) -> polars.Series:
     """Whether ftfy may do more to a text than straighten its quotes. It looks again at what it made, so both count."""
     pattern = _what_ftfy_acts_on()
-    return texts.str.contains(pattern) | straightened.str.contains(pattern) | (texts.str.normalize("NFC") != texts)
+    composed = texts.str.contains(NOT_NFC)  # else NFC has nothing to do, and is slow
+    changed = texts.filter(composed).str.normalize("NFC") != texts.filter(composed)
+    other = composed.clone().scatter(composed.arg_true(), changed)
+    return texts.str.contains(pattern) | straightened.str.contains(pattern) | other
 
 
 @cache
