@@ -30,13 +30,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
 from bench_corpus import rows_of
+
+from ftkit.contracts import Quiet, Task
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = Path("~/.cache/ftkit/bench-rivals").expanduser()
@@ -49,6 +52,12 @@ PACKAGES = {  # text-dedup wants packages of its own age
 THRESHOLD = 0.8
 OWN_VERSIONS = {"python": platform.python_version()} | {name: version(name) for name in ("numpy", "polars")}
 TRUTH_ROWS = 5_000
+WARM_UP_ROWS = 200
+STRETCHES = {  # of the whole stage, and what of it does not count
+    "chain from repair to write": ("read_seconds", "report_seconds"),
+    "chain with reading": ("report_seconds",),
+    "chain with reading and the data report": (),
+}
 SHARED_ROWS = 1_000_000  # larger corpora are written for ftkit only
 BATCH = 20_000
 
@@ -194,15 +203,16 @@ def rates(figures: Figures, options: argparse.Namespace, folder: Path, *, num_ro
             say(f"  ours {ours[-1]:,.0f}, {name} {theirs[-1]:,.0f} rows/s")
         medians = statistics.median(ours), statistics.median(theirs)
         figures.add(f"near-dedup beside {name}", *medians, "rows/s", **{name: facts["version"]})
-    chain, stage, near = [], [], []
+    rows_per_s: dict[str, list[float]] = {name: [] for name in ("near", *STRETCHES)}
     for _ in range(2 * repeats + 1):
-        near.append(num_rows / child("near", corpus, options)["seconds"])
+        rows_per_s["near"].append(num_rows / child("near", corpus, options)["seconds"])
         facts = child("chain", corpus, options)
-        chain.append(num_rows / (facts["seconds"] - facts["report_seconds"]))
-        stage.append(num_rows / facts["seconds"])
-    alone = statistics.median(near)
-    figures.add("whole chain beside near-dedup alone", statistics.median(chain), alone, "rows/s")
-    figures.add("whole chain and the data report beside near-dedup alone", statistics.median(stage), alone, "rows/s")
+        for name, without in STRETCHES.items():
+            rows_per_s[name].append(num_rows / (facts["seconds"] - sum(facts[part] for part in without)))
+        say("  " + ", ".join(f"{name} {rates[-1]:,.0f}" for name, rates in rows_per_s.items()) + " rows/s")
+    medians = {name: statistics.median(rates) for name, rates in rows_per_s.items()}
+    for name in STRETCHES:
+        figures.add(f"{name} beside near-dedup alone", medians[name], medians["near"], "rows/s")
 
 
 def growth(figures: Figures, options: argparse.Namespace, folder: Path, num_rows: int) -> None:
@@ -289,21 +299,42 @@ def near_pairs_of(path: Path, threads: int) -> dict[str, Any]:
 def whole_chain_rate(path: Path, threads: int) -> dict[str, Any]:
     """Seconds of the whole stage with its default steps: read, repair, length, duplicates, conflicts, split, write.
 
-    `report_seconds` of them go to the data report.
+    `read_seconds` of them go to reading, `report_seconds` to the data report. A few rows go first, to load packages.
     """
-    from ftkit.data_page import page
     from ftkit.stages import prepare
 
+    few = path.with_name(f"few-{os.getpid()}.jsonl")
+    few.write_text("".join(islice(path.open(encoding="utf-8"), WARM_UP_ROWS)), encoding="utf-8")
     steps = ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]
-    source = {"jsonl": {"path": str(path), "input": "input", "target": "target"}}
-    data = {"source": source, "clean": steps, "split": {"valid": 0.1, "test": 0.1}}
-    config = prepare.PrepareConfig.model_validate({"task": {"classify": {"labels": "auto"}}, "data": data, "seed": 17})
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    for source_path in (few, path):
+        source = {"jsonl": {"path": str(source_path), "input": "input", "target": "target"}}
+        data = {"source": source, "clean": steps, "split": {"valid": 0.1, "test": 0.1}}
+        task = {"classify": {"labels": "auto"}}
+        config = prepare.PrepareConfig.model_validate({"task": task, "data": data, "seed": 17})
+        clock = Clock()
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            begun = time.perf_counter()
+            prepare.run(config, Path(folder), replace(_context(threads), progress=clock))
+            seconds = time.perf_counter() - begun
+    few.unlink()
+    parts = {"read_seconds": clock.seconds["read source"], "report_seconds": clock.seconds["data report"]}
+    return {"seconds": seconds, **parts, "gib": _peak_gib()}
+
+
+class Clock(Quiet):
+    """Measures what a stage shows a bar for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Task]:
+        """A bar nobody sees."""
         begun = time.perf_counter()
-        prepare.run(config, Path(folder), _context(threads))
-        seconds, gib, again = time.perf_counter() - begun, _peak_gib(), time.perf_counter()
-        page.write(Path(folder))
-        return {"seconds": seconds, "report_seconds": time.perf_counter() - again, "gib": gib}
+        with super().task(description, total, unit) as bar:
+            yield bar
+        self.seconds[description] = time.perf_counter() - begun
 
 
 def tuned(path: Path, threads: int) -> dict[str, Any]:

@@ -37,7 +37,6 @@ from ftkit.texts.similarity import (
     near_plain_pairs,
     normalise,
     normalised,
-    numbered,
     plain_jaccards,
     read_plain,
     shingles,
@@ -214,14 +213,13 @@ def test_chosen_texts_of_a_column_are_compared_by_their_place_among_the_chosen()
         assert triples(near_plain_pairs(plain, np.arange(5), threshold=0.8)) == [(0, 3, 1.0), (1, 4, 1.0)]
 
 
-def test_texts_are_read_as_they_are_compared_with_fingerprints_that_tell_them_apart() -> None:
+def test_texts_are_read_as_they_are_compared_and_those_that_count_as_the_same_have_one_number() -> None:
     with read_plain(in_memory(["Hi!", "👍"]), in_memory(["hi", "", "My Card"])) as plain:
         text = plain.text.view().tobytes()
         ends = zip(plain.begins.tolist(), plain.sizes.tolist(), strict=True)
         assert [text[begin : begin + size] for begin, size in ends] == [b"hi\0\0\0", b"", b"hi\0\0\0", b"", b"my card"]
-        assert (plain.halves == fingerprints(polars.Series(["hi", "👍", "hi", "", "my card"]))).all()
-        assert numbered(plain.halves).place.tolist() == [0, 1, 3, 4]
-        assert numbered(plain.halves).number.tolist() == [0, 1, 0, 2, 3]
+        assert plain.distinct.place.tolist() == [0, 1, 3, 4]
+        assert plain.distinct.number.tolist() == [0, 1, 0, 2, 3]
 
 
 def test_texts_of_a_crowded_bucket_are_all_linked_to_the_first_in_order_that_is_near(

@@ -77,7 +77,7 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
             bar.advance(count)
 
         with read_plain(Compared(rows), threads=threads, on_progress=on_progress) as plain:
-            texts = numbered(plain.halves)
+            texts = plain.distinct
             on_progress(len(rows) - len(texts.place))
             _, first = np.unique(texts.number[order], return_index=True)
             pairs = near_plain_pairs(

@@ -6,7 +6,7 @@ of rows behind it, and `texts` has those rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, groupby
 from pathlib import Path
@@ -35,9 +35,10 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 BARS = 24
 
 
-def findings(folder: Path) -> dict[str, Any]:
+def findings(folder: Path, *, on_progress: Callable[[int], object] = int) -> dict[str, Any]:
     """What stands in `data.json`; the same bytes for the same folder. Counts are over all rows, except those of words,
     scripts and languages, which are over the first rows of each split: a random sample, as splits are in hash order.
+    `on_progress` is told how many rows were counted since.
     """
     summary = read_json(folder / "summary.json")
     labels = summary["labels"]
@@ -46,6 +47,7 @@ def findings(folder: Path) -> dict[str, Any]:
         tallies[split] = Tally(has_labels=bool(labels))
         for table in chunks(folder / f"{split}.jsonl", COLUMNS):
             tallies[split].add(table)
+            on_progress(table.height)
     keys = {split: tally.key_arrays() for split, tally in tallies.items()}
     found: dict[str, Any] = {
         "rows": _rows(summary["funnel"], tallies),

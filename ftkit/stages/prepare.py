@@ -134,7 +134,8 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
         "test_sha256": test_sha256,
     }
     write_json(out / "summary.json", summary)
-    page.write(out)
+    with ctx.progress.task("data report", sum(map(len, splits.values()))) as bar:
+        page.write(out, on_progress=bar.advance)
     _say_result(summary, splits, ctx)
     shutil.rmtree(folder)
     return Prepared(out)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, numbered, plain_jaccards, read_plain
+from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, plain_jaccards, read_plain
 from ftkit.threads import Threads
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def hits(
     import polars
 
     with read_plain(held_out, texts, threads=threads) as plain:
-        both = numbered(plain.halves)
+        both = plain.distinct
         held = both.place[both.place < len(held_out)]
         own = both.place[len(held) :]  # texts that equal no held-out and no earlier one
         on_progress(len(texts) - len(own))

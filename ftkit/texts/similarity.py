@@ -169,7 +169,10 @@ def numbered(halves: NDArray[np.uint64]) -> Numbered:
 
     together = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: the first of equal ones leads
     begins = np.ones(len(halves), bool)
-    begins[1:] = (halves[together][1:] != halves[together][:-1]).any(axis=1)
+    for half in halves.T:
+        in_turn = half[together]
+        begins[1:] &= in_turn[1:] == in_turn[:-1]
+    begins[1:] = ~begins[1:]
     place = together[begins]
     rank = np.empty(len(place), np.int64)
     rank[np.argsort(place)] = np.arange(len(place))
@@ -212,14 +215,13 @@ def jaccard(left: str, right: str) -> float:
 class Plain:
     """Texts as they are compared: normalised, `ngrams.padded`, in UTF-8, one after another in `text`.
 
-    A text is `sizes` bytes long. `halves` are the fingerprints of the texts' keys: equal where the texts count as the
-    same.
+    A text is `sizes` bytes long. `distinct`: those that count as the same have one number, see `text_keys`.
     """
 
     text: Spool[np.uint8]
     begins: Positions
     sizes: Positions
-    halves: NDArray[np.uint64]
+    distinct: Numbered
 
 
 @contextmanager
@@ -247,8 +249,10 @@ def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], obj
                 sizes.append(its_sizes)
                 halves.append(its_halves)
                 on_progress(len(its_sizes))
+        distinct = numbered(np.concatenate(halves))
+        halves.clear()
         all_sizes = np.concatenate(sizes)
-        yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, np.concatenate(halves))
+        yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, distinct)
 
 
 def _plain(texts: polars.Series) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
