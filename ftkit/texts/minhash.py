@@ -40,7 +40,7 @@ SIGN_BYTES = 1 << 20  # of the texts one thread signs at a time
 FLUSH_PAIRS = 1 << 22  # candidates that wait for the others, so that each is verified once
 CROWD = 64  # texts of one bucket that are compared each with each
 ROUNDS = 16  # texts of a larger one that the others are compared with
-RELEASE = 64  # chunks of texts after which those of the temporary file are no longer kept in memory
+RELEASE = 16  # chunks of texts after which those of the temporary file are no longer kept in memory
 
 
 @dataclass(frozen=True)
