@@ -19,11 +19,13 @@ from ftkit.formats.json_rows import NOT_TEXT
 from ftkit.ledger import Ledger
 from ftkit.passes import Workshop
 from ftkit.registry import Choice, choice_of, suggest
+from ftkit.row_keys import row_fingerprints
 from ftkit.rows import Rows
 from ftkit.shapes import own_columns, recognise
 from ftkit.shapes.columns import Columns, as_text, fill, names_in
 from ftkit.sources import FileSource, SourceConfig
 from ftkit.store import stamp
+from ftkit.texts.similarity import numbered
 
 if TYPE_CHECKING:
     import polars
@@ -323,19 +325,21 @@ def _as_events(faults: Mapping[str, str]) -> Table:
 
 
 def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
-    import polars
+    import numpy as np
 
-    ids = {name: rows.column("id") for name, rows in tables.items()}
-    for name, own in ids.items():
-        if own.n_unique() < len(own):
-            twice = own.filter(own.is_duplicated())[0]
+    prints = {name: row_fingerprints(rows, lambda batch: batch["id"], "id") for name, rows in tables.items()}
+    for name, rows in tables.items():
+        again = numbered(prints[name]).again
+        if again.size:
+            twice = rows.take(again[:1], "id")["id"][0]
             raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
     pool = _names_of_pool(tables)
     others = [name for name in tables if name not in pool]
-    own = polars.concat([ids[name] for name in pool]).unique()
-    clashing = pool if len(own) < sum(len(ids[name]) for name in pool) else []
-    both = polars.concat([own, *(ids[name] for name in others)])
-    clashing = [*clashing, *(others if both.n_unique() < len(both) else [])]  # rows to be dealt keep theirs if they can
+    own = np.concatenate([prints[name] for name in pool])
+    distinct = numbered(own)
+    clashing = pool if distinct.again.size else []
+    both = np.concatenate([own[distinct.place], *(prints[name] for name in others)]) if others else own[:0]
+    clashing = [*clashing, *(others if numbered(both).again.size else [])]  # rows to be dealt keep theirs if they can
     if clashing:
         names = ", ".join(clashing)
         work.ctx.progress.say(f"ids stand in several sources: those of {names} get the name of their source in front")

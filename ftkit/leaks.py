@@ -17,7 +17,7 @@ from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
-from ftkit.row_keys import Compared
+from ftkit.row_keys import Compared, distinct, has_id, row_fingerprints
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
 from ftkit.texts.similarity import Column, Texts, fingerprints, numbered
@@ -53,19 +53,17 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     what = {"valid": "valid row", "test": "test row"} | {name: f"row of data.decontaminate.{name}" for name in against}
     held = {name: {**splits, **against}[name] for name in ("test", "valid", *against)}
     texts = _Chained([_identity(part) for part in held.values()])
-    ids = polars.concat([part.column("id") for part in held.values()])
-    origins = polars.concat([polars.repeat(what[name], len(part), eager=True) for name, part in held.items()])
     rows, valid, test = splits["train"], splits["valid"], splits["test"]
     say, threads = work.ctx.progress.say, work.ctx.machine.num_threads
     search = partial(hits, threshold=threshold, threads=threads, say=say)
     with work.ctx.progress.task("decontaminate", len(rows)) as bar:
-        found = search(_identity(rows), rows.column("id"), texts, ids, on_progress=bar.advance)
+        found = search(_identity(rows), texts, on_progress=bar.advance)
     standing = _standing(rows, held, found.is_equalled)
-    others = _of_their_groups(rows, found.table, [valid, test])
-    dropped = polars.concat([_events("drop", found.table, ids, origins), others])
+    direct = _events("drop", found.table, rows, held, what)
+    dropped = polars.concat([direct, _of_their_groups(rows, direct["id"], [valid, test])])
     train = apply_marks(rows, Marked(dropped), number, work)
-    close = search(_identity(valid), valid.column("id"), _identity(test), test.column("id"))
-    work.ledger.add(number, len(valid), _events("flag", close.table, ids, origins))
+    close = search(_identity(valid), _identity(test))
+    work.ledger.add(number, len(valid), _events("flag", close.table, valid, {"test": test}, what))
     work.ledger.add(number, len(test), events("flag", polars.Series(dtype=polars.String), ""))
     work.ledger.say(number)
     return Cleared({**splits, "train": train}, standing)
@@ -116,29 +114,35 @@ class _Chained:
             yield from part.batches()
 
 
-def _of_their_groups(rows: Rows, found: Table, held: Sequence[Rows]) -> Table:
-    """Drop events for train rows in a group of a valid or test row that is given; dealt groups are never split."""
+def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> Table:
+    """Drop events for other train rows of a group of a given valid or test row; dealt groups are never split."""
+    import numpy as np
+
+    groups = np.concatenate([distinct(part, "group") for part in held])
+    own = row_fingerprints(rows, lambda batch: batch["group"], "group")[:, 0]
+    shared = np.isin(own, groups) & ~has_id(rows, gone).to_numpy()
+    ids = rows.take(np.flatnonzero(shared), "id")["id"]
+    return events("drop", ids, "of the group of a valid or test row")
+
+
+def _events(action: Action, found: Table, rows: Rows, held: Mapping[str, Rows], what: Mapping[str, str]) -> Table:
+    """An event for each of the rows found, with what it gives away: a row of `held`, one part of it after another."""
+    import numpy as np
     import polars
 
-    groups = polars.concat([part.column("group") for part in held]).unique()
-    table = polars.DataFrame({"id": rows.column("id"), "group": rows.column("group")})
-    shared = table.filter(polars.col("group").is_in(groups.implode()) & ~polars.col("id").is_in(found["id"].implode()))
-    return events("drop", shared["id"], "of the group of a valid or test row")
-
-
-def _events(action: Action, found: Table, ids: polars.Series, origins: polars.Series) -> Table:
-    import polars
-
-    origin = polars.DataFrame({"held_out_id": ids, "origin": origins})
-    named = found.join(origin, on="held_out_id", how="left", maintain_order="left")
-    reasons = named.select(polars.format("{} a {}", polars.col("kind").replace_strict(REASONS), "origin"))
-    return events(
-        action,
-        named["id"],
-        reasons.to_series(),
-        kept_ids=named["held_out_id"],
-        scores=named["similarity"].round(6),
-    )
+    places, named, begin = found["held_out"].to_numpy(), [], 0
+    for name, part in held.items():
+        own = np.flatnonzero((places >= begin) & (places < begin + len(part)))
+        ids = part.take(places[own] - begin, "id").with_columns(
+            polars.Series("row", own), origin=polars.lit(what[name])
+        )
+        named.append(ids)
+        begin += len(part)
+    kept = polars.concat(named).sort("row")
+    kinds = found["kind"].replace_strict(REASONS, return_dtype=polars.String)
+    reasons = polars.select(polars.format("{} a {}", kinds, kept["origin"])).to_series()
+    ids = rows.take(found["text"].to_numpy(), "id")["id"]
+    return events(action, ids, reasons, kept_ids=kept["id"], scores=found["similarity"].round(6))
 
 
 def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:

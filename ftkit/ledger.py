@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ACTIONS = {"drop": "dropped", "change": "changed", "flag": "flagged", "add": "added"}
 DROPPED = ("id", "step", "input", "target")
 COLUMNS = ("id", "step", "action", "reason", "kept_id", "score")
+WRITTEN_ROWS = 100_000  # at a time
 
 
 @dataclass
@@ -57,10 +58,11 @@ class Ledger:
         line.rows_in += num_rows
         if events.is_empty():
             return
-        for action, count in events.group_by("action").agg(polars.col("id").n_unique()).iter_rows():
+        for action, count in events.group_by("action").agg(polars.col("id").hash().n_unique()).iter_rows():
             line.counts[ACTIONS[action]] += count
         with self._part(number).open("ab") as file:
-            events.with_columns(step=polars.lit(line.step)).select(COLUMNS).write_ndjson(file)
+            for some in events.with_columns(step=polars.lit(line.step)).select(COLUMNS).iter_slices(WRITTEN_ROWS):
+                some.write_ndjson(file)
 
     def keep(self, number: int, rows: Table) -> None:
         """Rows that a step drops, as they are now, so that they can be looked at."""

@@ -17,6 +17,7 @@ from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
 from ftkit.ledger import Ledger
 from ftkit.registry import Choice
+from ftkit.row_keys import has_id
 from ftkit.rows import Rows
 from ftkit.threads import Threads
 
@@ -141,7 +142,7 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
     import polars
 
     dropped = marked.events.filter(polars.col("action") == "drop")["id"]
-    stays = ~rows.column("id").is_in(dropped.implode())
+    stays = ~has_id(rows, dropped)
     assert int(stays.sum()) == len(rows) - len(dropped), "a step dropped a row twice, or one that is not there"
     work.ledger.add(number, len(rows), marked.events)
     if not len(dropped) and not marked.columns:

@@ -92,6 +92,28 @@ def row_fingerprints(
         return np.concatenate([np.zeros((0, 2), np.uint64), *found])
 
 
+def has_id(rows: Rows, ids: polars.Series) -> polars.Series:
+    """Whether the id of each row is one of some others."""
+    import numpy as np
+    import polars
+
+    known = fingerprints(ids.unique())
+    known = known[np.argsort(known[:, 0])]
+    parts = [np.zeros(0, bool)]
+    for batch in rows.batches("id") if len(known) else ():
+        found = fingerprints(batch["id"])
+        place = np.minimum(np.searchsorted(known[:, 0], found[:, 0]), len(known) - 1)
+        parts.append((known[place] == found).all(axis=1))
+    return polars.Series(np.concatenate(parts) if len(known) else np.zeros(len(rows), bool))
+
+
+def distinct(rows: Rows, column: str) -> NDArray[np.uint64]:
+    """A number for each of the different texts of a column; two of ten million share one with p < 1e-5."""
+    import numpy as np
+
+    return np.unique(row_fingerprints(rows, lambda batch: batch[column], column)[:, 0])
+
+
 def pairs_of_texts(table: Table) -> polars.Series:
     """Input and target of each row as one text; other pairs give other texts."""
     import polars

@@ -81,7 +81,7 @@ class Rows:
         """One whole column."""
         import polars
 
-        return polars.concat([batch[name] for batch in self.batches(name)])
+        return polars.concat([_alone(batch)[name] for batch in self.batches(name)])
 
     def take(self, positions: NDArray[np.integer[Any]], *names: str) -> Table:
         """The rows at these positions, in their order; a position may stand several times."""
@@ -95,7 +95,7 @@ class Rows:
         cuts = np.searchsorted(ascending, self._starts)
         reader = self._opened(names)
         parts = [
-            _table(reader, index, names)[ascending[begin:end] - self._starts[index]]
+            _alone(_table(reader, index, names)[ascending[begin:end] - self._starts[index]])
             for index, (begin, end) in enumerate(pairwise(cuts.tolist()))
             if begin < end
         ]
@@ -186,6 +186,20 @@ def _table(reader: Any, index: int, names: tuple[str, ...]) -> Table:
     table = polars.from_arrow(batch.select(list(names)) if names else batch)
     assert isinstance(table, polars.DataFrame)
     return table
+
+
+def _alone(table: Table) -> Table:
+    """The same in memory of its own: a text holds on to all that was read with it, and so does what was picked."""
+    import polars
+    import pyarrow as pa
+
+    batch = table.to_arrow().combine_chunks()
+    columns = [pa.concat_arrays([column.chunk(0)[:1], column.chunk(0)[1:]]) for column in batch.columns if len(column)]
+    if not columns:
+        return table
+    found = polars.from_arrow(pa.table(columns, schema=batch.schema))
+    assert isinstance(found, polars.DataFrame)
+    return found
 
 
 def _write(sink: Any, batches: Iterable[Table]) -> tuple[Any, list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ftkit.row_keys import distinct
 from ftkit.rows import Rows
 from ftkit.threads import Threads
 
@@ -19,7 +20,7 @@ def summary_of(splits: Mapping[str, Rows], labels: Sequence[str], *, threads: in
     return {
         "labels": list(labels),
         "rows": {name: len(rows) for name, rows in splits.items()},
-        "groups": {name: rows.column("group").n_unique() for name, rows in splits.items()},
+        "groups": {name: len(distinct(rows, "group")) for name, rows in splits.items()},
         "label_counts": {name: _counts(rows, labels) for name, rows in splits.items()},
         "lengths": {
             name: {side: _lengths(rows, side, threads) for side in ("input", "target")} for name, rows in splits.items()

@@ -27,10 +27,8 @@ QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold 
 
 def found(texts: Sequence[str], held_out: Sequence[str], threshold: float | None = 0.8) -> list[tuple[object, ...]]:
     """Hits of texts called a, b, c … on held-out texts called A, B, C …"""
-    ids, held_ids = (
-        polars.Series(list(letters)) for letters in ("abcdefgh"[: len(texts)], "ABCDEFGH"[: len(held_out)])
-    )
-    return hits(in_memory(texts), ids, in_memory(held_out), held_ids, threshold=threshold).table.rows()
+    rows = hits(in_memory(texts), in_memory(held_out), threshold=threshold).table.iter_rows()
+    return [("abcdefgh"[text], "ABCDEFGH"[held], *rest) for text, held, *rest in rows]
 
 
 def test_a_text_equal_after_normalising_is_a_hit_on_the_first_such_held_out_text() -> None:
@@ -108,8 +106,7 @@ def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     words = LONG.split()
     held = [" ".join(rng.choices(words, k=rng.randint(8, 20))) for _ in range(30)]
     texts = [rng.choice(["please ", ""]) + rng.choice(held) + rng.choice([" now", "", "s"]) for _ in range(200)]
-    ids, held_ids = (polars.Series([str(number) for number in range(count)]) for count in (200, 30))
-    sides = in_memory(texts), ids, in_memory(held), held_ids
+    sides = in_memory(texts), in_memory(held)
     expected = hits(*sides, threshold=0.7, threads=1).table
     monkeypatch.setattr("ftkit.texts.similarity.BATCH_TEXTS", 7)
     assert set(expected["kind"]) == {"equal", "contains", "near"}
@@ -122,8 +119,8 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
     rng = random.Random(1)
     shared, own = (["".join(rng.choices("aeioubdfg", k=6)) for _ in range(count)] for count in (70, 960))
     texts = [" ".join(shared + own[12 * number : 12 * number + 12]) for number in range(80)]
-    ids, said = polars.Series([str(number) for number in range(40)]), []
-    found = hits(in_memory(texts[:40]), ids, in_memory(texts[40:]), ids, threshold=0.8, say=said.append)
+    said: list[str] = []
+    found = hits(in_memory(texts[:40]), in_memory(texts[40:]), threshold=0.8, say=said.append)
     assert found.table.is_empty()
     assert "and were not compared with all of them" in said[0]
 
@@ -131,13 +128,12 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("name", "num_equal"), [("banking77", 25), ("clinc150", 19), ("goemotions", 109)])
 def test_test_rows_equal_to_a_train_row_are_as_many_as_is_known(name: str, num_equal: int, shared_data: Path) -> None:
     train, test = public_texts(shared_data / name)
-    ids, train_ids = (polars.Series([str(number) for number in range(len(side))]) for side in (test, train))
-    result = hits(in_memory(test), ids, in_memory(train), train_ids, threshold=None)
+    result = hits(in_memory(test), in_memory(train), threshold=None)
     equal = result.table.filter(polars.col("kind") == "equal")
     assert equal.height == num_equal
     keys = set(text_keys(polars.Series(train)))
-    expected = [name for name, key in zip(ids, text_keys(polars.Series(test)), strict=True) if key in keys]
-    assert equal["id"].to_list() == expected
+    expected = [place for place, key in enumerate(text_keys(polars.Series(test))) if key in keys]
+    assert equal["text"].to_list() == expected
     in_test = set(text_keys(polars.Series(test)))
     assert result.is_equalled.tolist() == [key in in_test for key in text_keys(polars.Series(train))]
 
@@ -150,10 +146,9 @@ def test_gsm8k_questions_within_prompts_are_found(shared_data: Path) -> None:
     )
     leaked = [f"Solve this step by step.\n\n{text} Think before you answer, and end with the number." for text in test]
     texts = train[:2000] + leaked
-    ids, held_ids = (polars.Series([str(number) for number in range(len(side))]) for side in (texts, test))
-    result = hits(in_memory(texts), ids, in_memory(test), held_ids, threshold=0.8).table
-    assert result["id"].to_list() == [str(number) for number in range(2000, 2000 + len(test))]
-    assert result["held_out_id"].to_list() == [str(number) for number in range(len(test))]
+    result = hits(in_memory(texts), in_memory(test), threshold=0.8).table
+    assert result["text"].to_list() == list(range(2000, 2000 + len(test)))
+    assert result["held_out"].to_list() == list(range(len(test)))
     assert set(result["kind"]) == {"contains"}
 
 

@@ -23,6 +23,7 @@ from ftkit.row_keys import (
     text_compared,
     what_is_compared,
 )
+from ftkit.texts.similarity import numbered
 
 if TYPE_CHECKING:
     import polars
@@ -53,15 +54,10 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
 
     prints = row_fingerprints(rows, key, *what_is_compared(rows), "target", threads=ctx.machine.num_threads)
     kept_first = kept_order(rows, config.keep)
-    in_turn = prints[kept_first]
-    together = np.lexsort((in_turn[:, 1], in_turn[:, 0]))  # stable: equal rows stay in the order they are kept in
-    ordered = in_turn[together]
-    begins = np.ones(len(ordered), bool)
-    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    positions = kept_first[together]
-    kept = positions[begins][np.cumsum(begins) - 1]
-    order = np.argsort(positions[~begins])
-    gone, stays = positions[~begins][order], kept[~begins][order]
+    distinct = numbered(prints if config.keep == "first" else prints[kept_first])
+    again = distinct.again
+    again = again[np.argsort(kept_first[again])]
+    gone, stays = kept_first[again], kept_first[distinct.place[distinct.number[again]]]
     reason = "same text as a kept row" if config.target == "any" else "same text and target as a kept row"
     kept_ids = rows.take(stays, "id")["id"]
     scores = polars.repeat(1.0, len(gone), eager=True)

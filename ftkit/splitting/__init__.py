@@ -1,7 +1,7 @@
 """Deals rows into train, valid and test: one file for each way, a Config and `deal(config, keys, …) -> Series`.
 
 Pure: columns in, names of splits out; no texts, no files. Rows of one group are never split apart, in any way.
-`keys` has the columns id, group, order (the `order_keys` of the groups), stratum, and time where the recipe names it.
+`keys` has the columns order (the `order_keys` of the groups), stratum, and id and time where the recipe names a time.
 `valid` and `test` are shares of the rows in [0, 1), 0 where that split is given elsewhere. The Series has the type
 `polars.Enum(SPLITS)`.
 """
@@ -134,13 +134,13 @@ def named(numbers: NDArray[np.uint8]) -> polars.Series:
     return polars.concat(parts)
 
 
-def refuse_empty(dealt: polars.Series, groups: polars.Series, *, valid: float, test: float) -> None:
+def refuse_empty(dealt: polars.Series, order: polars.Series, *, valid: float, test: float) -> None:
     """Raise DataError where a split has no row although its share is above 0."""
     wanted = ["train"] + (["valid"] if valid else []) + (["test"] if test else [])
     for split in wanted:
         if not (dealt == split).any():
             raise DataError(
-                f"data.split: {split} would be empty: {len(dealt)} rows in {groups.n_unique()} groups, "
+                f"data.split: {split} would be empty: {len(dealt)} rows in {order.n_unique()} groups, "
                 f"valid {valid:g}, test {test:g}; bring more rows, smaller groups, or other shares"
             )
 

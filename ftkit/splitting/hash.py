@@ -31,5 +31,5 @@ def deal(config: Hash, keys: Table, *, valid: float, test: float) -> polars.Seri
     assert min(valid, test) >= 0 and valid + test < 1, (valid, test)
     ends = (np.uint64(share * KEY_RANGE) for share in (test, test + valid))
     dealt = named(cut(keys["order"].to_numpy(), *ends))
-    refuse_empty(dealt, keys["group"], valid=valid, test=test)
+    refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

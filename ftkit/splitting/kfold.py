@@ -58,5 +58,5 @@ def deal(config: KFold, keys: Table, *, valid: float, test: float) -> polars.Ser
         others = Groups((np.cumsum(rest) - 1)[groups.of_row[own]].astype(np.int32), groups.sizes[rest])
         numbers[rest] = deal_by_shares(others, keys["stratum"].filter(polars.Series(own)), valid=valid, test=0)
     dealt = named(numbers[groups.of_row])
-    refuse_empty(dealt, keys["group"], valid=valid, test=1 / config.folds)
+    refuse_empty(dealt, keys["order"], valid=valid, test=1 / config.folds)
     return dealt

@@ -28,5 +28,5 @@ def deal(config: Random, keys: Table, *, valid: float, test: float) -> polars.Se
     one_stratum = polars.repeat("", keys.height, eager=True)
     groups = groups_of(keys["order"])
     dealt = named(deal_by_shares(groups, one_stratum, valid=valid, test=test)[groups.of_row])
-    refuse_empty(dealt, keys["group"], valid=valid, test=test)
+    refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

@@ -25,5 +25,5 @@ def deal(config: Stratified, keys: Table, *, valid: float, test: float) -> polar
     """The split of each row, see `deal_by_shares`. Raises DataError where a split would be empty."""
     groups = groups_of(keys["order"])
     dealt = named(deal_by_shares(groups, keys["stratum"], valid=valid, test=test)[groups.of_row])
-    refuse_empty(dealt, keys["group"], valid=valid, test=test)
+    refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

@@ -42,5 +42,5 @@ def deal(config: Time, keys: Table, *, valid: float, test: float) -> polars.Seri
     middle = keys.height - np.cumsum(num_rows) + num_rows / 2  # newer rows and half of those of that time
     ends = (np.floor(keys.height * share + 0.5) for share in (test, test + valid))
     dealt = named(cut(middle, *ends)[which][groups.of_row])
-    refuse_empty(dealt, keys["group"], valid=valid, test=test)
+    refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

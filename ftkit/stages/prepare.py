@@ -29,11 +29,12 @@ from ftkit.mixing import beyond_shares
 from ftkit.passes import Workshop, apply_marks, clean
 from ftkit.recipe import Classify, TaskChoice
 from ftkit.registry import Choice, Config, suggest
+from ftkit.row_keys import distinct, row_fingerprints
 from ftkit.rows import Rows, cut, in_order
 from ftkit.splitting import SPLITS, order_keys
 from ftkit.store import write_json
 from ftkit.summary import summary_of
-from ftkit.texts.similarity import text_key
+from ftkit.texts.similarity import numbered, text_key
 
 if TYPE_CHECKING:
     import polars
@@ -168,9 +169,9 @@ def _clean(config: PrepareConfig, tables: dict[str, Rows], work: Workshop) -> di
 def _clean_train(config: PrepareConfig, train: Rows, work: Workshop) -> Rows:
     """Run the steps that judge by targets, or make rows."""
     train = clean({"train": train}, _steps(config, train_only=True), [], work)["train"]
-    ids = train.column("id")
-    if ids.n_unique() < len(ids):
-        twice = ids.filter(ids.is_duplicated())[0]
+    again = numbered(row_fingerprints(train, lambda batch: batch["id"], "id")).again
+    if again.size:
+        twice = train.take(again[:1], "id")["id"][0]
         raise DataError(f"data.clean: a row that was made has the id {twice!r} of another row; name ids otherwise")
     return train
 
@@ -246,9 +247,8 @@ def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[s
     pool = tables["source"]
     valid, test = shares(config.data)
     order = _order(pool, config)
-    facts = {"id": pool.column("id"), "group": pool.column("group"), "order": order}
-    facts["stratum"] = pool.column("target") if labels else polars.repeat("", len(pool), eager=True)
-    facts |= {"time": pool.column("time")} if "time" in pool.columns else {}
+    facts = {"order": order, "stratum": pool.column("target") if labels else polars.repeat("", len(pool), eager=True)}
+    facts |= {name: pool.column(name) for name in ("id", "time")} if "time" in pool.columns else {}
     dealt = config.data.split.by(polars.DataFrame(facts), valid=valid, test=test)
     names = [name for name in SPLITS if name not in tables]
     batches = in_order(pool, polars.DataFrame({"split": dealt, "order": order}), work.folder)
@@ -327,10 +327,12 @@ def _refuse_another_test(config: PrepareConfig, found: str) -> None:
 
 
 def _say_result(summary: Mapping[str, Any], splits: Mapping[str, Rows], ctx: Context) -> None:
+    import numpy as np
+
     ctx.progress.say("rows: " + ", ".join(f"{name} {count:,}" for name, count in summary["rows"].items()))
-    in_train = splits["train"].column("group").unique()
+    groups = {name: distinct(rows, "group") for name, rows in splits.items()}
     for name in ("valid", "test"):
-        if shared := int(splits[name].column("group").unique().is_in(in_train.implode()).sum()):
+        if shared := int(np.isin(groups[name], groups["train"]).sum()):
             ctx.progress.say(f"{shared:,} groups stand in train and in the given {name} rows")
     for name, counts in summary["label_counts"].items():
         if absent := [label for label, count in counts.items() if not count]:

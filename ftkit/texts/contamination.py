@@ -1,6 +1,6 @@
 """Which texts equal, contain, or are too near to held-out texts, and to which of them.
 
-Pure: ids and texts in, hits out; what happens to a hit is decided elsewhere. The distinct held-out texts stand in
+Pure: texts in, hits out; what happens to a hit is decided elsewhere. The distinct held-out texts stand in
 memory, the others are read a batch at a time.
 """
 
@@ -15,7 +15,6 @@ from ftkit.threads import Threads
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
@@ -28,22 +27,20 @@ KINDS = ("none", "near", "contains", "equal")
 
 def hits(
     texts: Texts,
-    ids: polars.Series,
     held_out: Texts,
-    held_out_ids: polars.Series,
     *,
     threshold: float | None,
     threads: int = 1,
     on_progress: Callable[[int], object] = int,
     say: Callable[[str], object] = str,
 ) -> Hits:
-    """One row for each of `texts` that gives a held-out text away, in their order: id, held_out_id, similarity, kind.
+    """One row for each of `texts` that gives a held-out text away, in their order: text, held_out, similarity, kind.
 
-    kind is the first that fits: equal (after normalising), contains (see `containment`), near (Jaccard similarity of
-    character 5-grams ≥ threshold; with None not looked for). Of several held-out texts the longest contained or the
-    nearest is named, and of as good ones the first. similarity is that of the two texts, 1 where they are equal.
-    `on_progress` is told how many of `texts` are done, and `say` where so many texts have much in common that not all
-    were compared.
+    text and held_out are positions. kind is the first that fits: equal (after normalising), contains (see
+    `containment`), near (Jaccard similarity of character 5-grams ≥ threshold; with None not looked for). Of several
+    held-out texts the longest contained or the nearest is named, and of as good ones the first. similarity is that of
+    the two texts, 1 where they are equal. `on_progress` is told how many of `texts` are done, and `say` where so many
+    texts have much in common that not all were compared.
     """
     import numpy as np
     import polars
@@ -70,8 +67,8 @@ def hits(
     hit = np.flatnonzero(found.kind)
     table = polars.DataFrame(
         {
-            "id": ids[hit],
-            "held_out_id": held_out_ids[held[found.held[hit]]],
+            "text": hit,
+            "held_out": held[found.held[hit]],
             "similarity": found.similarity[hit],
             "kind": polars.Series([KINDS[kind] for kind in found.kind[hit].tolist()], dtype=polars.String),
         }
@@ -93,13 +90,13 @@ class _Hits:
 
     held: Ints
     similarity: NDArray[np.float64]
-    kind: Ints
+    kind: NDArray[np.uint8]
 
     @classmethod
     def none(cls, count: int) -> _Hits:
         import numpy as np
 
-        return cls(np.zeros(count, np.int64), np.zeros(count), np.full(count, _NONE))
+        return cls(np.zeros(count, np.int64), np.zeros(count), np.full(count, _NONE, np.uint8))
 
     def set(self, text: Ints, held: Ints, similarity: NDArray[np.float64], kind: int) -> None:
         self.held[text], self.similarity[text], self.kind[text] = held, similarity, kind

@@ -162,6 +162,13 @@ class Numbered:
     place: Positions
     number: Positions
 
+    @property
+    def again(self) -> Positions:
+        """Where things stand that stood before."""
+        import numpy as np
+
+        return np.setdiff1d(np.arange(len(self.number)), self.place, assume_unique=True)
+
 
 def numbered(halves: NDArray[np.uint64]) -> Numbered:
     """Count what is equal once. `halves` are fingerprints or digests, as two numbers each."""
