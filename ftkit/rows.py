@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 * 2**20
+MAPPED_BYTES = 128 * 2**20  # of a file that is read in place; of a larger one all pages would stay in memory
 SORT_ROWS = 500_000  # of one bucket of `in_order`, which stands in memory
 SORT_BYTES = 256 * 2**20
 
@@ -108,7 +109,10 @@ class Rows:
         import pyarrow as pa
 
         fields = sorted({self.columns.index(name) for name in names}) or None
-        source = self._written if self.path is None else pa.OSFile(str(self.path))
+        source = self._written
+        if self.path is not None:
+            is_small = self.path.stat().st_size <= MAPPED_BYTES
+            source = pa.memory_map(str(self.path)) if is_small else pa.OSFile(str(self.path))
         # pyarrow's own pool touches fresh pages at each batch: five times as slow
         return pa.ipc.open_file(
             source, options=pa.ipc.IpcReadOptions(included_fields=fields), memory_pool=pa.system_memory_pool()
@@ -133,7 +137,6 @@ def in_order(rows: Rows, keys: Table, folder: Path) -> Iterator[Table]:
 
 def cut(batches: Iterable[Table], counts: Iterable[int]) -> Iterator[Iterator[Table]]:
     """The first so many rows, then the next so many; each part is read before the next one is asked for."""
-
     rest = iter(batches)
     held = [next(rest)]
 

@@ -47,20 +47,34 @@ def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     import polars
 
     order = kept_order(rows, config.keep)
-    targets = numbered(row_fingerprints(rows, lambda batch: batch["target"], "target")).number
-    texts, pairs = _near(config, rows, targets[order], order, ctx)
-    near = _Neighbours(pairs, len(texts.place))
-    verdicts = _verdicts(near, texts.number[order], targets[order])
+    judged = _judged(config, rows, order, ctx)
     gone = np.zeros(len(rows), bool)
-    gone[order[verdicts.row[verdicts.is_drop]]] = True
-    groups = rows.column("group")
-    cluster = clusters(pairs, len(texts.place))[texts.number]
-    joined = _joined(groups, cluster, gone, earliest=config.keep == "first")
-    crowded = np.zeros(len(texts.place), bool)
-    crowded[pairs.crowded] = True
-    found = polars.concat([_events(rows, order, verdicts), _not_compared(rows, crowded[texts.number] & ~gone)])
-    columns = {} if joined.equals(groups) else {"group": joined}
-    return Marked(found, columns, is_complete=not len(pairs.crowded))
+    gone[order[judged.verdicts.row[judged.verdicts.is_drop]]] = True
+    joined = _joined(rows, judged.cluster, gone, earliest=config.keep == "first")
+    crowded = np.flatnonzero(judged.is_crowded & ~gone)
+    not_compared = events("flag", rows.take(crowded, "id")["id"], CROWDED)
+    found = polars.concat([_events(rows, order, judged.verdicts), not_compared])
+    return Marked(found, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded.any())
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Verdicts, the cluster of each row, and whether it was not compared with all that are like it."""
+
+    verdicts: _Verdicts
+    cluster: Ints
+    is_crowded: NDArray[np.bool_]
+
+
+def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged:
+    import numpy as np
+
+    targets = numbered(row_fingerprints(rows, lambda batch: batch["target"], "target")).number[order]
+    texts, pairs = _near(config, rows, targets, order, ctx)
+    verdicts = _verdicts(_Neighbours(pairs, len(texts.place)), texts.number[order], targets)
+    is_crowded = np.zeros(len(texts.place), bool)
+    is_crowded[pairs.crowded] = True
+    return _Judged(verdicts, clusters(pairs, len(texts.place))[texts.number], is_crowded[texts.number])
 
 
 def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Context) -> tuple[Numbered, NearPairs]:
@@ -221,37 +235,30 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
     return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
 
 
-def _not_compared(rows: Rows, chosen: NDArray[np.bool_]) -> Table:
-    """A flag for each of the rows that were not compared with all that are like them."""
-    import numpy as np
-
-    return events("flag", rows.take(np.flatnonzero(chosen), "id")["id"], CROWDED)
-
-
-def _joined(groups: polars.Series, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series:
+def _joined(rows: Rows, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series | None:
     """The group of each row: kept rows of one cluster, and all rows of their groups, get the name of one of these.
 
     It is the name that sorts first, or the earliest: then rows that are appended rename no group. A row that is gone
-    joins the group of its cluster, and does not bring its own group along.
+    joins the group of its cluster, and does not bring its own group along. None where all groups are as they were.
     """
     import numpy as np
-    import polars
 
     some = np.flatnonzero(np.bincount(cluster)[cluster] > 1)  # the others change nothing
     if not some.size:
-        return groups
-    own_groups = groups.gather(some)
-    names = own_groups.unique().sort()
-    place = own_groups.rank("dense").cast(polars.Int64).to_numpy() - 1
-    if earliest:
-        in_turn = np.argsort(np.unique(place, return_index=True)[1])
-        names, place = names.gather(in_turn), np.argsort(in_turn)[place]
-    goes = gone[some]
-    kept_clusters, first, own = np.unique(cluster[some][~goes], return_index=True, return_inverse=True)
+        return None
+    groups = numbered(row_fingerprints(rows, lambda batch: batch["group"], "group"))
+    own, first, place = np.unique(groups.number[some], return_index=True, return_inverse=True)
+    in_turn = np.argsort(first) if earliest else rows.take(groups.place[own], "group")["group"].arg_sort().to_numpy()
+    own, place = own[in_turn], np.argsort(in_turn)[place]
+    goes, of_cluster = gone[some], cluster[some]
+    kept_clusters, first, which = np.unique(of_cluster[~goes], return_index=True, return_inverse=True)
     stays = place[~goes]
-    joined = join(stays, stays[first][own], len(names))
-    new = names.gather(joined)
-    moved = names != new
-    found = groups.replace(names.filter(moved), new.filter(moved)) if moved.any() else groups.clone()
-    leader = joined[stays[first][np.searchsorted(kept_clusters, cluster[some][goes])]]
-    return found.scatter(some[goes], names.gather(leader)).alias("group")
+    joined = own[join(stays, stays[first][which], len(own))]
+    new = np.arange(len(groups.place))
+    new[own] = joined
+    new = new[groups.number]
+    new[some[goes]] = joined[stays[first][np.searchsorted(kept_clusters, of_cluster[goes])]]
+    moved = np.flatnonzero(new != groups.number)
+    if not moved.size:
+        return None
+    return rows.column("group").scatter(moved, rows.take(groups.place[new[moved]], "group")["group"])
