@@ -7,25 +7,22 @@ of rows behind it, and `texts` has those rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import combinations, groupby
+from dataclasses import asdict
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ftkit.data_page import event_tally
 from ftkit.data_page import words as data_words
-from ftkit.data_page.prepared_rows import SPLITS, chunks, rows_at, rows_of
+from ftkit.data_page.prepared_rows import SPLITS, Piece, no_rows, pieces, rows_at, rows_of
+from ftkit.data_page.repeats import Place, SortedKeys, groups, repeats
 from ftkit.data_page.split_tally import COLUMNS, EXAMPLES, FEW, SAMPLE_CHARS, SAMPLE_ROWS, SIDES, UNITS, Number, Tally
 from ftkit.store import read_json
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ftkit.contracts import Table
-
-    I64: TypeAlias = NDArray[np.int64]
-    Keys: TypeAlias = NDArray[np.uint64]
 
 TEXT_CHARS = 2_000  # of a text that is kept to be looked at
 LANGUAGE_ROWS = 500  # finding a language takes 0.2 ms
@@ -35,38 +32,56 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 BARS = 24
 
 
-def findings(folder: Path, *, on_progress: Callable[[int], object] = int) -> dict[str, Any]:
-    """What stands in `data.json`; the same bytes for the same folder. Counts are over all rows, except those of words,
-    scripts and languages, which are over the first rows of each split: a random sample, as splits are in hash order.
-    `on_progress` is told how many rows were counted since.
+def findings(folder: Path, *, threads: int = 1, on_progress: Callable[[int], object] = int) -> dict[str, Any]:
+    """What stands in `data.json`; the same bytes for the same folder and any number of threads. Counts are over all
+    rows, except those of words, scripts and languages, which are over the first rows of each split: a random sample,
+    as splits are in hash order. `on_progress` is told how many rows were counted since.
     """
     summary = read_json(folder / "summary.json")
     labels = summary["labels"]
-    tallies = {}
-    for split in SPLITS:
-        tallies[split] = Tally(has_labels=bool(labels))
-        for table in chunks(folder / f"{split}.jsonl", COLUMNS):
-            tallies[split].add(table)
-            on_progress(table.height)
-    keys = {split: tally.key_arrays() for split, tally in tallies.items()}
+    with Threads(threads) as workers:
+        tallies = _tallies(folder, labels, workers, on_progress)
+        looks: Sequence[Callable[[], Any]] = (
+            partial(_languages, tallies),
+            partial(_words, labels, tallies),
+            partial(_scripts, tallies),
+            partial(event_tally.steps, folder, summary["funnel"]),
+        )
+        languages, words, scripts, steps = workers.in_turn(lambda look: look(), looks)
     found: dict[str, Any] = {
         "rows": _rows(summary["funnel"], tallies),
         "first": {split: tally.sample["id"].head(EXAMPLES).to_list() for split, tally in tallies.items()},
         "funnel": summary["funnel"],
-        "steps": event_tally.steps(folder, summary["funnel"]),
+        "steps": steps,
         "lengths": _lengths(tallies),
         "labels": _labels(labels, tallies) if labels else None,
-        "repeats": _repeats({split: inputs for split, (inputs, _) in keys.items()}),
-        "groups": _groups({split: groups for split, (_, groups) in keys.items()}),
-        "words": _words(labels, tallies),
-        "scripts": _scripts(tallies),
-        "languages": _languages(tallies),
+        "repeats": repeats([SortedKeys.of(split, tally.take_input_keys()) for split, tally in tallies.items()]),
+        "groups": groups([SortedKeys.of(split, tally.take_group_keys()) for split, tally in tallies.items()]),
+        "words": words,
+        "scripts": scripts,
+        "languages": languages,
         "suspicious": _suspicious(labels, tallies),
     }
-    del keys
     found = _with_names(folder, found)
-    rows = rows_of(folder, _ids_in(found), max_chars=TEXT_CHARS)
+    rows = rows_of(folder, _ids_in(found), max_chars=TEXT_CHARS, threads=threads)
     return {**found, "texts": {name: asdict(rows[name]) for name in sorted(rows)}}
+
+
+def _tallies(
+    folder: Path, labels: Sequence[str], workers: Threads, on_progress: Callable[[int], object]
+) -> dict[str, Tally]:
+    """Counts over all rows of each split."""
+
+    def counted(piece: Piece) -> Tally:
+        return Tally.of(piece.table(COLUMNS), has_labels=bool(labels))
+
+    tallies = {}
+    for split in SPLITS:
+        tallies[split] = Tally.of(no_rows(COLUMNS), has_labels=bool(labels))
+        for part in workers.in_turn(counted, pieces(folder / f"{split}.jsonl")):
+            tallies[split].add(part)
+            on_progress(part.num_rows)
+    return tallies
 
 
 def _rows(funnel: Sequence[Mapping[str, Any]], tallies: Mapping[str, Tally]) -> dict[str, Any]:
@@ -153,68 +168,9 @@ def _labels(labels: Sequence[str], tallies: Mapping[str, Tally]) -> dict[str, An
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Stands for the id, or the group, of the row at a position of a split."""
-
-    split: str
-    position: int
-    column: str = "id"
-
-
-def _repeats(keys: Mapping[str, Keys]) -> dict[str, Any]:
-    """Rows whose text, with its history, stands in the same split before, or in an earlier split, as normalised."""
-    import numpy as np
-
-    inside, between = {}, []
-    firsts = {}
-    for split, own in keys.items():
-        distinct, first, inverse = np.unique(own, return_index=True, return_inverse=True)
-        firsts[split] = (distinct, first)
-        repeats = np.flatnonzero(first[inverse] != np.arange(len(own)))
-        some = repeats[:EXAMPLES]
-        inside[split] = {"rows": len(repeats), "pairs": _paired(split, some, split, first[inverse[some]])}
-    for one, other in combinations(keys, 2):
-        distinct, first = firsts[one]
-        shared = np.flatnonzero(np.isin(keys[other], distinct))
-        some = shared[:EXAMPLES]
-        pairs = _paired(other, some, one, first[np.searchsorted(distinct, keys[other][some])])
-        between.append({"splits": [one, other], "rows": len(shared), "pairs": pairs})
-    return {"inside": inside, "between": between}
-
-
-def _paired(split: str, positions: I64, earlier_split: str, earlier: I64) -> list[dict[str, _Place]]:
-    both = zip(positions.tolist(), earlier.tolist(), strict=True)
-    return [{"id": _Place(split, one), "kept_id": _Place(earlier_split, other)} for one, other in both]
-
-
-def _groups(keys: Mapping[str, Keys]) -> dict[str, Any]:
-    """How many groups each split has, those of the most rows, and rows whose group stands in an earlier split too."""
-    import numpy as np
-
-    num_groups, between = {}, []
-    largest: list[dict[str, Any]] = []
-    distinct = {}
-    for split, own in keys.items():
-        groups, first, sizes = np.unique(own, return_index=True, return_counts=True)
-        distinct[split] = groups
-        num_groups[split] = {"groups": len(groups), "of_several_rows": int((sizes > 1).sum())}
-        for place in np.lexsort((first, -sizes))[:EXAMPLES].tolist():
-            if sizes[place] > 1:
-                rows = [_Place(split, row) for row in np.flatnonzero(own == groups[place])[:FEW].tolist()]
-                name = _Place(split, int(first[place]), "group")
-                largest.append({"group": name, "split": split, "rows": int(sizes[place]), "ids": rows})
-    for one, other in combinations(keys, 2):
-        shared = np.flatnonzero(np.isin(keys[other], distinct[one]))
-        some = [_Place(other, row) for row in shared[:EXAMPLES].tolist()]
-        between.append({"splits": [one, other], "rows": len(shared), "ids": some})
-    largest.sort(key=lambda group: -group["rows"])
-    return {"splits": num_groups, "largest": largest[:EXAMPLES], "between": between}
-
-
 def _with_names(folder: Path, value: Any) -> Any:
     """The value with every place replaced by what stands there; each split is read once."""
-    places = sorted({(place.split, place.position) for place in _leaves(value) if isinstance(place, _Place)})
+    places = sorted({(place.split, place.position) for place in _leaves(value) if isinstance(place, Place)})
     names: dict[tuple[str, int], Mapping[str, str]] = {}
     for split, own in groupby(places, key=lambda place: place[0]):
         positions = [position for _, position in own]
@@ -236,7 +192,7 @@ def _replaced(value: Any, names: Mapping[tuple[str, int], Mapping[str, str]]) ->
         return {name: _replaced(each, names) for name, each in value.items()}
     if isinstance(value, list):
         return [_replaced(each, names) for each in value]
-    return names[value.split, value.position][value.column] if isinstance(value, _Place) else value
+    return names[value.split, value.position][value.column] if isinstance(value, Place) else value
 
 
 def _words(labels: Sequence[str], tallies: Mapping[str, Tally]) -> dict[str, Any]:
@@ -264,7 +220,7 @@ def _scripts(tallies: Mapping[str, Tally]) -> dict[str, Any]:
 
 
 def _languages(tallies: Mapping[str, Tally]) -> dict[str, Any] | None:
-    """Languages of the first 2,000 rows of each split, or None where the library that finds them is not installed."""
+    """Languages of the first rows of each split, or None where the library that finds them is not installed."""
     found = {split: _kinds(tally.sample.head(LANGUAGE_ROWS), data_words.languages) for split, tally in tallies.items()}
     return None if any(each["kinds"] is None for each in found.values()) else found
 
@@ -293,10 +249,10 @@ def _suspicious(labels: Sequence[str], tallies: Mapping[str, Tally]) -> dict[str
     histories = any(tally.empty_history.rows < tally.num_rows for tally in some.values())
     rare = [label for label in labels if tallies["train"].targets.get(label, Number()).rows < RARE_ROWS]
     rare_rows = [tallies["train"].targets.get(label, Number()) for label in rare]
-    lightest = [tally.lightest for tally in some.values() if tally.lightest is not None]
+    lightest = polars.concat([tally.lightest for tally in tallies.values()])
     return {
-        "shortest": _extremes(some, descending=False),
-        "longest": _extremes(some, descending=True),
+        "shortest": _extremes(tallies, descending=False),
+        "longest": _extremes(tallies, descending=True),
         "target_in_input": {split: asdict(tally.target_in_input) for split, tally in some.items()},
         "rare_labels": {
             "fewer_than": RARE_ROWS,
@@ -306,9 +262,7 @@ def _suspicious(labels: Sequence[str], tallies: Mapping[str, Tally]) -> dict[str
         },
         "low_weight": {
             "rows": sum(tally.low_weight.rows for tally in some.values()),
-            "lowest": polars.concat(lightest).sort("weight", maintain_order=True).head(EXAMPLES).to_dicts()
-            if lightest
-            else [],
+            "lowest": lightest.sort("weight", maintain_order=True).head(EXAMPLES).to_dicts(),
         },
         "empty_history": {split: asdict(tally.empty_history) for split, tally in some.items()} if histories else None,
     }
@@ -319,8 +273,7 @@ def _extremes(tallies: Mapping[str, Tally], *, descending: bool) -> list[dict[st
     import polars
 
     tables = [tally.longest if descending else tally.shortest for tally in tallies.values()]
-    both = polars.concat([table for table in tables if table is not None])
-    rows = both.sort("length", descending=descending, maintain_order=True).head(EXAMPLES).to_dicts()
+    rows = polars.concat(tables).sort("length", descending=descending, maintain_order=True).head(EXAMPLES).to_dicts()
     return list(rows)
 
 

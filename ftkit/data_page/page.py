@@ -54,12 +54,12 @@ mark { background: var(--tuned-soft); color: inherit; border-bottom: 2px solid v
 """
 
 
-def write(folder: Path, *, on_progress: Callable[[int], object] = int) -> None:
+def write(folder: Path, *, threads: int = 1, on_progress: Callable[[int], object] = int) -> None:
     """Write `data.json` and `data.html` beside the rows; the same bytes for the same rows.
 
     `on_progress` is told how many rows were looked at since.
     """
-    found = findings(folder, on_progress=on_progress)
+    found = findings(folder, threads=threads, on_progress=on_progress)
     write_json(folder / "data.json", found)
     write_bytes(folder / "data.html", render(found).encode())
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DataError
+from ftkit.threads import Threads
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    import polars
 
     from ftkit.contracts import Table
 
 SPLITS = ("train", "valid", "test")
 ROW = ("id", "input", "target")
 EVENT = ("id", "step", "action", "reason", "kept_id", "score")
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +41,51 @@ class Row:
     num_target_chars: int
 
 
-def chunks(path: Path, columns: Collection[str]) -> Iterator[Table]:
-    """Some columns of a JSONL file, as tables of a few megabytes, in order. What a line has not is null.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some lines of a JSONL file."""
 
-    `history` is a list of role and content, `weight` and `score` are numbers, all else is text. Raises DataError where
-    the file is missing or is not JSONL.
-    """
-    import polars
+    path: Path
+    lines: bytes
 
-    schema = {name: _type_of(name) for name in columns}
-    if not path.is_file():
-        raise DataError(f"{path}: missing; run prepare again with this version of ftkit")
-    for lines in _whole_lines(path):
+    def table(self, columns: Collection[str]) -> Table:
+        """Some columns of the lines. What a line has not is null.
+
+        `history` is a list of role and content, `weight` and `score` are numbers, all else is text. Raises DataError
+        where the lines are not JSONL.
+        """
+        import polars
+
         try:
-            yield polars.read_ndjson(io.BytesIO(lines), schema=schema)
+            return polars.read_ndjson(io.BytesIO(self.lines), schema={name: _type_of(name) for name in columns})
         except polars.exceptions.ComputeError as error:
             raise DataError(
-                f"{path}: not what prepare wrote: {error}; delete its folder to have it made anew"
+                f"{self.path}: not what prepare wrote: {error}; delete its folder to have it made anew"
             ) from None
 
 
-def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int) -> dict[str, Row]:
+def pieces(path: Path) -> Iterator[Piece]:
+    """A JSONL file, a few megabytes at a time, in order. Raises DataError where it is missing."""
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run prepare again with this version of ftkit")
+    with path.open("rb") as file:
+        while lines := file.read(CHUNK_BYTES):
+            yield Piece(path, lines + file.readline())
+
+
+def chunks(path: Path, columns: Collection[str]) -> Iterator[Table]:
+    """Some columns of a JSONL file, as tables of a few megabytes, in order."""
+    return (piece.table(columns) for piece in pieces(path))
+
+
+def no_rows(columns: Collection[str]) -> Table:
+    """A table with these columns."""
+    import polars
+
+    return polars.DataFrame(schema={name: _type_of(name) for name in columns})
+
+
+def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int, threads: int = 1) -> dict[str, Row]:
     """The rows with these ids, wherever they are, texts cut to so many characters. Others, such as rows of a benchmark
     or rows that could not be read, are left out.
     """
@@ -68,42 +93,37 @@ def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int) -> dict[str, Ro
 
     wanted = polars.Series(sorted(set(ids)), dtype=polars.String)
     found: dict[str, Row] = {}
-    for name in (*SPLITS, "dropped") if len(wanted) else ():
-        for table in chunks(folder / f"{name}.jsonl", ("step", *ROW) if name == "dropped" else ROW):
-            here = table.filter(polars.col("id").is_in(wanted.implode()))
-            where = polars.format("dropped by {}", "step") if name == "dropped" else polars.lit(name)
-            texts = polars.col("input", "target").fill_null("")
-            shown = here.select(
-                polars.col("id"),
-                where.alias("where"),
-                texts.str.head(max_chars),
-                texts.str.len_chars().name.prefix("chars_of_"),
-            )
-            found |= {values[0]: Row(*values) for values in shown.iter_rows()}
+    with Threads(threads) as workers:
+        for name in (*SPLITS, "dropped") if len(wanted) else ():
+            look = partial(_rows_in, name=name, wanted=wanted, max_chars=max_chars)
+            for rows in workers.in_turn(look, pieces(folder / f"{name}.jsonl")):
+                found |= rows
     return found
 
 
-def rows_at(folder: Path, split: str, positions: Sequence[int] | NDArray[np.integer[Any]]) -> Table:
-    """Id and group of the rows at these positions of a split, counted from 0, in the order of `positions`."""
-    import numpy as np
+def _rows_in(piece: Piece, *, name: str, wanted: polars.Series, max_chars: int) -> dict[str, Row]:
     import polars
 
-    wanted = np.unique(np.asarray(positions, np.int64))
-    parts = [polars.DataFrame(schema={"id": polars.String, "group": polars.String})]
-    begin = 0
-    for table in chunks(folder / f"{split}.jsonl", ("id", "group")) if len(wanted) else ():
-        here = wanted[(wanted >= begin) & (wanted < begin + table.height)]
-        parts.append(table[here - begin])
-        begin += table.height
-        if begin > wanted[-1]:
-            break
-    return polars.concat(parts)[np.searchsorted(wanted, positions)]
+    table = piece.table(("step", *ROW) if name == "dropped" else ROW)
+    here = table.filter(polars.col("id").is_in(wanted.implode()))
+    where = polars.format("dropped by {}", "step") if name == "dropped" else polars.lit(name)
+    texts = polars.col("input", "target").fill_null("")
+    shown = here.select(
+        polars.col("id"),
+        where.alias("where"),
+        texts.str.head(max_chars),
+        texts.str.len_chars().name.prefix("chars_of_"),
+    )
+    return {values[0]: Row(*values) for values in shown.iter_rows()}
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def rows_at(folder: Path, split: str, positions: Sequence[int]) -> Table:
+    """Id and group of the rows at these positions of a split, which are counted from 0 and ascend."""
+    path = folder / f"{split}.jsonl"
+    wanted = set(positions)
     with path.open("rb") as file:
-        while lines := file.read(CHUNK_BYTES):
-            yield lines + file.readline()
+        lines = [line for position, line in zip(range(positions[-1] + 1), file, strict=False) if position in wanted]
+    return Piece(path, b"".join(lines)).table(("id", "group"))
 
 
 def _type_of(column: str) -> Any:

@@ -1,4 +1,5 @@
-"""Counts over the rows of one split, taken a table at a time: lengths, targets, repeated inputs, groups, odd rows.
+"""Counts over the rows of one split: lengths, targets, repeated inputs, groups, odd rows. Counts of some rows and of
+those that follow are joined, so that several threads can count.
 
 Knows rows only: no ledger, no page, no other split. What stays in memory is 16 bytes a row, and counts.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from ftkit.data_page.word_counts import word_counts
 from ftkit.texts.similarity import normalised, text_keys
 
 if TYPE_CHECKING:
@@ -34,140 +36,164 @@ class Number:
     rows: int = 0
     ids: list[str] = field(default_factory=list)
 
-    def add(self, ids: polars.Series, *, keep: int = EXAMPLES) -> None:
-        """Count these rows too."""
-        self.rows += len(ids)
-        self.ids += ids.head(max(keep - len(self.ids), 0)).to_list()
+    @classmethod
+    def of(cls, ids: polars.Series) -> Number:
+        """Of the rows with these ids."""
+        return cls(len(ids), ids.head(EXAMPLES).to_list())
+
+    def add(self, later: Number, *, keep: int = EXAMPLES) -> None:
+        """Count rows that follow too."""
+        self.rows += later.rows
+        self.ids += later.ids[: max(keep - len(self.ids), 0)]
 
 
+@dataclass
 class Tally:
-    """Counts of one split; `add` takes its rows in order, `key_arrays` closes it.
+    """Counts of some rows of a split.
 
     `lengths` by side and unit: a table of each length with its rows and the first id. `shortest` and `longest` have
     id and length of texts, `lightest` id and weight. `targets` is counted where the task has labels. The text of a
-    row is its input, or its target where it has no input: rows of plain text have none.
+    row is its input, or its target where it has no input: rows of plain text have none. `sample` has id, text (its
+    first 1,000 characters) and target of the first 5,000 rows. Of each row there is a hash of its text (with its
+    history) in `input_keys`, and one of its group in `group_keys`.
     """
 
-    def __init__(self, *, has_labels: bool) -> None:
-        self.num_rows = 0
-        self.lengths: dict[tuple[str, str], Table] = {}
-        self.shortest: Table | None = None
-        self.longest: Table | None = None
-        self.lightest: Table | None = None
-        self.targets: dict[str, Number] = {}
-        self.target_in_input = Number()
-        self.empty_history = Number()
-        self.low_weight = Number()
-        self.samples: list[Table] = []
-        self._has_labels = has_labels
-        self._input_keys: list[Keys] = []
-        self._group_keys: list[Keys] = []
+    num_rows: int
+    lengths: dict[tuple[str, str], Table]
+    shortest: Table
+    longest: Table
+    lightest: Table
+    targets: dict[str, Number]
+    target_in_input: Number
+    empty_history: Number
+    low_weight: Number
+    sample: Table
+    input_keys: list[Keys]
+    group_keys: list[Keys]
 
-    def add(self, table: Table) -> None:
-        """Count the rows of a table with `COLUMNS`."""
+    @classmethod
+    def of(cls, table: Table, *, has_labels: bool) -> Tally:
+        """Counts of the rows of a table with `COLUMNS`."""
         import polars
 
         table = table.with_columns(polars.col("input", "target").fill_null(""))
         text = polars.when(polars.col("input") == "").then("target").otherwise("input")
         table = table.with_columns(text.alias("text"))
-        if self.num_rows < SAMPLE_ROWS:
-            sample = table.select("id", polars.col("text").str.head(SAMPLE_CHARS), "target")
-            self.samples.append(sample.head(SAMPLE_ROWS - self.num_rows))
-        self._add_lengths(table)
-        self._add_texts(table)
-        if self._has_labels:
-            self._add_targets(table)
-        self._add_odd_rows(table)
-        self._group_keys.append(table["group"].hash().to_numpy())
-        self.num_rows += table.height
-
-    def key_arrays(self) -> tuple[Keys, Keys]:
-        """A hash of each row's text (with its history), and one of its group. The tally gives them away."""
-        import numpy as np
-
-        inputs, groups = (
-            np.concatenate([np.zeros(0, np.uint64), *parts]) for parts in (self._input_keys, self._group_keys)
-        )
-        self._input_keys, self._group_keys = [], []
-        return inputs, groups
-
-    @property
-    def sample(self) -> Table:
-        """Id, text (its first 1,000 characters) and target of the first 5,000 rows."""
-        import polars
-
-        empty = polars.DataFrame(schema=dict.fromkeys(("id", "text", "target"), polars.String))
-        return polars.concat([empty, *self.samples])
-
-    def _add_lengths(self, table: Table) -> None:
-        import polars
-
-        counts = table.select(
-            "id",
-            *(polars.col(side).str.len_chars().cast(polars.Int64).alias(f"{side} characters") for side in SIDES),
-            *(polars.col(side).str.count_matches(r"\S+").cast(polars.Int64).alias(f"{side} words") for side in SIDES),
-        )
-        for side in SIDES:
-            for unit in UNITS:
-                own = counts.select("id", polars.col(f"{side} {unit}").alias("length"))
-                new = own.group_by("length").agg(
-                    polars.len().cast(polars.Int64).alias("rows"), polars.col("id").first()
-                )
-                self.lengths[side, unit] = _merged(self.lengths.get((side, unit)), new)
-        own = table.select("id", polars.col("text").str.len_chars().cast(polars.Int64).alias("length"))
-        self.shortest = _best(self.shortest, own, by="length", descending=False)
-        self.longest = _best(self.longest, own, by="length", descending=True)
-
-    def _add_texts(self, table: Table) -> None:
-        """Keys of texts, and targets whose words stand in the input one after another."""
-        import polars
-
+        lengths = table.select("id", length=_characters(table["text"]))
+        is_light = (table["weight"] < 1).fill_null(False)
         plain = normalised(table["text"])
-        wordless = plain == ""
-        key = plain if not wordless.any() else plain.zip_with(~wordless, text_keys(table["text"]))
-        turns = polars.col("history").list.eval(polars.element().struct.json_encode()).list.join("\n")
-        keyed = table.select(key.alias("key"), turns.fill_null("").alias("turns"))
-        self._input_keys.append(keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy())
-        target = _normalised_once(table["target"])
-        padded = polars.select(
-            polars.format(" {} ", plain).alias("input"), polars.format(" {} ", target).alias("target")
+        return cls(
+            num_rows=table.height,
+            lengths=_lengths(table),
+            shortest=_first(lengths, by="length"),
+            longest=_first(lengths, by="length", descending=True),
+            lightest=_first(table.filter(is_light).select("id", "weight"), by="weight"),
+            targets=_targets(table) if has_labels else {},
+            target_in_input=Number.of(table["id"].filter(_has_target(table, plain))),
+            empty_history=Number.of(table["id"].filter(table["history"].list.len().fill_null(0) == 0)),
+            low_weight=Number.of(table["id"].filter(is_light)),
+            sample=table.head(SAMPLE_ROWS).select("id", polars.col("text").str.head(SAMPLE_CHARS), "target"),
+            input_keys=[_input_keys(table, plain)],
+            group_keys=[table["group"].hash().to_numpy()],
         )
-        within = padded["input"].str.contains(padded["target"], literal=True) & (target != "")
-        within &= table["input"] != ""
-        self.target_in_input.add(table["id"].filter(within))
 
-    def _add_targets(self, table: Table) -> None:
+    def add(self, later: Tally) -> None:
+        """Count the rows that follow too."""
         import polars
 
-        found = table.group_by("target").agg(polars.len().alias("rows"), polars.col("id").head(FEW).alias("ids"))
-        for target, rows, ids in found.iter_rows():
-            number = self.targets.setdefault(target, Number())
-            number.rows += rows
-            number.ids += ids[: FEW - len(number.ids)]
+        self.num_rows += later.num_rows
+        for kind, counts in later.lengths.items():
+            self.lengths[kind] = _merged(polars.concat([self.lengths[kind], counts]))
+        self.shortest = _first(polars.concat([self.shortest, later.shortest]), by="length")
+        self.longest = _first(polars.concat([self.longest, later.longest]), by="length", descending=True)
+        self.lightest = _first(polars.concat([self.lightest, later.lightest]), by="weight")
+        for target, number in later.targets.items():
+            self.targets.setdefault(target, Number()).add(number, keep=FEW)
+        self.target_in_input.add(later.target_in_input)
+        self.empty_history.add(later.empty_history)
+        self.low_weight.add(later.low_weight)
+        if self.sample.height < SAMPLE_ROWS:
+            self.sample = polars.concat([self.sample, later.sample]).head(SAMPLE_ROWS)
+        self.input_keys += later.input_keys
+        self.group_keys += later.group_keys
 
-    def _add_odd_rows(self, table: Table) -> None:
-        self.empty_history.add(table["id"].filter(table["history"].list.len().fill_null(0) == 0))
-        low = (table["weight"] < 1).fill_null(False)
-        if low.any():
-            self.low_weight.add(table["id"].filter(low))
-            light = table.filter(low).select("id", "weight")
-            self.lightest = _best(self.lightest, light, by="weight", descending=False)
+    def take_input_keys(self) -> Keys:
+        """The keys of all rows. The tally gives them away, for they are large."""
+        return _taken(self.input_keys)
+
+    def take_group_keys(self) -> Keys:
+        """The same of groups."""
+        return _taken(self.group_keys)
 
 
-def _merged(old: Table | None, new: Table) -> Table:
+def _taken(parts: list[Keys]) -> Keys:
+    import numpy as np
+
+    keys = np.concatenate(parts)
+    parts.clear()
+    return keys
+
+
+def _lengths(table: Table) -> dict[tuple[str, str], Table]:
+    """How many rows have each length, by side and unit."""
+    import polars
+
+    rows = polars.len().cast(polars.Int64).alias("rows")
+    return {
+        (side, unit): polars.DataFrame({"length": lengths, "id": table["id"]})
+        .group_by("length")
+        .agg(rows, polars.col("id").first())
+        for side in SIDES
+        for unit, lengths in zip(UNITS, (_characters(table[side]), word_counts(table[side])), strict=True)
+    }
+
+
+def _characters(texts: polars.Series) -> polars.Series:
+    import polars
+
+    return texts.str.len_chars().cast(polars.Int64)
+
+
+def _merged(counts: Table) -> Table:
     """Counts of lengths, ascending; of the same length the first id stays."""
     import polars
 
-    both = new if old is None else polars.concat([old, new])
-    return both.group_by("length").agg(polars.col("rows").sum(), polars.col("id").first()).sort("length")
+    return counts.group_by("length").agg(polars.col("rows").sum(), polars.col("id").first()).sort("length")
 
 
-def _best(old: Table | None, new: Table, *, by: str, descending: bool) -> Table:
-    """The first of both tables when sorted; ties stay in order."""
+def _first(table: Table, *, by: str, descending: bool = False) -> Table:
+    """The first rows when sorted; ties stay in order."""
+    return table.sort(by, descending=descending, maintain_order=True).head(EXAMPLES)
+
+
+def _input_keys(table: Table, plain: polars.Series) -> Keys:
+    """Hashes of texts as normalised, and of what was said before."""
     import polars
 
-    both = new if old is None else polars.concat([old, new])
-    return both.sort(by, descending=descending, maintain_order=True).head(EXAMPLES)
+    wordless = (plain == "").arg_true()
+    if len(wordless):
+        plain = plain.scatter(wordless, text_keys(table["text"].gather(wordless)))
+    turns = polars.col("history").list.eval(polars.element().struct.json_encode()).list.join("\n")
+    keyed = table.select(plain.alias("key"), turns.fill_null("").alias("turns"))
+    keys: Keys = keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy()
+    return keys
+
+
+def _has_target(table: Table, plain: polars.Series) -> polars.Series:
+    """Whether the words of the target stand in the input one after another."""
+    import polars
+
+    target = _normalised_once(table["target"])
+    padded = polars.select(polars.format(" {} ", plain).alias("input"), polars.format(" {} ", target).alias("target"))
+    within = padded["input"].str.contains(padded["target"], literal=True)
+    return within & (target != "") & (table["input"] != "")
+
+
+def _targets(table: Table) -> dict[str, Number]:
+    import polars
+
+    found = table.group_by("target").agg(polars.len().alias("rows"), polars.col("id").head(FEW).alias("ids"))
+    return {target: Number(rows, ids) for target, rows, ids in found.iter_rows()}
 
 
 def _normalised_once(texts: polars.Series) -> polars.Series:

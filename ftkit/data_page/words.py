@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 TEXT_CHARS = 1_000  # of each text are looked at
 SIZES = (1, 2, 3)
 MIN_ROWS, ONE_IN = 2, 1_000  # a phrase in fewer texts than both say is rare
-MAX_WORDS = 1 << 21  # so that three of them fit into one number
 TEXTS_AT_A_TIME = 2_000
 
 NO_LETTERS, OTHER = "no letters", "other"
@@ -73,15 +72,23 @@ class Kind:
 
 @dataclass(frozen=True)
 class _Counted:
-    """Phrases of one size. Sorted by phrase, then text: `begins` has the first place of each phrase, `distinct` says
-    where a text stands for the first time, `starts` the place of the occurrence among all words.
+    """Phrases of one size that are not rare, numbered in the order of their words: `num_rows` texts have each, it
+    occurs `num_times`, first at the place `starts` among all words. `rows` has the texts of each, ascending, from its
+    `begins` on, and `at` for every place among all words the number of the phrase there, -1 for none.
     """
 
     size: int
-    rows: I64
+    num_rows: I64
+    num_times: I64
     starts: I64
     begins: I64
-    distinct: Flags
+    rows: I64
+    at: I64
+
+    def rows_of(self, phrase: int) -> I64:
+        """The texts that have it."""
+        begin = self.begins[phrase]
+        return self.rows[begin : begin + self.num_rows[phrase]]
 
 
 class Phrases:
@@ -97,25 +104,26 @@ class Phrases:
         self.min_rows = max(MIN_ROWS, -(-len(texts) // ONE_IN))
         self._words = words.explode(empty_as_null=False)
         rows = np.repeat(np.arange(len(texts)), lengths)
-        codes, num_words = _codes(self._words, self.min_rows)
-        self._counted = [_count(codes, rows, num_words=num_words, size=size) for size in SIZES]
+        codes = _codes(self._words, self.min_rows)
+        counted = _count(codes, rows, size=1, min_rows=self.min_rows)
+        self._counted = [counted]
+        for size in SIZES[1:]:
+            counted = _count(_longer(counted, codes, rows), rows, size=size, min_rows=self.min_rows)
+            self._counted.append(counted)
 
     def top(self, size: int, num_phrases: int, *, num_positions: int) -> list[Phrase]:
         """Phrases of `size` words that most texts have, ties in the order of their words."""
         import numpy as np
 
         counted = self._counted[size - 1]
-        num_rows, num_times = _totals(counted)
-        order = np.argsort(-num_rows, kind="stable")[:num_phrases]
         return [
             Phrase(
                 self._text(counted, place),
-                int(num_rows[place]),
-                int(num_times[place]),
-                _first_rows(counted, place, num_positions),
+                int(counted.num_rows[place]),
+                int(counted.num_times[place]),
+                tuple(counted.rows_of(place)[:num_positions].tolist()),
             )
-            for place in order.tolist()
-            if num_rows[place] >= self.min_rows
+            for place in np.argsort(-counted.num_rows, kind="stable")[:num_phrases].tolist()
         ]
 
     def cues(self, targets: polars.Series, num_cues: int, *, num_positions: int) -> list[Cue]:
@@ -135,9 +143,10 @@ class Phrases:
 
         found = []
         for counted in self._counted:
-            num_rows, _ = _totals(counted)
-            ours = np.add.reduceat(counted.distinct & own[counted.rows], counted.begins) if len(num_rows) else num_rows
-            share, elsewhere, surely = _contrast(ours, num_rows - ours, int(own.sum()), int((~own).sum()))
+            phrases = np.repeat(np.arange(len(counted.begins)), counted.num_rows)
+            ours = np.bincount(phrases[own[counted.rows]], minlength=len(counted.begins))
+            others = counted.num_rows - ours
+            share, elsewhere, surely = _contrast(ours, others, int(own.sum()), int((~own).sum()))
             surely[ours < self.min_rows] = 0
             found += [
                 (float(surely[place]), counted, place, float(share[place]), float(elsewhere[place]), int(ours[place]))
@@ -146,53 +155,74 @@ class Phrases:
             ]
         found.sort(key=lambda each: -each[0])
         for _, counted, place, share_, elsewhere_, ours_ in found[:num_cues]:
-            positions = _first_rows(counted, place, num_positions, own)
+            rows = counted.rows_of(place)
+            positions = tuple(rows[own[rows]][:num_positions].tolist())
             yield Cue(label, self._text(counted, place), share_, elsewhere_, ours_, positions)
 
     def _text(self, counted: _Counted, place: int) -> str:
-        start = int(counted.starts[counted.begins[place]])
+        start = int(counted.starts[place])
         return " ".join(self._words[start : start + counted.size])
 
 
-def _codes(words: polars.Series, min_times: int) -> tuple[I64, int]:
-    """The place of each word in the order of all that are not rare, or -1; and how many those are."""
+def _codes(words: polars.Series, min_times: int) -> I64:
+    """The place of each word in the order of all that are not rare, or -1."""
     import polars
 
     known = words.value_counts(name="count").filter((polars.col("count") >= min_times) & (polars.col(words.name) != ""))
     known = known.sort(words.name).with_row_index("code").with_columns(polars.col("code").cast(polars.Int64))
-    assert known.height < MAX_WORDS, "more words than characters allow"
     coded = words.to_frame().join(known, on=words.name, how="left", maintain_order="left")["code"]
-    return coded.fill_null(-1).to_numpy(), known.height
+    codes: I64 = coded.fill_null(-1).to_numpy()
+    return codes
 
 
-def _count(codes: I64, rows: I64, *, num_words: int, size: int) -> _Counted:
+def _longer(counted: _Counted, codes: I64, rows: I64) -> I64:
+    """For every place a number for the phrase there with the word that follows it; -1 where one of both is rare, or the
+    word is of another text.
+    """
     import numpy as np
 
-    num_starts = max(len(codes) - size + 1, 0)
-    phrases = np.zeros(num_starts, np.int64)
-    whole = rows[:num_starts] == rows[size - 1 : size - 1 + num_starts]
-    for offset in range(size):
-        here = codes[offset : offset + num_starts]
-        whole &= here >= 0
-        phrases = phrases * num_words + here
-    starts = np.flatnonzero(whole)
-    starts = starts[np.argsort(phrases[starts], kind="stable")]  # stable: texts stay in order
-    sorted_phrases, sorted_rows = phrases[starts], rows[starts]
-    new_phrase = np.ones(len(starts), bool)
-    new_phrase[1:] = sorted_phrases[1:] != sorted_phrases[:-1]
-    distinct = new_phrase.copy()
-    distinct[1:] |= sorted_rows[1:] != sorted_rows[:-1]
-    return _Counted(size, sorted_rows, starts, np.flatnonzero(new_phrase), distinct)
+    longer = np.full(len(codes), -1)
+    phrases, words = counted.at[: -counted.size], codes[counted.size :]
+    whole = (phrases >= 0) & (words >= 0) & (rows[: -counted.size] == rows[counted.size :])
+    longer[: -counted.size][whole] = (phrases * (codes.max(initial=0) + 1) + words)[whole]
+    return longer
 
 
-def _totals(counted: _Counted) -> tuple[I64, I64]:
-    """Texts that have each phrase, and its occurrences."""
+def _count(phrases: I64, rows: I64, *, size: int, min_rows: int) -> _Counted:
+    """Count the phrases of all places, given as numbers in the order of their words, and leave out the rare ones."""
     import numpy as np
 
-    if not len(counted.begins):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    num_rows = np.add.reduceat(counted.distinct.astype(np.int64), counted.begins)
-    return num_rows, np.diff(counted.begins, append=len(counted.rows))
+    bits = len(phrases).bit_length()
+    assert int(phrases.max(initial=0)).bit_length() + bits < 64, "more words than characters allow"
+    places = np.flatnonzero(phrases >= 0)
+    both = np.sort(phrases[places] << bits | places)  # plain numbers sort several times as fast as argsort
+    places = both & ((1 << bits) - 1)
+    is_new = _changes(both >> bits)
+    is_new_row = is_new | _changes(rows[places])
+    number = np.cumsum(is_new) - 1
+    num_rows = np.bincount(number[is_new_row])
+    kept = num_rows >= min_rows
+    new_number = np.where(kept, np.cumsum(kept) - 1, -1)
+    at = np.full(len(phrases), -1)
+    at[places] = new_number[number]
+    return _Counted(
+        size,
+        num_rows[kept],
+        num_times=np.bincount(number)[kept],
+        starts=places[is_new][kept],
+        begins=np.cumsum(num_rows[kept]) - num_rows[kept],
+        rows=rows[places][is_new_row & kept[number]],
+        at=at,
+    )
+
+
+def _changes(values: I64) -> Flags:
+    """Which values differ from the one before them; the first does."""
+    import numpy as np
+
+    changes = np.ones(len(values), bool)
+    changes[1:] = values[1:] != values[:-1]
+    return changes
 
 
 def _contrast(ours: I64, others: I64, num_own: int, num_others: int) -> tuple[F64, F64, F64]:
@@ -203,13 +233,6 @@ def _contrast(ours: I64, others: I64, num_own: int, num_others: int) -> tuple[F6
     whole = (ours + others) / (num_own + num_others)
     spread = np.sqrt(whole * (1 - whole) * (1 / num_own + 1 / max(num_others, 1)))
     return share, elsewhere, np.divide(share - elsewhere, spread, out=np.zeros(len(ours)), where=spread > 0)
-
-
-def _first_rows(counted: _Counted, place: int, num_positions: int, among: Flags | None = None) -> tuple[int, ...]:
-    begin = counted.begins[place]
-    end = counted.begins[place + 1] if place + 1 < len(counted.begins) else len(counted.rows)
-    rows = counted.rows[begin:end][counted.distinct[begin:end]]
-    return tuple((rows if among is None else rows[among[rows]])[:num_positions].tolist())
 
 
 def scripts(texts: polars.Series, *, num_positions: int) -> list[Kind]:

@@ -136,7 +136,7 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     }
     write_json(out / "summary.json", summary)
     with ctx.progress.task("data report", sum(map(len, splits.values()))) as bar:
-        page.write(out, on_progress=bar.advance)
+        page.write(out, threads=ctx.machine.num_threads, on_progress=bar.advance)
     _say_result(summary, splits, ctx)
     shutil.rmtree(folder)
     return Prepared(out)
