@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.data_page import event_tally
 from ftkit.data_page import words as data_words
-from ftkit.data_page.prepared_rows import SPLITS, Piece, no_rows, pieces, rows_at, rows_of
+from ftkit.data_page.prepared_rows import SPLITS, Piece, pieces, rows_at, rows_of
 from ftkit.data_page.repeats import Place, SortedKeys, groups, repeats
 from ftkit.data_page.split_tally import COLUMNS, EXAMPLES, FEW, SAMPLE_CHARS, SAMPLE_ROWS, SIDES, UNITS, Number, Tally
 from ftkit.store import read_json
@@ -75,11 +75,13 @@ def _tallies(
     def counted(piece: Piece) -> Tally:
         return Tally.of(piece.table(COLUMNS), has_labels=bool(labels))
 
-    tallies = {}
+    tallies: dict[str, Tally] = {}
     for split in SPLITS:
-        tallies[split] = Tally.of(no_rows(COLUMNS), has_labels=bool(labels))
         for part in workers.in_turn(counted, pieces(folder / f"{split}.jsonl")):
-            tallies[split].add(part)
+            if split in tallies:
+                tallies[split].add(part)
+            else:
+                tallies[split] = part
             on_progress(part.num_rows)
     return tallies
 
@@ -102,7 +104,7 @@ def _lengths(tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
 
     found = []
     for side, unit in [(side, unit) for side in SIDES for unit in UNITS]:
-        tables = {split: tally.lengths[side, unit] for split, tally in tallies.items() if tally.num_rows}
+        tables = {split: tally.lengths[side, unit].sort("length") for split, tally in tallies.items() if tally.num_rows}
         if not tables:
             continue
         both = polars.concat(tables.values()).group_by("length").agg(polars.col("rows").sum()).sort("length")

@@ -56,8 +56,11 @@ class Piece:
         """
         import polars
 
+        schema = {name: _type_of(name) for name in columns}
+        if not self.lines:
+            return polars.DataFrame(schema=schema)
         try:
-            return polars.read_ndjson(io.BytesIO(self.lines), schema={name: _type_of(name) for name in columns})
+            return polars.read_ndjson(io.BytesIO(self.lines), schema=schema)
         except polars.exceptions.ComputeError as error:
             raise DataError(
                 f"{self.path}: not what prepare wrote: {error}; delete its folder to have it made anew"
@@ -65,10 +68,11 @@ class Piece:
 
 
 def pieces(path: Path) -> Iterator[Piece]:
-    """A JSONL file, a few megabytes at a time, in order. Raises DataError where it is missing."""
+    """A JSONL file, a few megabytes at a time, in order; at least one piece. Raises DataError where it is missing."""
     if not path.is_file():
         raise DataError(f"{path}: missing; run prepare again with this version of ftkit")
     with path.open("rb") as file:
+        yield Piece(path, file.read(CHUNK_BYTES) + file.readline())
         while lines := file.read(CHUNK_BYTES):
             yield Piece(path, lines + file.readline())
 
@@ -76,13 +80,6 @@ def pieces(path: Path) -> Iterator[Piece]:
 def chunks(path: Path, columns: Collection[str]) -> Iterator[Table]:
     """Some columns of a JSONL file, as tables of a few megabytes, in order."""
     return (piece.table(columns) for piece in pieces(path))
-
-
-def no_rows(columns: Collection[str]) -> Table:
-    """A table with these columns."""
-    import polars
-
-    return polars.DataFrame(schema={name: _type_of(name) for name in columns})
 
 
 def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int, threads: int = 1) -> dict[str, Row]:

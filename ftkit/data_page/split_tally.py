@@ -1,5 +1,4 @@
-"""Counts over the rows of one split: lengths, targets, repeated inputs, groups, odd rows. Counts of some rows and of
-those that follow are joined, so that several threads can count.
+"""Counts over the rows of one split, some rows at a time: lengths, targets, repeated inputs, groups, odd rows.
 
 Knows rows only: no ledger, no page, no other split. What stays in memory is 16 bytes a row, and counts.
 """
@@ -51,10 +50,10 @@ class Number:
 class Tally:
     """Counts of some rows of a split.
 
-    `lengths` by side and unit: a table of each length with its rows and the first id. `shortest` and `longest` have
-    id and length of texts, `lightest` id and weight. `targets` is counted where the task has labels. The text of a
-    row is its input, or its target where it has no input: rows of plain text have none. `sample` has id, text (its
-    first 1,000 characters) and target of the first 5,000 rows. Of each row there is a hash of its text (with its
+    `lengths` by side and unit: a table of each length, in no order, with its rows and the first id. `shortest` and
+    `longest` have id and length of texts, `lightest` id and weight. `targets` is counted where the task has labels. The
+    text of a row is its input, or its target where it has no input: rows of plain text have none. `sample` has id, text
+    (its first 1,000 characters) and target of the first 5,000 rows. Of each row there is a hash of its text (with its
     history) in `input_keys`, and one of its group in `group_keys`.
     """
 
@@ -155,10 +154,10 @@ def _characters(texts: polars.Series) -> polars.Series:
 
 
 def _merged(counts: Table) -> Table:
-    """Counts of lengths, ascending; of the same length the first id stays."""
+    """Counts of lengths; of the same length the first id stays."""
     import polars
 
-    return counts.group_by("length").agg(polars.col("rows").sum(), polars.col("id").first()).sort("length")
+    return counts.group_by("length").agg(polars.col("rows").sum(), polars.col("id").first())
 
 
 def _first(table: Table, *, by: str, descending: bool = False) -> Table:
