@@ -5,7 +5,7 @@ Knows the splits and the recipe's `data.decontaminate`; which texts match is sai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -20,7 +20,7 @@ from ftkit.registry import Choice
 from ftkit.row_keys import Compared, distinct, has_id, row_fingerprints
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
-from ftkit.texts.similarity import Column, Texts, fingerprints, numbered
+from ftkit.texts.similarity import Column, Texts, fingerprints, numbered, read_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,18 +51,18 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     threshold = None if _near_rows_are_together(data) and work.is_complete else _threshold(data)
     number = work.ledger.begin("decontaminate")
     what = {"valid": "valid row", "test": "test row"} | {name: f"row of data.decontaminate.{name}" for name in against}
-    held = {name: {**splits, **against}[name] for name in ("test", "valid", *against)}
-    texts = _Chained([_identity(part) for part in held.values()])
     rows, valid, test = splits["train"], splits["valid"], splits["test"]
-    say, threads = work.ctx.progress.say, work.ctx.machine.num_threads
-    search = partial(hits, threshold=threshold, threads=threads, say=say)
-    with work.ctx.progress.task("decontaminate", len(rows)) as bar:
-        found = search(_identity(rows), texts, on_progress=bar.advance)
-    standing = _standing(rows, held, found.is_equalled)
+    held = {"test": test, "valid": valid, **against}
+    num_held_out, threads = sum(map(len, held.values())), work.ctx.machine.num_threads
+    texts = [_identity(part) for part in (*held.values(), rows)]
+    with work.ctx.progress.task("decontaminate", len(rows)) as bar, read_plain(*texts, threads=threads) as plain:
+        search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
+        close = search(num_held_out=len(test), num_texts=len(valid))
+        found = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
+    standing = _standing(texts, held, found.is_equalled)
     direct = _events("drop", found.table, rows, held, what)
     dropped = polars.concat([direct, _of_their_groups(rows, direct["id"], [valid, test])])
     train = apply_marks(rows, Marked(dropped), number, work)
-    close = search(_identity(valid), _identity(test))
     work.ledger.add(number, len(valid), _events("flag", close.table, valid, {"test": test}, what))
     work.ledger.add(number, len(test), events("flag", polars.Series(dtype=polars.String), ""))
     work.ledger.say(number)
@@ -99,21 +99,6 @@ def _identity(rows: Rows) -> Texts:
     return Column(rows, "identity") if "identity" in rows.columns else Compared(rows)
 
 
-@dataclass(frozen=True)
-class _Chained:
-    """Texts one after another."""
-
-    parts: Sequence[Texts]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    def batches(self) -> Iterator[polars.Series]:
-        """All batches of the first, then of the next."""
-        for part in self.parts:
-            yield from part.batches()
-
-
 def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> Table:
     """Drop events for other train rows of a group of a given valid or test row; dealt groups are never split."""
     import numpy as np
@@ -145,16 +130,17 @@ def _events(action: Action, found: Table, rows: Rows, held: Mapping[str, Rows], 
     return events(action, ids, reasons, kept_ids=kept["id"], scores=found["similarity"].round(6))
 
 
-def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+def _standing(
+    texts: Sequence[Texts], held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]
+) -> dict[str, dict[str, int]]:
     """How many rows of valid and test stand in train, as they are (`identical`) and after normalising (`equal`).
 
-    `is_equalled` says the latter of all held-out rows.
+    `texts` are those of the held-out rows, and then of train. `is_equalled` says the latter of all held-out rows.
     """
     import numpy as np
 
-    texts = _Chained([_identity(part) for part in (train, *held.values())])
-    own = numbered(np.concatenate([fingerprints(batch) for batch in texts.batches()])).number
-    is_identical = np.isin(own[len(train) :], own[: len(train)])
+    own = numbered(np.concatenate([fingerprints(batch) for part in texts for batch in part.batches()])).number
+    is_identical = np.isin(own[: len(is_equalled)], own[len(is_equalled) :])
     ends = dict(zip(held, accumulate(len(part) for part in held.values()), strict=True))
     found = {}
     for name in ("valid", "test"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ftkit.contracts import Progress, Table
 
 ACTIONS = {"drop": "dropped", "change": "changed", "flag": "flagged", "add": "added"}
+SHOWN = ("id", "input", "target")  # of a dropped row
 DROPPED = ("id", "step", "input", "target")
 COLUMNS = ("id", "step", "action", "reason", "kept_id", "score")
 WRITTEN_ROWS = 100_000  # at a time
@@ -70,7 +71,7 @@ class Ledger:
 
         if not rows.is_empty():
             with self._dropped(number).open("ab") as file:
-                shown = rows.select("id", "input", "target")
+                shown = rows.select(SHOWN)
                 shown.with_columns(step=polars.lit(self._lines[number].step)).select(DROPPED).write_ndjson(file)
 
     def say(self, number: int, *, seconds: float = 0.0) -> None:

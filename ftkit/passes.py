@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
-from ftkit.ledger import Ledger
+from ftkit.ledger import SHOWN, Ledger
 from ftkit.registry import Choice
 from ftkit.row_keys import has_id
 from ftkit.rows import Rows
@@ -145,12 +145,14 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
     stays = ~has_id(rows, dropped)
     assert int(stays.sum()) == len(rows) - len(dropped), "a step dropped a row twice, or one that is not there"
     work.ledger.add(number, len(rows), marked.events)
-    if not len(dropped) and not marked.columns:
-        return rows
+    if len(dropped):
+        for batch in rows.only(~stays).batches(*SHOWN):
+            work.ledger.keep(number, batch)
+    if not marked.columns:
+        return rows.only(stays) if len(dropped) else rows
 
     def batches() -> Iterator[Table]:
         for batch, here in in_step(rows, stays, *marked.columns.values()):
-            work.ledger.keep(number, batch.filter(~here[0]))
             new = dict(zip(marked.columns, here[1:], strict=True))
             yield batch.with_columns(**new).filter(here[0])
 

@@ -6,7 +6,7 @@ Knows no format, no step and no split. Positions count from 0, in the order the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,27 @@ class Rows:
     """What `write` or `of` made.
 
     Iterating reads all columns of one batch after another; `batches` reads some columns, `column` the whole of one
-    (meant for short ones), `take` some columns at some positions.
+    (meant for short ones), `take` some columns at some positions. `only` leaves rows out.
     """
 
-    def __init__(self, schema: Any, starts: list[int], *, path: Path | None = None, written: Any = None) -> None:
+    def __init__(
+        self,
+        schema: Any,
+        written_starts: list[int],
+        *,
+        path: Path | None = None,
+        written: Any = None,
+        stays: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.path = path
         self._written = written  # the bytes, where they are in memory
         self._schema = schema
-        self._starts = starts
+        self._written_starts = written_starts
+        self._stays = stays  # which of the rows written are meant; None: all
+        self._starts = written_starts
+        if stays is not None:
+            counts = (int(stays[begin:end].sum()) for begin, end in pairwise(written_starts))
+            self._starts = list(accumulate(counts, initial=0))
 
     @classmethod
     def write(cls, path: Path, batches: Iterable[Table]) -> Rows:
@@ -65,7 +78,7 @@ class Rows:
     def row_bytes(self) -> int:
         """Mean size of a row, at least 1."""
         num_bytes = self._written.size if self.path is None else self.path.stat().st_size
-        return 1 + num_bytes // max(len(self), 1)
+        return 1 + num_bytes // max(self._written_starts[-1], 1)
 
     @property
     def columns(self) -> list[str]:
@@ -76,7 +89,15 @@ class Rows:
         """One batch after another, with the named columns, or all."""
         reader = self._opened(names)
         for index in range(len(self._starts) - 1):
-            yield _table(reader, index, names)
+            yield self._table(reader, index, names)
+
+    def only(self, stays: polars.Series) -> Rows:
+        """The rows that stay, one value for each row; they are read from where they stand, and nothing is written."""
+        import numpy as np
+
+        mask = np.ones(self._written_starts[-1], bool) if self._stays is None else self._stays.copy()
+        mask[mask] = stays.to_numpy()
+        return Rows(self._schema, self._written_starts, path=self.path, written=self._written, stays=mask)
 
     def column(self, name: str) -> polars.Series:
         """One whole column."""
@@ -90,19 +111,30 @@ class Rows:
         import polars
 
         if not len(positions):
-            return _table(self._opened(names), 0, names).clear()
+            return self._table(self._opened(names), 0, names).clear()
         order = np.argsort(positions, kind="stable")
         ascending = np.asarray(positions)[order]
         cuts = np.searchsorted(ascending, self._starts)
         reader = self._opened(names)
         parts = [
-            _alone(_table(reader, index, names)[ascending[begin:end] - self._starts[index]])
+            _alone(self._table(reader, index, names)[ascending[begin:end] - self._starts[index]])
             for index, (begin, end) in enumerate(pairwise(cuts.tolist()))
             if begin < end
         ]
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
         return polars.concat(parts)[back]
+
+    def _table(self, reader: Any, index: int, names: tuple[str, ...]) -> Table:
+        import polars
+
+        batch = reader.get_batch(index)
+        table = polars.from_arrow(batch.select(list(names)) if names else batch)
+        assert isinstance(table, polars.DataFrame)
+        if self._stays is None:
+            return table
+        begin, end = self._written_starts[index : index + 2]
+        return table.filter(polars.Series(self._stays[begin:end]))
 
     def _opened(self, names: tuple[str, ...] = ()) -> Any:
         """A reader of the named columns, or of all: of a file no others are read, and take no memory."""
@@ -180,15 +212,6 @@ def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterato
         yield [polars.read_ipc(path, memory_map=False) for path in paths[bucket]]
         for path in paths[bucket]:
             path.unlink()
-
-
-def _table(reader: Any, index: int, names: tuple[str, ...]) -> Table:
-    import polars
-
-    batch = reader.get_batch(index)
-    table = polars.from_arrow(batch.select(list(names)) if names else batch)
-    assert isinstance(table, polars.DataFrame)
-    return table
 
 
 def _alone(table: Table) -> Table:

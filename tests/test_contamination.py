@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
@@ -17,17 +18,23 @@ from in_memory import in_memory
 
 from ftkit.texts import containment, minhash
 from ftkit.texts.containment import Holds, Parts
-from ftkit.texts.contamination import hits
+from ftkit.texts.contamination import Hits, hits
 from ftkit.texts.ngrams import bytes_of
-from ftkit.texts.similarity import jaccard, text_keys
+from ftkit.texts.similarity import jaccard, read_plain, text_keys
 
 LONG = "what is the exchange rate of the pound against the euro when i pay by card"
 QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 
 
+def hits_on(held_out: Sequence[str], texts: Sequence[str], **options: Any) -> Hits:
+    """Hits of the texts."""
+    with read_plain(in_memory(held_out), in_memory(texts)) as plain:
+        return hits(plain, num_held_out=len(held_out), num_texts=len(texts), **options)
+
+
 def found(texts: Sequence[str], held_out: Sequence[str], threshold: float | None = 0.8) -> list[tuple[object, ...]]:
     """Hits of texts called a, b, c … on held-out texts called A, B, C …"""
-    rows = hits(in_memory(texts), in_memory(held_out), threshold=threshold).table.iter_rows()
+    rows = hits_on(held_out, texts, threshold=threshold).table.iter_rows()
     return [("abcdefgh"[text], "ABCDEFGH"[held], *rest) for text, held, *rest in rows]
 
 
@@ -106,11 +113,10 @@ def test_threads_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     words = LONG.split()
     held = [" ".join(rng.choices(words, k=rng.randint(8, 20))) for _ in range(30)]
     texts = [rng.choice(["please ", ""]) + rng.choice(held) + rng.choice([" now", "", "s"]) for _ in range(200)]
-    sides = in_memory(texts), in_memory(held)
-    expected = hits(*sides, threshold=0.7, threads=1).table
+    expected = hits_on(held, texts, threshold=0.7, threads=1).table
     monkeypatch.setattr("ftkit.texts.similarity.BATCH_TEXTS", 7)
     assert set(expected["kind"]) == {"equal", "contains", "near"}
-    assert hits(*sides, threshold=0.7, threads=3).table.equals(expected)
+    assert hits_on(held, texts, threshold=0.7, threads=3).table.equals(expected)
 
 
 def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +126,7 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
     shared, own = (["".join(rng.choices("aeioubdfg", k=6)) for _ in range(count)] for count in (70, 960))
     texts = [" ".join(shared + own[12 * number : 12 * number + 12]) for number in range(80)]
     said: list[str] = []
-    found = hits(in_memory(texts[:40]), in_memory(texts[40:]), threshold=0.8, say=said.append)
+    found = hits_on(texts[40:], texts[:40], threshold=0.8, say=said.append)
     assert found.table.is_empty()
     assert "and were not compared with all of them" in said[0]
 
@@ -128,7 +134,7 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("name", "num_equal"), [("banking77", 25), ("clinc150", 19), ("goemotions", 109)])
 def test_test_rows_equal_to_a_train_row_are_as_many_as_is_known(name: str, num_equal: int, shared_data: Path) -> None:
     train, test = public_texts(shared_data / name)
-    result = hits(in_memory(test), in_memory(train), threshold=None)
+    result = hits_on(train, test, threshold=None)
     equal = result.table.filter(polars.col("kind") == "equal")
     assert equal.height == num_equal
     keys = set(text_keys(polars.Series(train)))
@@ -146,7 +152,7 @@ def test_gsm8k_questions_within_prompts_are_found(shared_data: Path) -> None:
     )
     leaked = [f"Solve this step by step.\n\n{text} Think before you answer, and end with the number." for text in test]
     texts = train[:2000] + leaked
-    result = hits(in_memory(texts), in_memory(test), threshold=0.8).table
+    result = hits_on(test, texts, threshold=0.8).table
     assert result["text"].to_list() == list(range(2000, 2000 + len(test)))
     assert result["held_out"].to_list() == list(range(len(test)))
     assert set(result["kind"]) == {"contains"}

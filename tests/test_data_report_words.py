@@ -16,7 +16,7 @@ from prepared_folders import prepared, row
 
 from ftkit.data_page import words as data_words
 from ftkit.data_page.findings import findings
-from ftkit.data_page.word_counts import word_counts
+from ftkit.texts.word_counts import word_counts
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.data_page.word_counts import word_counts
 from ftkit.texts.similarity import normalised, text_keys
+from ftkit.texts.word_counts import word_counts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -37,7 +37,9 @@ from ftkit.summary import summary_of
 from ftkit.texts.similarity import numbered, text_key
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
+    from numpy.typing import NDArray
 
     from ftkit.contracts import Table
 
@@ -127,8 +129,9 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     work.ledger.write(out)
     test_sha256 = _digest_of(splits["test"])
     _refuse_another_test(config, test_sha256)
+    groups = {name: distinct(rows, "group") for name, rows in splits.items()}
     summary = {
-        **summary_of(splits, labels, threads=ctx.machine.num_threads),
+        **summary_of(splits, labels, groups, threads=ctx.machine.num_threads),
         "funnel": work.ledger.funnel,
         "stood_in_train": cleared.standing,
         "sources": {name.partition("/")[2]: value for name, value in inputs.ids.items()},
@@ -137,7 +140,7 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     write_json(out / "summary.json", summary)
     with ctx.progress.task("data report", sum(map(len, splits.values()))) as bar:
         page.write(out, threads=ctx.machine.num_threads, on_progress=bar.advance)
-    _say_result(summary, splits, ctx)
+    _say_result(summary, groups, ctx)
     shutil.rmtree(folder)
     return Prepared(out)
 
@@ -326,11 +329,10 @@ def _refuse_another_test(config: PrepareConfig, found: str) -> None:
         )
 
 
-def _say_result(summary: Mapping[str, Any], splits: Mapping[str, Rows], ctx: Context) -> None:
+def _say_result(summary: Mapping[str, Any], groups: Mapping[str, NDArray[np.uint64]], ctx: Context) -> None:
     import numpy as np
 
     ctx.progress.say("rows: " + ", ".join(f"{name} {count:,}" for name, count in summary["rows"].items()))
-    groups = {name: distinct(rows, "group") for name, rows in splits.items()}
     for name in ("valid", "test"):
         if shared := int(np.isin(groups[name], groups["train"]).sum()):
             ctx.progress.say(f"{shared:,} groups stand in train and in the given {name} rows")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.texts.similarity import Plain, Texts, near_plain_pairs, plain_jaccards, read_plain
+from ftkit.texts.similarity import Plain, near_plain_pairs, plain_jaccards
 from ftkit.threads import Threads
 
 if TYPE_CHECKING:
@@ -26,42 +26,43 @@ KINDS = ("none", "near", "contains", "equal")
 
 
 def hits(
-    texts: Texts,
-    held_out: Texts,
+    plain: Plain,
     *,
+    num_held_out: int,
+    num_texts: int,
     threshold: float | None,
     threads: int = 1,
     on_progress: Callable[[int], object] = int,
     say: Callable[[str], object] = str,
 ) -> Hits:
-    """One row for each of `texts` that gives a held-out text away, in their order: text, held_out, similarity, kind.
+    """What of some texts gives held-out ones away: those are the first ones of `plain`, and these stand behind them.
 
-    text and held_out are positions. kind is the first that fits: equal (after normalising), contains (see
+    The table has one row for each text that does, in their order: text, held_out, similarity, kind. text and held_out
+    are positions among their own. kind is the first that fits: equal (after normalising), contains (see
     `containment`), near (Jaccard similarity of character 5-grams ≥ threshold; with None not looked for). Of several
     held-out texts the longest contained or the nearest is named, and of as good ones the first. similarity is that of
-    the two texts, 1 where they are equal. `on_progress` is told how many of `texts` are done, and `say` where so many
+    the two texts, 1 where they are equal. `on_progress` is told how many of the texts are done, and `say` where so many
     texts have much in common that not all were compared.
     """
     import numpy as np
     import polars
 
-    with read_plain(held_out, texts, threads=threads) as plain:
-        both = plain.distinct
-        held = both.place[both.place < len(held_out)]
-        own = both.place[len(held) :]  # texts that equal no held-out and no earlier one
-        on_progress(len(texts) - len(own))
-        others = _Hits.none(len(own))
-        if threshold is not None:
-            num_crowded = _find_near(others, plain, own, held, threshold, threads)
-            if num_crowded:
-                say(
-                    f"{num_crowded:,} texts have much in common with a great many others, a template say, and were not "
-                    "compared with all of them: some near ones may stay; take the template out of what identifies a row"
-                )
-        _find_contained(others, plain, own, held, threads, on_progress)
-    number = both.number[len(held_out) :]
+    place = plain.distinct.place
+    held = place[place < num_held_out]
+    own = place[len(held) : np.searchsorted(place, num_held_out + num_texts)]  # equal to no held-out or earlier one
+    on_progress(num_texts - len(own))
+    others = _Hits.none(len(own))
+    if threshold is not None:
+        num_crowded = _find_near(others, plain, own, held, threshold, threads)
+        if num_crowded:
+            say(
+                f"{num_crowded:,} texts have much in common with a great many others, a template say, and were not "
+                "compared with all of them: some near ones may stay; take the template out of what identifies a row"
+            )
+    _find_contained(others, plain, own, held, threads, on_progress)
+    number = plain.distinct.number[num_held_out : num_held_out + num_texts]
     equal = number < len(held)
-    found = _Hits.none(len(number))
+    found = _Hits.none(num_texts)
     found.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
     found.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
     hit = np.flatnonzero(found.kind)
@@ -73,7 +74,7 @@ def hits(
             "kind": polars.Series([KINDS[kind] for kind in found.kind[hit].tolist()], dtype=polars.String),
         }
     )
-    return Hits(table, np.isin(both.number[: len(held_out)], number[equal]))
+    return Hits(table, np.isin(plain.distinct.number[:num_held_out], number[equal]))
 
 
 @dataclass(frozen=True)

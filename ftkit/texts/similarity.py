@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHINGLE_CHARS = 5
 BATCH_TEXTS = 4_000  # normalised at a time: one thread's share
 _NO_WORD = r"(?:[^\p{L}\p{M}\p{N}_]\p{M}*)+|^\p{M}+"
-_TYPOGRAPHY = list("‘’“”–—…\u00a0")  # no word before NFKC nor after; beside ASCII nothing depends on which it is
+_NOT_EASY = r"[^\x00-\x7f‘’“”–—…\x{a0}]"  # of the others beside ASCII, none is a part of a word before NFKC or after
 _WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)).lower()
 
 
@@ -73,26 +73,17 @@ def normalised(texts: polars.Series) -> polars.Series:
 
     A run begins with a letter, a digit or an underscore: a mark alone, such as an emoji's variation selector, is none.
     """
+    import numpy as np
     import polars
 
-    other = _beyond_ascii(texts)
-    if not other.any():
-        return _normalised_ascii(texts)
-    eased = texts.filter(other).str.replace_many(_TYPOGRAPHY, [" "])
-    still = _beyond_ascii(eased)
-    places = other.arg_true()
-    parts = [
-        _normalised_ascii(texts.filter(~other)),
-        _normalised_ascii(eased.filter(~still)),
-        _normalised(texts.gather(places.filter(still))),
-    ]
-    return polars.concat(parts).gather(
-        polars.concat([(~other).arg_true(), places.filter(~still), places.filter(still)]).arg_sort()
-    )
-
-
-def _beyond_ascii(texts: polars.Series) -> polars.Series:
-    return (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True)  # no text is none of ASCII
+    places = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True).arg_true()  # beyond ASCII, or no text
+    if places.len():
+        places = places.filter(texts.gather(places).str.contains(_NOT_EASY).fill_null(True))
+    if places.is_empty():
+        return _normalised_easy(texts)
+    easy = polars.Series(np.delete(np.arange(len(texts), dtype=np.uint32), places.to_numpy()))
+    parts = [_normalised_easy(texts.gather(easy)), _normalised(texts.gather(places))]
+    return polars.concat(parts).gather(polars.concat([easy, places]).arg_sort())
 
 
 def _normalised(texts: polars.Series) -> polars.Series:
@@ -100,8 +91,11 @@ def _normalised(texts: polars.Series) -> polars.Series:
     return plain.str.replace_all(_NO_WORD, " ").str.strip_chars(" ")
 
 
-def _normalised_ascii(texts: polars.Series) -> polars.Series:
-    """The same for ASCII, six times as fast (scripts/bench_prepare.py): bytes at a time, no regular expression."""
+def _normalised_easy(texts: polars.Series) -> polars.Series:
+    """The same for ASCII and typography, six times as fast (scripts/bench_prepare.py): no regular expression.
+
+    All bytes beyond ASCII are gaps.
+    """
     import numpy as np
     import polars
     import pyarrow as pa
@@ -109,15 +103,14 @@ def _normalised_ascii(texts: polars.Series) -> polars.Series:
     from ftkit.texts.ngrams import bytes_of
 
     data, bounds = bytes_of(texts)
-    words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + bytes(128)), np.uint8)
+    words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + b" " * 128), np.uint8)
     is_gap = words == ord(" ")
-    kept = np.ones(words.size, bool)
-    kept[1:] = ~(is_gap[1:] & is_gap[:-1])
+    is_dropped = np.zeros(words.size, bool)
+    np.logical_and(is_gap[1:], is_gap[:-1], out=is_dropped[1:])
     begins = bounds[:-1][np.diff(bounds) > 0]
-    kept[begins] = ~is_gap[begins]
-    dropped = np.flatnonzero(~kept)
-    bounds = bounds - np.searchsorted(dropped, bounds)
-    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(words[kept]))
+    is_dropped[begins] = is_gap[begins]
+    bounds = bounds - np.searchsorted(np.flatnonzero(is_dropped), bounds)
+    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(words[~is_dropped]))
     return polars.Series(texts.name, polars.from_arrow(array)).str.strip_chars_end(" ")
 
 
