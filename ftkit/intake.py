@@ -123,7 +123,7 @@ def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
         aligned(batch, list(columns)).with_columns(source=polars.lit(name)) for name in names for batch in tables[name]
     )
     for name in names:
-        work.delete(tables[name])
+        tables[name].delete()
     return made
 
 

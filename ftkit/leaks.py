@@ -17,10 +17,10 @@ from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
-from ftkit.row_keys import Compared, distinct, has_id, row_fingerprints
+from ftkit.row_keys import Compared, compared_columns, distinct, has_id, row_fingerprints, text_compared
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
-from ftkit.texts.similarity import Column, Texts, fingerprints, numbered, read_plain
+from ftkit.texts.similarity import Column, Texts, numbered, read_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
         search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
         close = search(num_held_out=len(test), num_texts=len(valid))
         found = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
-    standing = _standing(texts, held, found.is_equalled)
+    standing = _standing(rows, held, found.is_equalled)
     direct = _events("drop", found.table, rows, held, what)
     dropped = polars.concat([direct, _of_their_groups(rows, direct["id"], [valid, test])])
     train = apply_marks(rows, Marked(dropped), number, work)
@@ -99,6 +99,13 @@ def _identity(rows: Rows) -> Texts:
     return Column(rows, "identity") if "identity" in rows.columns else Compared(rows)
 
 
+def _identities(rows: Rows) -> NDArray[np.uint64]:
+    """Of the texts as they are."""
+    if "identity" in rows.columns:
+        return row_fingerprints(rows, lambda batch: batch["identity"], "identity")
+    return row_fingerprints(rows, text_compared, *compared_columns(rows, "none"))
+
+
 def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> Table:
     """Drop events for other train rows of a group of a given valid or test row; dealt groups are never split."""
     import numpy as np
@@ -130,17 +137,15 @@ def _events(action: Action, found: Table, rows: Rows, held: Mapping[str, Rows], 
     return events(action, ids, reasons, kept_ids=kept["id"], scores=found["similarity"].round(6))
 
 
-def _standing(
-    texts: Sequence[Texts], held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]
-) -> dict[str, dict[str, int]]:
+def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
     """How many rows of valid and test stand in train, as they are (`identical`) and after normalising (`equal`).
 
-    `texts` are those of the held-out rows, and then of train. `is_equalled` says the latter of all held-out rows.
+    `is_equalled` says the latter of all held-out rows.
     """
     import numpy as np
 
-    own = numbered(np.concatenate([fingerprints(batch) for part in texts for batch in part.batches()])).number
-    is_identical = np.isin(own[: len(is_equalled)], own[len(is_equalled) :])
+    own = numbered(np.concatenate([_identities(part) for part in (train, *held.values())])).number
+    is_identical = np.isin(own[len(train) :], own[: len(train)])
     ends = dict(zip(held, accumulate(len(part) for part in held.values()), strict=True))
     found = {}
     for name in ("valid", "test"):

@@ -17,13 +17,11 @@ from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
 from ftkit.ledger import SHOWN, Ledger
 from ftkit.registry import Choice
-from ftkit.row_keys import has_id
+from ftkit.row_keys import has_id, with_keys
 from ftkit.rows import Rows
 from ftkit.threads import Threads
 
 if TYPE_CHECKING:
-    import polars
-
     from ftkit.contracts import Table
 
 
@@ -45,18 +43,17 @@ class Workshop:
 
     def write(self, batches: Iterable[Table]) -> Rows:
         """Rows in a new file."""
-        return Rows.write(self.folder / f"rows-{next(self._numbers)}.arrow", batches)
+        return Rows.write(self.path(), batches)
 
     def replace(self, rows: Rows, batches: Iterable[Table]) -> Rows:
         """Rows in a new file; the file of `rows`, which the batches come from, is deleted."""
         made = self.write(batches)
-        self.delete(rows)
+        rows.delete()
         return made
 
-    def delete(self, rows: Rows) -> None:
-        """Delete the file of these rows."""
-        assert rows.path is not None
-        rows.path.unlink()
+    def path(self) -> Path:
+        """For a new file of rows."""
+        return self.folder / f"rows-{next(self._numbers)}.arrow"
 
 
 @dataclass(frozen=True)
@@ -101,18 +98,18 @@ def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str]
 
 
 def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
-    """Batch after batch goes through all steps, and to a new file."""
+    """Batch after batch goes through all steps, gets its keys, and goes to a new file."""
 
-    def cleaned(batch: Table) -> list[_Timed[Cleaned]]:
-        found = []
+    def cleaned(came: Table) -> tuple[Table, list[_Timed[Cleaned]], Table]:
+        done, batch = [], came
         for step, _ in leg.steps:
-            found.append(_Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep)))
-            batch = found[-1].result.table
-        return found
+            done.append(_Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep)))
+            batch = done[-1].result.table
+        return came, done, with_keys(batch)
 
     def batches() -> Iterator[Table]:
         with Threads(work.ctx.machine.num_threads) as workers:
-            for came, done in workers.in_turn(lambda batch: (batch, cleaned(batch)), rows):
+            for came, done, batch in workers.in_turn(cleaned, rows):
                 work.ctx.check_stop()
                 for (_, number), each in zip(leg.steps, done, strict=True):
                     work.ledger.add(number, came.height, each.result.events)
@@ -120,7 +117,7 @@ def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
                     leg.seconds[number] += each.seconds
                     leg.advance(came.height)
                     came = each.result.table
-                yield came
+                yield batch
 
     return work.replace(rows, batches())
 
@@ -148,23 +145,9 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
     if len(dropped):
         for batch in rows.only(~stays).batches(*SHOWN):
             work.ledger.keep(number, batch)
-    if not marked.columns:
-        return rows.only(stays) if len(dropped) else rows
-
-    def batches() -> Iterator[Table]:
-        for batch, here in in_step(rows, stays, *marked.columns.values()):
-            new = dict(zip(marked.columns, here[1:], strict=True))
-            yield batch.with_columns(**new).filter(here[0])
-
-    return work.replace(rows, batches())
-
-
-def in_step(rows: Rows, *values: polars.Series) -> Iterator[tuple[Table, list[polars.Series]]]:
-    """Each batch with its part of some Series, which have a value for each row."""
-    begin = 0
-    for batch in rows:
-        yield batch, [each.slice(begin, batch.height) for each in values]
-        begin += batch.height
+    if marked.columns:
+        rows = rows.with_columns(work.path(), marked.columns)
+    return rows.only(stays) if len(dropped) else rows
 
 
 def _dropped_of(came: Table, events: Table) -> Table:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -32,13 +31,34 @@ _WHOLE = r"^[+-]?\d+$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def what_is_compared(rows: Rows) -> tuple[str, ...]:
+KEY = "key"  # the column of `with_keys`
+
+
+def with_keys(table: Table) -> Table:
+    """Rows with the `text_keys` of what is compared, for the steps that follow; until a text is changed."""
+    return table.with_columns(text_keys(text_compared(table)).alias(KEY))
+
+
+def compared_columns(rows: Rows, normalize: Normalize = "words") -> tuple[str, ...]:
     """The columns that say whether two rows are the same: the input, and where there is one its history."""
+    if normalize == "words" and KEY in rows.columns:
+        return (KEY,)
     return ("input", "history") if "history" in rows.columns else ("input",)
 
 
+def compared(table: Table, normalize: Normalize) -> polars.Series:
+    """What is compared of rows, such that equal texts count as the same."""
+    if normalize == "words":
+        return table[KEY] if KEY in table.columns else text_keys(text_compared(table))
+    texts = text_compared(table)
+    if normalize == "case":
+        plain = texts.str.normalize("NFKC").str.to_lowercase()
+        return plain.str.replace_all(r"\s+", " ").str.strip_chars()
+    return texts
+
+
 def text_compared(table: Table) -> polars.Series:
-    """Those of each row as one text: what was said before, each message on a line of its own, and the input."""
+    """What was said before, each message on a line of its own, and the input."""
     import polars
 
     if "history" not in table.columns:
@@ -49,28 +69,21 @@ def text_compared(table: Table) -> polars.Series:
     return table.select(polars.when(has_history).then(both).otherwise("input").alias("input"))["input"]
 
 
-@dataclass(frozen=True)
 class Compared:
-    """`text_compared` of all rows, a batch at a time."""
+    """What is compared of all rows, a batch at a time, as texts or as their keys."""
 
-    rows: Rows
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._columns = compared_columns(rows)
+        self.are_keys = self._columns == (KEY,)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def batches(self) -> Iterator[polars.Series]:
         """One batch for each of the rows'."""
-        yield from map(text_compared, self.rows.batches(*what_is_compared(self.rows)))
-
-
-def as_compared(texts: polars.Series, normalize: Normalize) -> polars.Series:
-    """Texts such that equal ones count as the same."""
-    if normalize == "words":
-        return text_keys(texts)
-    if normalize == "case":
-        plain = texts.str.normalize("NFKC").str.to_lowercase()
-        return plain.str.replace_all(r"\s+", " ").str.strip_chars()
-    return texts
+        for batch in self._rows.batches(*self._columns):
+            yield batch[KEY] if self.are_keys else text_compared(batch)
 
 
 def row_digests(rows: Rows, key: Callable[[Table], polars.Series], *columns: str) -> NDArray[np.uint64]:

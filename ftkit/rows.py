@@ -5,7 +5,8 @@ Knows no format, no step and no split. Positions count from 0, in the order the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,25 +25,41 @@ SORT_ROWS = 500_000  # of one bucket of `in_order`, which stands in memory
 SORT_BYTES = 256 * 2**20
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """Some columns of all rows, in a file or in memory; every layer has the same batches."""
+
+    schema: Any
+    path: Path | None = None
+    written: Any = None
+
+    def opened(self, names: Collection[str]) -> Any:
+        """A reader of these columns: of a file no others are read, and take no memory."""
+        import pyarrow as pa
+
+        source = self.written
+        if self.path is not None:
+            is_small = self.path.stat().st_size <= MAPPED_BYTES
+            source = pa.memory_map(str(self.path)) if is_small else pa.OSFile(str(self.path))
+        fields = sorted(self.schema.names.index(name) for name in names)
+        # pyarrow's own pool touches fresh pages at each batch: five times as slow
+        options = pa.ipc.IpcReadOptions(included_fields=fields)
+        return pa.ipc.open_file(source, options=options, memory_pool=pa.system_memory_pool())
+
+
 class Rows:
     """What `write` or `of` made.
 
     Iterating reads all columns of one batch after another; `batches` reads some columns, `column` the whole of one
-    (meant for short ones), `take` some columns at some positions. `only` leaves rows out.
+    (meant for short ones), `take` some columns at some positions. `only` leaves rows out, `with_columns` puts columns
+    in place of others: nothing that was written is written again.
     """
 
     def __init__(
-        self,
-        schema: Any,
-        written_starts: list[int],
-        *,
-        path: Path | None = None,
-        written: Any = None,
-        stays: NDArray[np.bool_] | None = None,
+        self, layers: Sequence[_Layer], written_starts: list[int], stays: NDArray[np.bool_] | None = None
     ) -> None:
-        self.path = path
-        self._written = written  # the bytes, where they are in memory
-        self._schema = schema
+        self._layers = layers
+        self._layer_of = {name: layer for layer in layers for name in layer.schema.names}  # the last one has it
         self._written_starts = written_starts
         self._stays = stays  # which of the rows written are meant; None: all
         self._starts = written_starts
@@ -57,7 +74,7 @@ class Rows:
 
         with pa.OSFile(str(path), "wb") as sink:
             schema, starts = _write(sink, batches)
-        return cls(schema, starts, path=path)
+        return cls([_Layer(schema, path)], starts)
 
     @classmethod
     def of(cls, table: Table) -> Rows:
@@ -66,7 +83,17 @@ class Rows:
 
         sink = pa.BufferOutputStream()
         schema, starts = _write(sink, [table])
-        return cls(schema, starts, written=sink.getvalue())
+        return cls([_Layer(schema, written=sink.getvalue())], starts)
+
+    @classmethod
+    def opened(cls, path: Path) -> Rows:
+        """Rows that `write` wrote."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
+        return cls([_Layer(reader.schema, path)], list(accumulate(counts, initial=0)))
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -77,27 +104,19 @@ class Rows:
     @property
     def row_bytes(self) -> int:
         """Mean size of a row, at least 1."""
-        num_bytes = self._written.size if self.path is None else self.path.stat().st_size
+        num_bytes = sum(layer.path.stat().st_size if layer.path else layer.written.size for layer in self._layers)
         return 1 + num_bytes // max(self._written_starts[-1], 1)
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self._schema.names)
+        return list(self._layer_of)
 
     def batches(self, *names: str) -> Iterator[Table]:
         """One batch after another, with the named columns, or all."""
-        reader = self._opened(names)
+        read = self._reader(names)
         for index in range(len(self._starts) - 1):
-            yield self._table(reader, index, names)
-
-    def only(self, stays: polars.Series) -> Rows:
-        """The rows that stay, one value for each row; they are read from where they stand, and nothing is written."""
-        import numpy as np
-
-        mask = np.ones(self._written_starts[-1], bool) if self._stays is None else self._stays.copy()
-        mask[mask] = stays.to_numpy()
-        return Rows(self._schema, self._written_starts, path=self.path, written=self._written, stays=mask)
+            yield read(index)
 
     def column(self, name: str) -> polars.Series:
         """One whole column."""
@@ -110,14 +129,14 @@ class Rows:
         import numpy as np
         import polars
 
+        read = self._reader(names)
         if not len(positions):
-            return self._table(self._opened(names), 0, names).clear()
+            return read(0).clear()
         order = np.argsort(positions, kind="stable")
         ascending = np.asarray(positions)[order]
         cuts = np.searchsorted(ascending, self._starts)
-        reader = self._opened(names)
         parts = [
-            _alone(self._table(reader, index, names)[ascending[begin:end] - self._starts[index]])
+            _alone(read(index)[ascending[begin:end] - self._starts[index]])
             for index, (begin, end) in enumerate(pairwise(cuts.tolist()))
             if begin < end
         ]
@@ -125,30 +144,61 @@ class Rows:
         back[order] = np.arange(len(order))
         return polars.concat(parts)[back]
 
-    def _table(self, reader: Any, index: int, names: tuple[str, ...]) -> Table:
+    def only(self, stays: polars.Series) -> Rows:
+        """The rows that stay; one value for each row."""
+        import numpy as np
+
+        mask = np.ones(self._written_starts[-1], bool) if self._stays is None else self._stays.copy()
+        mask[mask] = stays.to_numpy()
+        return Rows(self._layers, self._written_starts, mask)
+
+    def with_columns(self, path: Path, columns: Mapping[str, polars.Series]) -> Rows:
+        """The rows with these columns, new ones or others; one value for each row. They go to a file of their own."""
         import polars
 
-        batch = reader.get_batch(index)
-        table = polars.from_arrow(batch.select(list(names)) if names else batch)
-        assert isinstance(table, polars.DataFrame)
+        def batches() -> Iterator[Table]:
+            table = polars.DataFrame(columns)
+            for index, (begin, end) in enumerate(pairwise(self._starts)):
+                yield self._spread(table[begin:end], index)
+
+        (layer,) = Rows.write(path, batches())._layers
+        return Rows([*self._layers, layer], self._written_starts, self._stays)
+
+    def delete(self) -> None:
+        """Delete the files."""
+        for layer in self._layers:
+            if layer.path is not None:
+                layer.path.unlink()
+
+    def _reader(self, names: tuple[str, ...]) -> Callable[[int], Table]:
+        """Gives the batch of a number, with these columns, or all."""
+        import polars
+
+        wanted = list(names or self.columns)
+        chosen = [(layer, [name for name in wanted if self._layer_of[name] is layer]) for layer in self._layers]
+        readers = [(layer.opened(own), own) for layer, own in chosen if own]
+
+        def read(index: int) -> Table:
+            parts = [_table(reader, index, own) for reader, own in readers]
+            table = parts[0].hstack([each for part in parts[1:] for each in part]).select(wanted)
+            if self._stays is None:
+                return table
+            return table.filter(polars.Series(self._stays[slice(*self._written_starts[index : index + 2])]))
+
+        return read
+
+    def _spread(self, table: Table, index: int) -> Table:
+        """The rows of a batch that stay, with empty rows where others were written."""
+        import numpy as np
+        import polars
+
         if self._stays is None:
             return table
-        begin, end = self._written_starts[index : index + 2]
-        return table.filter(polars.Series(self._stays[begin:end]))
-
-    def _opened(self, names: tuple[str, ...] = ()) -> Any:
-        """A reader of the named columns, or of all: of a file no others are read, and take no memory."""
-        import pyarrow as pa
-
-        fields = sorted({self.columns.index(name) for name in names}) or None
-        source = self._written
-        if self.path is not None:
-            is_small = self.path.stat().st_size <= MAPPED_BYTES
-            source = pa.memory_map(str(self.path)) if is_small else pa.OSFile(str(self.path))
-        # pyarrow's own pool touches fresh pages at each batch: five times as slow
-        return pa.ipc.open_file(
-            source, options=pa.ipc.IpcReadOptions(included_fields=fields), memory_pool=pa.system_memory_pool()
-        )
+        here = self._stays[slice(*self._written_starts[index : index + 2])]
+        if not here.any():
+            return table.clear(len(here))
+        places = polars.when(polars.Series(here)).then(polars.Series(np.cumsum(here) - 1))
+        return table.select(polars.all().gather(polars.select(places).to_series()))
 
 
 def in_order(rows: Rows, keys: Table, folder: Path) -> Iterator[Table]:
@@ -212,6 +262,14 @@ def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterato
         yield [polars.read_ipc(path, memory_map=False) for path in paths[bucket]]
         for path in paths[bucket]:
             path.unlink()
+
+
+def _table(reader: Any, index: int, names: list[str]) -> Table:
+    import polars
+
+    table = polars.from_arrow(reader.get_batch(index).select(names))
+    assert isinstance(table, polars.DataFrame)
+    return table
 
 
 def _alone(table: Table) -> Table:

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -277,9 +277,10 @@ def near_dedup_step(path: Path, threads: int) -> dict[str, Any]:
     import scipy.sparse.csgraph  # noqa: F401 - loading packages is not counted, with rivals neither
 
     from ftkit.cleaning import near_dedup
+    from ftkit.rows import Rows
     from ftkit.texts import minhash  # noqa: F401
 
-    rows, ctx = _opened(path), _context(threads)
+    rows, ctx = Rows.opened(path), _context(threads)
     begun = time.perf_counter()
     marked = near_dedup.apply(near_dedup.NearDedup(threshold=THRESHOLD), rows, ctx)
     seconds = time.perf_counter() - begun
@@ -290,9 +291,10 @@ def near_dedup_step(path: Path, threads: int) -> dict[str, Any]:
 
 def near_pairs_of(path: Path, threads: int) -> dict[str, Any]:
     """Near pairs of all rows, and their similarity."""
+    from ftkit.rows import Rows
     from ftkit.texts.similarity import Column, near_pairs
 
-    found = near_pairs(Column(_opened(path), "input"), threshold=THRESHOLD, threads=threads)
+    found = near_pairs(Column(Rows.opened(path), "input"), threshold=THRESHOLD, threads=threads)
     return {"pairs": list(zip(found.left.tolist(), found.right.tolist(), found.similarity.tolist(), strict=True))}
 
 
@@ -360,17 +362,6 @@ def tuned(path: Path, threads: int) -> dict[str, Any]:
 
 
 CHILDREN = {"near": near_dedup_step, "pairs": near_pairs_of, "chain": whole_chain_rate, "tune": tuned}
-
-
-def _opened(path: Path) -> Any:
-    """Rows that `write_corpus` wrote."""
-    import pyarrow as pa
-
-    from ftkit.rows import Rows
-
-    reader = pa.ipc.open_file(pa.OSFile(str(path)))
-    sizes = (reader.get_batch(index).num_rows for index in range(reader.num_record_batches))
-    return Rows(reader.schema, list(accumulate(sizes, initial=0)), path=path)
 
 
 def _context(threads: int) -> Any:

@@ -16,19 +16,14 @@ from ftkit.row_keys import (
     WHAT_COUNTS,
     Keep,
     Normalize,
-    as_compared,
+    compared,
+    compared_columns,
     kept_order,
-    pairs_of_texts,
     row_fingerprints,
-    text_compared,
-    what_is_compared,
 )
-from ftkit.texts.similarity import numbered
+from ftkit.texts.similarity import numbered, pair_fingerprints
 
 if TYPE_CHECKING:
-    import polars
-
-    from ftkit.contracts import Table
     from ftkit.rows import Rows
 
 
@@ -48,11 +43,10 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
     import numpy as np
     import polars
 
-    def key(batch: Table) -> polars.Series:
-        inputs = as_compared(text_compared(batch), config.normalize)
-        return inputs if config.target == "any" else pairs_of_texts(batch.with_columns(inputs.alias("input")))
-
-    prints = row_fingerprints(rows, key, *what_is_compared(rows), "target", threads=ctx.machine.num_threads)
+    columns, threads = compared_columns(rows, config.normalize), ctx.machine.num_threads
+    prints = row_fingerprints(rows, lambda batch: compared(batch, config.normalize), *columns, threads=threads)
+    if config.target == "same":
+        prints = pair_fingerprints(prints, row_fingerprints(rows, lambda batch: batch["target"], "target"))
     kept_first = kept_order(rows, config.keep)
     distinct = numbered(prints if config.keep == "first" else prints[kept_first])
     again = distinct.again

@@ -15,10 +15,9 @@ from ftkit.registry import component
 from ftkit.row_keys import (
     WHAT_COUNTS,
     Normalize,
-    as_compared,
+    compared,
+    compared_columns,
     row_fingerprints,
-    text_compared,
-    what_is_compared,
 )
 
 if TYPE_CHECKING:
@@ -78,9 +77,9 @@ def _in_conflict(rows: Rows, normalize: Normalize, threads: int) -> NDArray[np.i
     import numpy as np
 
     def key(batch: Table) -> polars.Series:
-        return as_compared(text_compared(batch), normalize)
+        return compared(batch, normalize)
 
-    texts = row_fingerprints(rows, key, *what_is_compared(rows), threads=threads)
+    texts = row_fingerprints(rows, key, *compared_columns(rows, normalize), threads=threads)
     targets = row_fingerprints(rows, lambda batch: batch["target"], "target")
     order = np.lexsort((targets[:, 1], targets[:, 0], texts[:, 1], texts[:, 0]))
     new_text = np.ones(len(order), bool)

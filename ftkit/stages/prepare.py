@@ -257,7 +257,7 @@ def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[s
     batches = in_order(pool, polars.DataFrame({"split": dealt, "order": order}), work.folder)
     parts = cut(batches, [int((dealt == name).sum()) for name in names])
     splits = {name: work.write(part) for name, part in zip(names, parts, strict=True)}
-    work.delete(pool)
+    pool.delete()
     for name, rows in tables.items():
         if name in SPLITS:
             splits[name] = work.replace(rows, in_order(rows, _order(rows, config).to_frame(), work.folder))

@@ -33,7 +33,10 @@ _WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" "
 
 
 class Texts(Protocol):
-    """Texts that are read in order, a batch at a time."""
+    """Texts that are read in order, a batch at a time; or where `are_keys`, their `text_keys`."""
+
+    @property
+    def are_keys(self) -> bool: ...
 
     def __len__(self) -> int: ...
 
@@ -54,6 +57,8 @@ class Columns(Protocol):
 
 class Column:
     """The texts of a column."""
+
+    are_keys = False
 
     def __init__(self, rows: Columns, name: str) -> None:
         self._rows = rows
@@ -115,19 +120,26 @@ def _normalised_easy(texts: polars.Series) -> polars.Series:
 
 
 def text_keys(texts: polars.Series) -> polars.Series:
-    """Equal for texts that count as the same: the normalised text, or where it has no word, the text itself.
+    """Equal for texts that count as the same: the normalised text, or where it has no word, a space and the text.
 
     '👍' and '👎' normalise to the same nothing, and are not the same.
     """
-    return _keys(texts, normalised(texts))
+    import polars
 
-
-def _keys(texts: polars.Series, plain: polars.Series) -> polars.Series:
+    plain = normalised(texts)
     wordless = plain == ""
     if not wordless.any():
         return plain
     own = texts.zip_with(wordless, plain).str.replace_all(r"\s+", " ").str.strip_chars(" ")
-    return plain.zip_with(~wordless, own)
+    return plain.zip_with(~wordless, polars.select(polars.lit(" ") + own).to_series())
+
+
+def _plain_of(keys: polars.Series) -> polars.Series:
+    """The normalised texts."""
+    import polars
+
+    wordless = keys.str.starts_with(" ")
+    return keys.zip_with(~wordless, polars.Series([""])) if wordless.any() else keys
 
 
 def fingerprints(texts: polars.Series) -> NDArray[np.uint64]:
@@ -138,6 +150,13 @@ def fingerprints(texts: polars.Series) -> NDArray[np.uint64]:
     import numpy as np
 
     return np.column_stack([texts.hash(seed).to_numpy() for seed in (1, 2)])
+
+
+def pair_fingerprints(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Fingerprints of pairs of texts, from those of either side."""
+    import numpy as np
+
+    return left * np.uint64(0x9E3779B97F4A7C15) + right  # odd: no two left sides give the same for one right side
 
 
 def digests(texts: polars.Series) -> NDArray[np.uint64]:
@@ -236,7 +255,7 @@ def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], obj
     from ftkit.texts.spool import Spool
 
     parts = (
-        batch[begin : begin + BATCH_TEXTS]
+        (batch[begin : begin + BATCH_TEXTS], source.are_keys)
         for source in texts
         for batch in source.batches()
         for begin in range(0, len(batch), BATCH_TEXTS)
@@ -255,14 +274,16 @@ def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], obj
         yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, distinct)
 
 
-def _plain(texts: polars.Series) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
+def _plain(some: tuple[polars.Series, bool]) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
+    """Of texts, or of their keys."""
     import numpy as np
 
     from ftkit.texts.ngrams import bytes_of, padded
 
-    plain = normalised(texts)
-    text, bounds = bytes_of(padded(plain, SHINGLE_CHARS))
-    return text, np.diff(bounds), fingerprints(_keys(texts, plain))
+    texts, are_keys = some
+    keys = texts if are_keys else text_keys(texts)
+    text, bounds = bytes_of(padded(_plain_of(keys), SHINGLE_CHARS))
+    return text, np.diff(bounds), fingerprints(keys)
 
 
 def near_pairs(
