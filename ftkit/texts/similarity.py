@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 SHINGLE_CHARS = 5
 BATCH_TEXTS = 4_000  # normalised at a time: one thread's share
 _NO_WORD = r"(?:[^\p{L}\p{M}\p{N}_]\p{M}*)+|^\p{M}+"
-_NOT_EASY = r"[^\x00-\x7f‘’“”–—…\x{a0}]"  # of the others beside ASCII, none is a part of a word before NFKC or after
+_NO_LETTERS = (  # beside ASCII: none is a part of a word, before NFKC or after
+    r"\x{a0}‘’“”–—…•·×÷−€£¥¢§©®°±←→⇒\x{200d}\x{2600}-\x{2775}\x{2800}-\x{28ff}\x{1f300}-\x{1f6ff}\x{1f900}-\x{1f9ff}"
+)
+_NOT_EASY = rf"[^\x00-\x7f{_NO_LETTERS}]"
 _WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)).lower()
 
 
@@ -81,6 +84,9 @@ def normalised(texts: polars.Series) -> polars.Series:
     import numpy as np
     import polars
 
+    if len(texts) > BATCH_TEXTS:  # what fits in a processor's cache takes two thirds of the time
+        parts = [texts[begin : begin + BATCH_TEXTS] for begin in range(0, len(texts), BATCH_TEXTS)]
+        return polars.concat(map(normalised, parts))
     places = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True).arg_true()  # beyond ASCII, or no text
     if places.len():
         places = places.filter(texts.gather(places).str.contains(_NOT_EASY).fill_null(True))
@@ -97,10 +103,7 @@ def _normalised(texts: polars.Series) -> polars.Series:
 
 
 def _normalised_easy(texts: polars.Series) -> polars.Series:
-    """The same for ASCII and typography, six times as fast (scripts/bench_prepare.py): no regular expression.
-
-    All bytes beyond ASCII are gaps.
-    """
+    """The same for ASCII and _NO_LETTERS, ten times as fast: all bytes beyond ASCII are gaps."""
     import numpy as np
     import polars
     import pyarrow as pa
@@ -112,10 +115,15 @@ def _normalised_easy(texts: polars.Series) -> polars.Series:
     is_gap = words == ord(" ")
     is_dropped = np.zeros(words.size, bool)
     np.logical_and(is_gap[1:], is_gap[:-1], out=is_dropped[1:])
-    begins = bounds[:-1][np.diff(bounds) > 0]
+    sizes = np.diff(bounds)
+    filled = np.flatnonzero(sizes)
+    begins = bounds[filled]
     is_dropped[begins] = is_gap[begins]
-    bounds = bounds - np.searchsorted(np.flatnonzero(is_dropped), bounds)
-    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(words[~is_dropped]))
+    if filled.size:
+        sizes[filled] -= np.add.reduceat(is_dropped.view(np.uint8), begins, dtype=np.int64)
+    bounds = np.append(0, np.cumsum(sizes))
+    kept = polars.Series(words).filter(polars.Series(~is_dropped)).to_numpy()  # a quarter of the time of numpy
+    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(kept))
     return polars.Series(texts.name, polars.from_arrow(array)).str.strip_chars_end(" ")
 
 
