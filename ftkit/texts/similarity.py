@@ -81,7 +81,6 @@ def normalised(texts: polars.Series) -> polars.Series:
 
     A run begins with a letter, a digit or an underscore: a mark alone, such as an emoji's variation selector, is none.
     """
-    import numpy as np
     import polars
 
     if len(texts) > BATCH_TEXTS:  # what fits in a processor's cache takes two thirds of the time
@@ -90,11 +89,8 @@ def normalised(texts: polars.Series) -> polars.Series:
     places = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True).arg_true()  # beyond ASCII, or no text
     if places.len():
         places = places.filter(texts.gather(places).str.contains(_NOT_EASY).fill_null(True))
-    if places.is_empty():
-        return _normalised_easy(texts)
-    easy = polars.Series(np.delete(np.arange(len(texts), dtype=np.uint32), places.to_numpy()))
-    parts = [_normalised_easy(texts.gather(easy)), _normalised(texts.gather(places))]
-    return polars.concat(parts).gather(polars.concat([easy, places]).arg_sort())
+    plain = _normalised_easy(texts)
+    return plain.scatter(places, _normalised(texts.gather(places))) if places.len() else plain
 
 
 def _normalised(texts: polars.Series) -> polars.Series:
