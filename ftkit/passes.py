@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class Workshop:
-    """Where rows stand while they are worked on. Files of rows that are no longer needed are deleted by `replace`.
+    """Where rows stand while they are worked on, in memory or in files.
 
     Not `is_complete` once a step was not: see `Marked`.
     """
@@ -42,11 +42,11 @@ class Workshop:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def write(self, batches: Iterable[Table]) -> Rows:
-        """Rows in a new file."""
-        return Rows.write(self.path(), batches)
+        """Rows in memory, or in a new file."""
+        return Rows.kept(self.path(), batches)
 
     def replace(self, rows: Rows, batches: Iterable[Table]) -> Rows:
-        """Rows in a new file; the file of `rows`, which the batches come from, is deleted."""
+        """The same, and `rows`, which the batches come from, are deleted."""
         made = self.write(batches)
         rows.delete()
         return made
@@ -146,6 +146,7 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
         for batch in rows.only(~stays).batches(*SHOWN):
             work.ledger.keep(number, batch)
     if marked.columns:
+        assert not marked.columns.keys() & {"input", "history"}, "the keys of the rows would be those of other texts"
         rows = rows.with_columns(work.path(), marked.columns)
     return rows.only(stays) if len(dropped) else rows
 

@@ -1,15 +1,15 @@
-"""Rows of prepare as Arrow record batches, in a file or in memory: read a batch at a time, so that they need not fit.
+"""Rows of prepare, in memory while they are few, else in a file: read a batch at a time, so that they need not fit.
 
 Knows no format, no step and no split. Positions count from 0, in the order the rows were written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,31 +20,74 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 * 2**20
-MAPPED_BYTES = 128 * 2**20  # of a file that is read in place; of a larger one all pages would stay in memory
+KEEP_BYTES = 64 * 2**20  # of rows that stay in memory
+WASTE = 4  # times what rows say may stand in memory with them: texts that were left out, say
 SORT_ROWS = 500_000  # of one bucket of `in_order`, which stands in memory
 SORT_BYTES = 256 * 2**20
 
 
+class _Layer(Protocol):
+    """Some columns of all rows; every layer has the same batches."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    @property
+    def num_bytes(self) -> int: ...
+
+    def reader(self, names: list[str]) -> Callable[[int], Table]:
+        """Gives the batch of a number, with these columns."""
+        ...
+
+    def delete(self) -> None:
+        """Free the memory, or delete the file."""
+        ...
+
+
 @dataclass(frozen=True)
-class _Layer:
-    """Some columns of all rows, in a file or in memory; every layer has the same batches."""
+class _InMemory:
+    tables: list[Table]
+    names: list[str]
+    num_bytes: int
 
+    def reader(self, names: list[str]) -> Callable[[int], Table]:
+        return lambda index: self.tables[index].select(names)
+
+    def delete(self) -> None:
+        self.tables.clear()
+
+
+@dataclass(frozen=True)
+class _InFile:
+    path: Path
     schema: Any
-    path: Path | None = None
-    written: Any = None
 
-    def opened(self, names: Collection[str]) -> Any:
-        """A reader of these columns: of a file no others are read, and take no memory."""
+    @property
+    def names(self) -> list[str]:
+        return list(self.schema.names)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.path.stat().st_size
+
+    def reader(self, names: list[str]) -> Callable[[int], Table]:
+        """No other columns are read, and take no memory."""
+        import polars
         import pyarrow as pa
 
-        source = self.written
-        if self.path is not None:
-            is_small = self.path.stat().st_size <= MAPPED_BYTES
-            source = pa.memory_map(str(self.path)) if is_small else pa.OSFile(str(self.path))
-        fields = sorted(self.schema.names.index(name) for name in names)
+        options = pa.ipc.IpcReadOptions(included_fields=sorted(map(self.schema.names.index, names)))
         # pyarrow's own pool touches fresh pages at each batch: five times as slow
-        options = pa.ipc.IpcReadOptions(included_fields=fields)
-        return pa.ipc.open_file(source, options=options, memory_pool=pa.system_memory_pool())
+        file = pa.ipc.open_file(pa.OSFile(str(self.path)), options=options, memory_pool=pa.system_memory_pool())
+
+        def read(index: int) -> Table:
+            table = polars.from_arrow(file.get_batch(index).select(names))
+            assert isinstance(table, polars.DataFrame)
+            return table
+
+        return read
+
+    def delete(self) -> None:
+        self.path.unlink()
 
 
 class Rows:
@@ -59,7 +102,7 @@ class Rows:
         self, layers: Sequence[_Layer], written_starts: list[int], stays: NDArray[np.bool_] | None = None
     ) -> None:
         self._layers = layers
-        self._layer_of = {name: layer for layer in layers for name in layer.schema.names}  # the last one has it
+        self._layer_of = {name: layer for layer in layers for name in layer.names}  # the last one has it
         self._written_starts = written_starts
         self._stays = stays  # which of the rows written are meant; None: all
         self._starts = written_starts
@@ -74,16 +117,29 @@ class Rows:
 
         with pa.OSFile(str(path), "wb") as sink:
             schema, starts = _write(sink, batches)
-        return cls([_Layer(schema, path)], starts)
+        return cls([_InFile(path, schema)], starts)
+
+    @classmethod
+    def kept(cls, path: Path, batches: Iterable[Table]) -> Rows:
+        """The same in memory, where they are no more than KEEP_BYTES."""
+        tables: list[Table] = []
+        num_bytes = 0
+        batches = (part for batch in batches for part in _slices(batch))
+        for table in batches:
+            size = table.estimated_size()
+            is_wasteful = _held_bytes(table) > WASTE * size + BATCH_BYTES
+            tables.append(_alone(table) if is_wasteful else table)
+            num_bytes += size
+            if num_bytes > KEEP_BYTES:
+                return cls.write(path, chain(tables, batches))
+        assert tables, "no batch, so no columns are known"
+        starts = list(accumulate((table.height for table in tables), initial=0))
+        return cls([_InMemory(tables, tables[0].columns, num_bytes)], starts)
 
     @classmethod
     def of(cls, table: Table) -> Rows:
         """A table as rows in memory."""
-        import pyarrow as pa
-
-        sink = pa.BufferOutputStream()
-        schema, starts = _write(sink, [table])
-        return cls([_Layer(schema, written=sink.getvalue())], starts)
+        return cls([_InMemory([table], table.columns, table.estimated_size())], [0, table.height])
 
     @classmethod
     def opened(cls, path: Path) -> Rows:
@@ -93,7 +149,7 @@ class Rows:
         with pa.OSFile(str(path)) as file:
             reader = pa.ipc.open_file(file)
             counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
-        return cls([_Layer(reader.schema, path)], list(accumulate(counts, initial=0)))
+        return cls([_InFile(path, reader.schema)], list(accumulate(counts, initial=0)))
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -104,8 +160,7 @@ class Rows:
     @property
     def row_bytes(self) -> int:
         """Mean size of a row, at least 1."""
-        num_bytes = sum(layer.path.stat().st_size if layer.path else layer.written.size for layer in self._layers)
-        return 1 + num_bytes // max(self._written_starts[-1], 1)
+        return 1 + sum(layer.num_bytes for layer in self._layers) // max(self._written_starts[-1], 1)
 
     @property
     def columns(self) -> list[str]:
@@ -153,7 +208,7 @@ class Rows:
         return Rows(self._layers, self._written_starts, mask)
 
     def with_columns(self, path: Path, columns: Mapping[str, polars.Series]) -> Rows:
-        """The rows with these columns, new ones or others; one value for each row. They go to a file of their own."""
+        """The rows with these columns, new ones or others; one value for each row. They are `kept` by themselves."""
         import polars
 
         def batches() -> Iterator[Table]:
@@ -161,14 +216,13 @@ class Rows:
             for index, (begin, end) in enumerate(pairwise(self._starts)):
                 yield self._spread(table[begin:end], index)
 
-        (layer,) = Rows.write(path, batches())._layers
+        (layer,) = Rows.kept(path, batches())._layers
         return Rows([*self._layers, layer], self._written_starts, self._stays)
 
     def delete(self) -> None:
-        """Delete the files."""
+        """Free their memory, or delete their files."""
         for layer in self._layers:
-            if layer.path is not None:
-                layer.path.unlink()
+            layer.delete()
 
     def _reader(self, names: tuple[str, ...]) -> Callable[[int], Table]:
         """Gives the batch of a number, with these columns, or all."""
@@ -176,10 +230,10 @@ class Rows:
 
         wanted = list(names or self.columns)
         chosen = [(layer, [name for name in wanted if self._layer_of[name] is layer]) for layer in self._layers]
-        readers = [(layer.opened(own), own) for layer, own in chosen if own]
+        readers = [layer.reader(own) for layer, own in chosen if own]
 
         def read(index: int) -> Table:
-            parts = [_table(reader, index, own) for reader, own in readers]
+            parts = [reader(index) for reader in readers]
             table = parts[0].hstack([each for part in parts[1:] for each in part]).select(wanted)
             if self._stays is None:
                 return table
@@ -264,12 +318,16 @@ def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterato
             path.unlink()
 
 
-def _table(reader: Any, index: int, names: list[str]) -> Table:
+def _slices(table: Table) -> Iterator[Table]:
+    """In a file a record batch has no more rows either."""
+    return table.iter_slices(BATCH_ROWS) if table.height > BATCH_ROWS else iter([table])
+
+
+def _held_bytes(table: Table) -> int:
+    """Of what the rows say, and of what stays in memory with them."""
     import polars
 
-    table = polars.from_arrow(reader.get_batch(index).select(names))
-    assert isinstance(table, polars.DataFrame)
-    return table
+    return int(table.to_arrow(compat_level=polars.CompatLevel.newest()).get_total_buffer_size())
 
 
 def _alone(table: Table) -> Table:

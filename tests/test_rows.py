@@ -1,4 +1,4 @@
-"""Rows on disk: what was written is what is read, whole, in batches, by position and in another order."""
+"""Rows in memory and on disk: what was written is what is read, whole, in batches, by position and in another order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def halves(table: polars.DataFrame) -> list[polars.DataFrame]:
 
 @pytest.fixture(params=["memory", "file"])
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Rows:
-    return Rows.of(TABLE) if request.param == "memory" else Rows.write(tmp_path / "rows.arrow", halves(TABLE))
+    made = Rows.kept if request.param == "memory" else Rows.write
+    return made(tmp_path / "rows.arrow", halves(TABLE))
 
 
 def test_rows_come_back_as_they_were_written(stored: Rows) -> None:
@@ -36,6 +37,49 @@ def test_rows_come_back_as_they_were_written(stored: Rows) -> None:
 def test_rows_are_taken_by_position_in_any_order_and_more_than_once(stored: Rows) -> None:
     assert stored.take(np.array([4, 0, 4, 2]), "input")["input"].to_list() == ["五", "one", "五", ""]
     assert stored.take(np.array([], np.int64), "id").height == 0
+
+
+def test_rows_that_are_left_out_are_as_if_they_had_not_been_written(stored: Rows) -> None:
+    rest = stored.only(polars.Series([True, False, True, True, True])).only(polars.Series([False, True, True, True]))
+    assert len(rest) == 3
+    assert polars.concat(list(rest)).equals(TABLE[[2, 3, 4]])
+    assert rest.column("id").to_list() == ["c", "d", "e"]
+    assert rest.take(np.array([2, 0]), "id")["id"].to_list() == ["e", "c"]
+    assert len(stored.only(polars.Series([False] * 5)).column("id")) == 0
+    assert len(stored) == 5
+
+
+def test_columns_are_put_in_place_of_others_and_beside_them(stored: Rows, tmp_path: Path) -> None:
+    some = stored.only(polars.Series([False, False, True, False, True]))
+    new = some.with_columns(tmp_path / "more", {"input": polars.Series(["C", "E"]), "size": polars.Series([1, None])})
+    assert new.columns == ["id", "input", "size"]
+    assert next(new.batches("size", "id")).columns == ["size", "id"]
+    assert polars.concat(list(new)).rows() == [("c", "C", 1), ("e", "E", None)]
+    assert new.only(polars.Series([False, True])).column("input").to_list() == ["E"]
+    assert some.column("input").to_list() == ["", "五"]
+
+
+def test_few_rows_are_kept_in_memory_and_many_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.arrow"
+    few = Rows.kept(path, halves(TABLE))
+    assert not path.exists()
+    monkeypatch.setattr(rows_module, "KEEP_BYTES", 50)
+    many = Rows.kept(path, halves(TABLE))
+    assert polars.concat(list(few)).equals(polars.concat(list(many)))
+    many.delete()
+    assert not path.exists()
+
+
+def test_texts_that_were_left_out_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "BATCH_BYTES", 0)
+    table = polars.DataFrame({"id": ["x" * 1000] * 100}).with_row_index("place")
+    (kept,) = Rows.kept(tmp_path / "rows.arrow", [table.tail(1)])
+    assert kept.equals(table.tail(1))
+    assert [held_bytes(each) // 1000 for each in (table, table.tail(1), kept)] == [102, 102, 1]
+
+
+def held_bytes(table: polars.DataFrame) -> int:
+    return table.to_arrow(compat_level=polars.CompatLevel.newest()).get_total_buffer_size()
 
 
 def test_no_rows_still_have_columns(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Parts:
         leads[1:] &= is_space[:-1]
         leads[bounds[:-1][np.diff(bounds) > 0]] = True
         word = np.flatnonzero(leads)
-        end = bounds[np.searchsorted(bounds, word, side="right")]
+        end = np.repeat(bounds[1:], np.diff(np.searchsorted(word, bounds)))
         hashes = _Hashes(text)
         closed = np.append(is_space, True)
         word, end = (each[word + self._least <= end] for each in (word, end))
