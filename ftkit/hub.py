@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -29,9 +30,11 @@ class Repository:
     place: str
 
 
+@cache
 def commit_of(repository: Repository, *, offline: bool) -> str:
     """The commit that the revision means: asked of the hub, or offline what the hub said last time.
 
+    Asked once a process: a stage's key and what the stage reads are of one commit, also where a branch moves on.
     Raises MachineError where it cannot be had.
     """
     from huggingface_hub import HfApi, constants

@@ -139,7 +139,9 @@ class Rows:
     @classmethod
     def of(cls, table: Table) -> Rows:
         """A table as rows in memory."""
-        return cls([_InMemory([table], table.columns, table.estimated_size())], [0, table.height])
+        tables = list(_slices(table))
+        starts = list(accumulate((each.height for each in tables), initial=0))
+        return cls([_InMemory(tables, table.columns, table.estimated_size())], starts)
 
     @classmethod
     def opened(cls, path: Path) -> Rows:

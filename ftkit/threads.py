@@ -32,14 +32,14 @@ class Threads:
             self._pool.shutdown(cancel_futures=True)
 
     def in_turn(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in the order of the items; at most two items a thread are under way."""
+        """Results in the order of the items; at most two items more than there are threads are under way."""
         if self._pool is None:
             yield from map(function, items)
             return
         waiting: deque[Future[Result]] = deque()
         for item in items:
             waiting.append(self._pool.submit(function, item))
-            if len(waiting) == 2 * self._count:
+            if len(waiting) == self._count + 2:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -276,6 +276,7 @@ def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) 
         wrong = [{"repository": "me/tiny", "split": "tset"}, {"repository": "me/tiny", "id": "lable"}]
         good, gated, none, split, column = read_hub(asked + wrong, tmp_path, hub.endpoint)
     assert good == [f"me/tiny@{COMMIT}", expected]
+    assert hub.asked.count("GET /api/datasets/me/tiny") == 1  # for the key and for the rows
     assert gated[0] == 4 and "me/gated: is gated; ask for access at" in str(gated[1])
     assert none[0] == 4 and "there is no such data set, or no access" in str(none[1])
     assert split[0] == 3 and "Unknown split" in str(split[1])

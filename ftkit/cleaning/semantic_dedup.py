@@ -7,7 +7,6 @@ number of rows is bounded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,7 @@ class SemanticDedup(StepWithContent):
     def content_id(self, ctx: Context) -> str:
         """The folder's hash, or 'repository@commit'. Raises MachineError where it is missing or cannot be asked for."""
         if self.model is None:
-            return f"{self.hub}@{_commit(self.on_hub, offline=ctx.offline)}"
+            return f"{self.hub}@{commit_of(self.on_hub, offline=ctx.offline)}"
         return folder_id(ctx.resolve(self.model), cache_path=ctx.cache_dir / "hashes.json")
 
     @property
@@ -75,18 +74,12 @@ class SemanticDedup(StepWithContent):
         """Where the model is on this machine, downloaded if need be. Raises MachineError where it cannot be had."""
         if self.model is not None:
             return ctx.resolve(self.model)
-        commit = _commit(self.on_hub, offline=ctx.offline)
+        commit = commit_of(self.on_hub, offline=ctx.offline)
         folder = snapshot(self.on_hub, commit, files=FILES, offline=ctx.offline)
         if not any(folder.rglob("*.safetensors")):
             hint = "pickled weights are refused; take a model that has safetensors"
             raise MachineError(f"{self.on_hub.place}: no weights: *.safetensors is missing; {hint}")
         return folder
-
-
-@cache
-def _commit(repository: Repository, *, offline: bool) -> str:
-    """Asked once a process, so that key and vectors are of one commit also where a branch moves on."""
-    return commit_of(repository, offline=offline)
 
 
 @component
