@@ -101,7 +101,9 @@ def test_goemotions_repeats_554_texts_after_normalising_two_of_which_have_no_wor
 ) -> None:
     # ':((' and '(:)' both normalise to nothing, as ':^(' before them does: as smileys they are three texts, and stay
     found = prepared(tmp_path, goemotions(shared_data, "train"), goemotions(shared_data, "test"), SAME_TEXT)
-    assert found.dropped["exact_dedup"] == 554 - 2
+    assert found.dropped["exact_dedup"] + found.flagged["exact_dedup"] == 554
+    flagged = {event["id"] for event in read_jsonl(tmp_path / "ledger.jsonl") if event["action"] == "flag"}
+    assert {row["input"] for row in read_jsonl(tmp_path / "train.jsonl") if row["id"] in flagged} == {":((", "(:)"}
 
 
 def test_150_rows_of_goemotions_have_one_of_58_texts_under_several_label_sets(

@@ -1,6 +1,7 @@
 """Drops rows whose input (normalised) and target stand in a row that is kept.
 
-Knows 16 bytes of each row. The same input under another target is left to label_conflicts.
+Knows 16 bytes of each row. The same input under another target is left to label_conflicts. Inputs without a word
+normalise to the same nothing: they are equal only as they stand, and others that are kept are flagged.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from ftkit.row_keys import (
     kept_order,
     row_fingerprints,
 )
-from ftkit.texts.similarity import numbered, pair_fingerprints
+from ftkit.texts.similarity import is_wordless, numbered, pair_fingerprints
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ftkit.contracts import Table
     from ftkit.rows import Rows
+
+WORDLESS = "no word in it, so normalised the same nothing as a kept row; they differ as they are, and both stay"
 
 
 class ExactDedup(TableStep):
@@ -45,8 +52,10 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
 
     columns, threads = compared_columns(rows, config.normalize), ctx.machine.num_threads
     prints = row_fingerprints(rows, lambda batch: compared(batch, config.normalize), *columns, threads=threads)
+    targets = np.zeros(len(rows), np.int64)
     if config.target == "same":
-        prints = pair_fingerprints(prints, row_fingerprints(rows, lambda batch: batch["target"], "target"))
+        own = row_fingerprints(rows, lambda batch: batch["target"], "target")
+        prints, targets = pair_fingerprints(prints, own), numbered(own).number
     kept_first = kept_order(rows, config.keep)
     distinct = numbered(prints if config.keep == "first" else prints[kept_first])
     again = distinct.again
@@ -55,4 +64,19 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
     reason = "same text as a kept row" if config.target == "any" else "same text and target as a kept row"
     kept_ids = rows.take(stays, "id")["id"]
     scores = polars.repeat(1.0, len(gone), eager=True)
-    return Marked(events("drop", rows.take(gone, "id")["id"], reason, kept_ids=kept_ids, scores=scores))
+    dropped = events("drop", rows.take(gone, "id")["id"], reason, kept_ids=kept_ids, scores=scores)
+    if config.normalize != "words":
+        return Marked(dropped)
+    return Marked(polars.concat([dropped, _equal_as_nothing(rows, kept_first[distinct.place], targets)]))
+
+
+def _equal_as_nothing(rows: Rows, kept: NDArray[np.int64], targets: NDArray[np.int64]) -> Table:
+    """Flags for kept rows without a word, but for the first of each target."""
+    import numpy as np
+
+    parts = [is_wordless(compared(batch, "words")) for batch in rows.batches(*compared_columns(rows))]
+    wordless = kept[np.concatenate(parts)[kept]]
+    _, first, which = np.unique(targets[wordless], return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[which] != np.arange(len(wordless)))
+    earlier = rows.take(wordless[first[which[again]]], "id")["id"]
+    return events("flag", rows.take(wordless[again], "id")["id"], WORDLESS, kept_ids=earlier)

@@ -138,11 +138,16 @@ def text_keys(texts: polars.Series) -> polars.Series:
     return plain.zip_with(~wordless, polars.select(polars.lit(" ") + own).to_series())
 
 
+def is_wordless(keys: polars.Series) -> polars.Series:
+    """Whether the texts with these `text_keys` have no word."""
+    return keys.str.starts_with(" ")
+
+
 def _plain_of(keys: polars.Series) -> polars.Series:
     """The normalised texts."""
     import polars
 
-    wordless = keys.str.starts_with(" ")
+    wordless = is_wordless(keys)
     return keys.zip_with(~wordless, polars.Series([""])) if wordless.any() else keys
 
 
