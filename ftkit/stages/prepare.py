@@ -1,7 +1,7 @@
 """Prepare: source rows become clean train, valid and test rows, and a ledger of all that was done to them.
 
-Knows no model and no tokenizer: limits are in characters and words, so all models see the same rows. Rows stay on
-disk, a batch at a time in memory.
+Knows no model and no tokenizer: limits are in characters and words, so all models see the same rows. Rows are
+read a batch at a time, and stand on disk where they are many.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-VERSION = 2
+VERSION = 3
 CHECKED_ROWS = 20
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")
 
