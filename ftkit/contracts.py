@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
@@ -29,7 +29,9 @@ class Machine(Config):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     micro_batch: int | Literal["auto"] = Field("auto", description="rows per forward pass")
-    threads: int | Literal["auto"] = Field("auto", description="CPU threads; auto: of preparing, all there are")
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="CPU threads; auto: of preparing, all there are"
+    )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
 
     @property
@@ -130,7 +132,7 @@ class Cleaned:
     """Result of a step that sees one row at a time.
 
     Every id of the table that came in is in `table`, or in a drop event. `events` has the columns of
-    `cleaning.EVENTS` and becomes lines of `ledger.jsonl`.
+    `cleaning.events` and becomes lines of `ledger.jsonl`.
     """
 
     table: Table
@@ -141,7 +143,8 @@ class Cleaned:
 class Marked:
     """Result of a step that compares rows: events, and new values of columns, one for each row that came in.
 
-    Not `is_complete` where there were too many alike to compare each with each.
+    Never of input and history, which say what is compared: those are changed by steps that see one row at a time. Not
+    `is_complete` where there were too many alike to compare each with each.
     """
 
     events: Table

@@ -1,4 +1,4 @@
-"""Reads the sources that a recipe names into rows on disk: id, input, target, group, weight, and what else is used.
+"""Reads the sources that a recipe names into rows: id, input, target, group, weight, and what else is used.
 
 Knows no format, no shape, no cleaning and no split. A row that holds no example is a fault: the run stops with the
 first ten, or where the recipe says so they go to the ledger.
@@ -81,7 +81,7 @@ def stamps_of(data: Data, ctx: Context) -> Stamps:
 
 
 def _stamps(source: Choice, ctx: Context) -> dict[str, str]:
-    """None for a source that is not made of files: a commit does not change."""
+    """Empty for a source that is not made of files: a commit does not change."""
     options = options_of(source)
     files = options.files(ctx) if isinstance(options, FileSource) else []
     return {str(file.path): stamp(file.path) for file in files}

@@ -17,8 +17,8 @@ from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
 from ftkit.ledger import SHOWN, Ledger
 from ftkit.registry import Choice
-from ftkit.row_keys import has_id, with_keys
-from ftkit.rows import Rows
+from ftkit.row_keys import KEY, has_id, with_keys
+from ftkit.rows import Rows, compacted
 from ftkit.threads import Threads
 
 if TYPE_CHECKING:
@@ -97,33 +97,45 @@ def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str]
     return tables
 
 
-def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
-    """Batch after batch goes through all steps, gets its keys, and goes to a new file."""
+@dataclass(frozen=True)
+class _Done:
+    """What a step did to a batch of so many rows."""
 
-    def cleaned(came: Table) -> tuple[Table, list[_Timed[Cleaned]], Table]:
-        done, batch = [], came
+    num_rows: int
+    events: Table
+    dropped: Table
+    seconds: float
+
+
+def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
+    """Batch after batch goes through all steps, and gets its keys."""
+
+    def cleaned(batch: Table) -> tuple[list[_Done], Table]:
+        done = []
         for step, _ in leg.steps:
-            done.append(_Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep)))
-            batch = done[-1].result.table
-        return came, done, with_keys(batch)
+            timed = _Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
+            dropped = compacted(_dropped_of(batch, timed.result.events))
+            done.append(_Done(batch.height, timed.result.events, dropped, timed.seconds))
+            batch = timed.result.table
+        return done, with_keys(batch)
 
     def batches() -> Iterator[Table]:
         with Threads(work.ctx.machine.num_threads) as workers:
-            for came, done, batch in workers.in_turn(cleaned, rows):
+            for done, batch in workers.in_turn(cleaned, rows):
                 work.ctx.check_stop()
                 for (_, number), each in zip(leg.steps, done, strict=True):
-                    work.ledger.add(number, came.height, each.result.events)
-                    work.ledger.keep(number, _dropped_of(came, each.result.events))
+                    work.ledger.add(number, each.num_rows, each.events)
+                    work.ledger.keep(number, each.dropped)
                     leg.seconds[number] += each.seconds
-                    leg.advance(came.height)
-                    came = each.result.table
+                    leg.advance(each.num_rows)
                 yield batch
 
     return work.replace(rows, batches())
 
 
 def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
-    """Each step sees all rows; what it marked goes to a new file."""
+    """Each step sees all rows, which have their keys; what it marked is left out or put in its place."""
+    rows = rows if KEY in rows.columns else _keyed(rows, work)
     for step, number in leg.steps:
         work.ctx.check_stop()
         timed: _Timed[Marked] = _Timed.of(partial(step, rows, work.ctx))
@@ -132,6 +144,20 @@ def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
         work.is_complete &= marked.is_complete
         rows = apply_marks(rows, _flags_instead(rows, marked) if leg.keep else marked, number, work)
     return rows
+
+
+def _keyed(rows: Rows, work: Workshop) -> Rows:
+    """The rows with their keys, made once for all steps that compare."""
+
+    def batches() -> Iterator[Table]:
+        total = len(rows)
+        with work.ctx.progress.task("keys", total) as bar, Threads(work.ctx.machine.num_threads) as workers:
+            for batch in workers.in_turn(with_keys, rows):
+                work.ctx.check_stop()
+                bar.advance(batch.height)
+                yield batch
+
+    return work.replace(rows, batches())
 
 
 def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows:
@@ -155,6 +181,7 @@ def _dropped_of(came: Table, events: Table) -> Table:
     import polars
 
     dropped = events.filter(polars.col("action") == "drop")["id"]
+    came = came.select(SHOWN)
     return came.filter(polars.col("id").is_in(dropped.implode())) if len(dropped) else came.clear()
 
 

@@ -1,6 +1,6 @@
-"""Short keys of rows for steps that compare them: digests of texts, times, and the order in which rows are kept.
+"""Keys of rows for steps that compare them: texts as compared, numbers of texts, times, the order rows are kept in.
 
-Knows no step and no split. Reads rows batch by batch and keeps 8 to 32 bytes and the id of each, never its texts.
+Knows no step and no split. Reads rows batch by batch; of texts numbers stay in memory, 8 to 32 bytes a row.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 * 2**20
 KEEP_BYTES = 64 * 2**20  # of rows that stay in memory
-WASTE = 4  # times what rows say may stand in memory with them: texts that were left out, say
+WASTE = 4  # times what rows say, and a little more, may stand in memory with them: texts that were left out, say
+LITTLE_BYTES = 64 * 2**10
 SORT_ROWS = 500_000  # of one bucket of `in_order`, which stands in memory
 SORT_BYTES = 256 * 2**20
 
@@ -126,10 +127,8 @@ class Rows:
         num_bytes = 0
         batches = (part for batch in batches for part in _slices(batch))
         for table in batches:
-            size = table.estimated_size()
-            is_wasteful = _held_bytes(table) > WASTE * size + BATCH_BYTES
-            tables.append(_alone(table) if is_wasteful else table)
-            num_bytes += size
+            tables.append(compacted(table))
+            num_bytes += table.estimated_size()
             if num_bytes > KEEP_BYTES:
                 return cls.write(path, chain(tables, batches))
         assert tables, "no batch, so no columns are known"
@@ -239,7 +238,8 @@ class Rows:
             table = parts[0].hstack([each for part in parts[1:] for each in part]).select(wanted)
             if self._stays is None:
                 return table
-            return table.filter(polars.Series(self._stays[slice(*self._written_starts[index : index + 2])]))
+            here = polars.Series(self._stays[slice(*self._written_starts[index : index + 2])])
+            return compacted(table.filter(here))
 
         return read
 
@@ -255,6 +255,16 @@ class Rows:
             return table.clear(len(here))
         places = polars.when(polars.Series(here)).then(polars.Series(np.cumsum(here) - 1))
         return table.select(polars.all().gather(polars.select(places).to_series()))
+
+
+def compacted(table: Table) -> Table:
+    """The table, in memory of its own where much more stays in memory with it than its rows say."""
+    import polars
+
+    held = table.to_arrow(compat_level=polars.CompatLevel.newest()).get_total_buffer_size()
+    if held <= WASTE * table.estimated_size() + LITTLE_BYTES:
+        return table
+    return _alone(table) if table.height else table.clear()
 
 
 def in_order(rows: Rows, keys: Table, folder: Path) -> Iterator[Table]:
@@ -323,13 +333,6 @@ def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterato
 def _slices(table: Table) -> Iterator[Table]:
     """In a file a record batch has no more rows either."""
     return table.iter_slices(BATCH_ROWS) if table.height > BATCH_ROWS else iter([table])
-
-
-def _held_bytes(table: Table) -> int:
-    """Of what the rows say, and of what stays in memory with them."""
-    import polars
-
-    return int(table.to_arrow(compat_level=polars.CompatLevel.newest()).get_total_buffer_size())
 
 
 def _alone(table: Table) -> Table:

@@ -1,6 +1,7 @@
 """Cleaning steps: one file each, pure functions from rows to what becomes of them. No files, no network, no tokenizer.
 
-Knows no step. Rows have the columns id, input, target, group and weight. A step has one of two contracts:
+Knows no step. Rows have the columns id, input, target, group and weight, others where the source has them, and for
+steps that compare `row_keys.KEY`. A step has one of two contracts:
 
     class Mine(RowStep)      apply(config, table, ctx) -> Cleaned   one row at a time: it is given batches of rows
     class Mine(TableStep)    apply(config, rows, ctx) -> Marked     compares rows: it is given all of them, as Rows

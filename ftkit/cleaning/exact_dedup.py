@@ -1,6 +1,6 @@
 """Drops rows whose input (normalised) and target stand in a row that is kept.
 
-Knows 16 bytes of each row. The same input under another target is left to label_conflicts. Inputs without a word
+Knows some numbers of each row. The same input under another target is left to label_conflicts. Inputs without a word
 normalise to the same nothing: they are equal only as they stand, and others that are kept are flagged.
 """
 

@@ -19,7 +19,7 @@ from ftkit.formats import arrow_rows, encodings, openers
 from ftkit.formats.json_rows import NOT_TEXT, shown, table_of
 from ftkit.formats.openers import SourceFile, blocks, files_of, refuse_foreign
 from ftkit.registry import Choice, Config, choice_of, suggest
-from ftkit.rows import BATCH_ROWS
+from ftkit.rows import BATCH_BYTES, BATCH_ROWS
 from ftkit.shapes.columns import names_in
 from ftkit.store import digest, file_digest
 
@@ -35,7 +35,6 @@ else:
     ShapeChoice = choice_of("shapes")
 
 FIRST_ROWS = 100
-BATCH_BYTES = 16 << 20
 BATCH_CELLS = 2_000_000
 MOST_COLUMNS = 1_000
 MOST_FAULTS = 1_000  # before the first good row

@@ -13,8 +13,8 @@ from ftkit.errors import DataError
 from ftkit.formats.arrow_rows import class_names
 from ftkit.formats.openers import BLOCK_BYTES, SourceFile, refuse_foreign, start_of
 from ftkit.registry import component
-from ftkit.rows import BATCH_ROWS
-from ftkit.sources import BATCH_BYTES, FileSource, Part, tabular
+from ftkit.rows import BATCH_BYTES, BATCH_ROWS
+from ftkit.sources import FileSource, Part, tabular
 
 
 class Parquet(FileSource):

@@ -1,7 +1,7 @@
 """Which texts equal, contain, or are too near to held-out texts, and to which of them.
 
-Pure: texts in, hits out; what happens to a hit is decided elsewhere. The distinct held-out texts stand in
-memory, the others are read a batch at a time.
+Pure: texts in, hits out; what happens to a hit is decided elsewhere. All texts stand in a `Plain`,
+which takes little memory.
 """
 
 from __future__ import annotations

@@ -87,9 +87,10 @@ def near_pairs(
     """
     bands = _bands(threshold)
     with Threads(threads) as workers, Spool(np.uint32) as keys:
+        whole = text.view()  # made once: not by each thread
 
         def sign(some: slice) -> U32:
-            return _sign(*picked(text.view(), begins[some], sizes[some]), size=size, bands=bands)
+            return _sign(*picked(whole, begins[some], sizes[some]), size=size, bands=bands)
 
         counts = []
         for keys_BN in workers.in_turn(sign, runs(sizes, SIGN_BYTES)):
