@@ -1,10 +1,11 @@
 """How fast, how right and how large prepare is: near duplicates beside four rivals, and the whole default chain.
 
-    python scripts/bench_prepare.py --setup        make the rivals' environments (2 GB, once)
-    python scripts/bench_prepare.py --quick        about three minutes
-    python scripts/bench_prepare.py                all figures, up to a million rows
+    python scripts/bench_prepare.py --setup            make the rivals' environments (2 GB, once)
+    python scripts/bench_prepare.py --quick            about three minutes
+    python scripts/bench_prepare.py                    all figures, up to a million rows
     python scripts/bench_prepare.py --rows 10000000    only how near-dedup grows to so many rows
-    python scripts/bench_prepare.py --tune         only the time of near-dedup by sizes of its windows and chunks
+    python scripts/bench_prepare.py --whole 11500000   only the memory of the whole stage: 5.2 GB of JSONL
+    python scripts/bench_prepare.py --tune             only the time of near-dedup by sizes of its windows and chunks
 
 Ends with one JSON line a figure; `ratio` is ours / rival. Each run is a process of its own, ours and a rival's in
 turn. Rates count a whole step: ours from rows in a file to events, with exact duplicates, normalising and verifying;
@@ -60,6 +61,7 @@ STRETCHES = {  # of the whole stage, and what of it does not count
     "chain with reading": ("report_seconds",),
     "chain with reading and the data report": (),
 }
+MEMORY_GIB = 3e9 / 2**30  # what 5 GB of JSONL may take
 SHARED_ROWS = 1_000_000  # larger corpora are written for ftkit only
 BATCH = 20_000
 
@@ -104,6 +106,8 @@ def main() -> None:
             say(json.dumps(child("tune", write_corpus(options.data, folder, 50_000), options)))
         elif options.rows:
             growth(figures, options, folder, options.rows)
+        elif options.whole:
+            memory_of_all(figures, options, folder, options.whole)
         else:
             num_rows, repeats, grown = (10_000, 1, 100_000) if options.quick else (50_000, 3, 1_000_000)
             correctness(figures, options, folder)
@@ -119,6 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
     parser.add_argument("--rows", type=int, default=0, help="only how near-dedup grows from 50,000 to so many rows")
+    parser.add_argument("--whole", type=int, default=0, help="only the memory of the whole stage on so many rows")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rivals", default=",".join(PACKAGES), help="some of them")
@@ -230,6 +235,19 @@ def growth(figures: Figures, options: argparse.Namespace, folder: Path, num_rows
         rows_per_s = num_rows / many["seconds"], num_rows / facts["seconds"]
         figures.add(f"near-dedup at {num_rows:,} rows beside rensa", *rows_per_s, "rows/s", rensa=facts["version"])
         figures.add(f"peak memory at {num_rows:,} rows beside rensa", many["gib"], facts["gib"], "GiB")
+
+
+def memory_of_all(figures: Figures, options: argparse.Namespace, folder: Path, num_rows: int) -> None:
+    """Peak memory of the whole stage, data report and all, on a JSONL file of so many rows."""
+    import polars
+
+    path, rows = folder / "source.jsonl", rows_of(options.data, num_rows=num_rows)
+    with path.open("w") as lines:
+        while some := list(islice(rows, BATCH)):
+            polars.DataFrame(some, schema=["input", "target"], orient="row").write_ndjson(lines)
+    facts = child("chain", Corpus(path, path, path, num_rows), options)
+    say(f"  {path.stat().st_size:,} bytes in {facts['seconds']:,.0f} s")
+    figures.add(f"peak memory of the whole stage on {num_rows:,} rows", facts["gib"], MEMORY_GIB, "GiB")
 
 
 def write_corpus(data: Path, folder: Path, num_rows: int) -> Corpus:
