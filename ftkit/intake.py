@@ -19,7 +19,7 @@ from ftkit.formats.json_rows import NOT_TEXT
 from ftkit.ledger import Ledger
 from ftkit.passes import Workshop
 from ftkit.registry import Choice, choice_of, suggest
-from ftkit.row_keys import row_fingerprints
+from ftkit.row_keys import column_fingerprints
 from ftkit.rows import Rows
 from ftkit.shapes import own_columns, recognise
 from ftkit.shapes.columns import Columns, as_text, fill, names_in
@@ -327,7 +327,7 @@ def _as_events(faults: Mapping[str, str]) -> Table:
 def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
     import numpy as np
 
-    prints = {name: row_fingerprints(rows, lambda batch: batch["id"], "id") for name, rows in tables.items()}
+    prints = {name: column_fingerprints(rows, "id") for name, rows in tables.items()}
     for name, rows in tables.items():
         again = numbered(prints[name]).again
         if again.size:

@@ -17,7 +17,15 @@ from ftkit.contracts import Marked
 from ftkit.data_block import Data
 from ftkit.passes import Workshop, apply_marks
 from ftkit.registry import Choice
-from ftkit.row_keys import Compared, compared_columns, distinct, has_id, row_fingerprints, text_compared
+from ftkit.row_keys import (
+    Compared,
+    column_fingerprints,
+    compared_columns,
+    distinct,
+    has_id,
+    row_fingerprints,
+    text_compared,
+)
 from ftkit.rows import Rows
 from ftkit.texts.contamination import hits
 from ftkit.texts.similarity import Column, Texts, numbered, read_plain
@@ -102,7 +110,7 @@ def _identity(rows: Rows) -> Texts:
 def _identities(rows: Rows) -> NDArray[np.uint64]:
     """Of the texts as they are."""
     if "identity" in rows.columns:
-        return row_fingerprints(rows, lambda batch: batch["identity"], "identity")
+        return column_fingerprints(rows, "identity")
     return row_fingerprints(rows, text_compared, *compared_columns(rows, "none"))
 
 
@@ -111,7 +119,7 @@ def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> T
     import numpy as np
 
     groups = np.concatenate([distinct(part, "group") for part in held])
-    own = row_fingerprints(rows, lambda batch: batch["group"], "group")[:, 0]
+    own = column_fingerprints(rows, "group")[:, 0]
     shared = np.isin(own, groups) & ~has_id(rows, gone).to_numpy()
     ids = rows.take(np.flatnonzero(shared), "id")["id"]
     return events("drop", ids, "of the group of a valid or test row")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.cleaning import RowStep
 from ftkit.contracts import Cleaned, Context, Marked
@@ -69,17 +69,10 @@ class _Leg:
     advance: Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class _Timed(Generic[Result]):
+def _timed(step: Callable[[], Result]) -> tuple[Result, float]:
     """What a step gives, and the seconds that it took."""
-
-    result: Result
-    seconds: float
-
-    @classmethod
-    def of(cls, step: Callable[[], Result]) -> _Timed[Result]:
-        begun = time.perf_counter()
-        return cls(step(), time.perf_counter() - begun)
+    begun = time.perf_counter()
+    return step(), time.perf_counter() - begun
 
 
 def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str], work: Workshop) -> dict[str, Rows]:
@@ -113,10 +106,10 @@ def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     def cleaned(batch: Table) -> tuple[list[_Done], Table]:
         done = []
         for step, _ in leg.steps:
-            timed = _Timed.of(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
-            dropped = compacted(_dropped_of(batch, timed.result.events))
-            done.append(_Done(batch.height, timed.result.events, dropped, timed.seconds))
-            batch = timed.result.table
+            found, seconds = _timed(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
+            dropped = compacted(_dropped_of(batch, found.events))
+            done.append(_Done(batch.height, found.events, dropped, seconds))
+            batch = found.table
         return done, with_keys(batch)
 
     def batches() -> Iterator[Table]:
@@ -138,8 +131,9 @@ def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     rows = rows if KEY in rows.columns else _keyed(rows, work)
     for step, number in leg.steps:
         work.ctx.check_stop()
-        timed: _Timed[Marked] = _Timed.of(partial(step, rows, work.ctx))
-        marked, leg.seconds[number] = timed.result, leg.seconds[number] + timed.seconds
+        found: tuple[Marked, float] = _timed(partial(step, rows, work.ctx))
+        marked, seconds = found
+        leg.seconds[number] += seconds
         leg.advance(len(rows))
         work.is_complete &= marked.is_complete
         rows = apply_marks(rows, _flags_instead(rows, marked) if leg.keep else marked, number, work)
@@ -150,8 +144,8 @@ def _keyed(rows: Rows, work: Workshop) -> Rows:
     """The rows with their keys, made once for all steps that compare."""
 
     def batches() -> Iterator[Table]:
-        total = len(rows)
-        with work.ctx.progress.task("keys", total) as bar, Threads(work.ctx.machine.num_threads) as workers:
+        threads = Threads(work.ctx.machine.num_threads)
+        with work.ctx.progress.task("keys", len(rows)) as bar, threads as workers:
             for batch in workers.in_turn(with_keys, rows):
                 work.ctx.check_stop()
                 bar.advance(batch.height)

@@ -105,6 +105,17 @@ def row_fingerprints(
         return np.concatenate([np.zeros((0, 2), np.uint64), *found])
 
 
+def column_fingerprints(rows: Rows, column: str) -> NDArray[np.uint64]:
+    """`fingerprints` of a column of texts."""
+    return row_fingerprints(rows, lambda batch: batch[column], column)
+
+
+def compared_fingerprints(rows: Rows, normalize: Normalize, *, threads: int = 1) -> NDArray[np.uint64]:
+    """`fingerprints` of what is `compared`."""
+    columns = compared_columns(rows, normalize)
+    return row_fingerprints(rows, lambda batch: compared(batch, normalize), *columns, threads=threads)
+
+
 def has_id(rows: Rows, ids: polars.Series) -> polars.Series:
     """Whether the id of each row is one of some others."""
     import numpy as np
@@ -124,7 +135,7 @@ def distinct(rows: Rows, column: str) -> NDArray[np.uint64]:
     """A number for each of the different texts of a column; two of ten million share one with p < 1e-5."""
     import numpy as np
 
-    return np.unique(row_fingerprints(rows, lambda batch: batch[column], column)[:, 0])
+    return np.unique(column_fingerprints(rows, column)[:, 0])
 
 
 def pairs_of_texts(table: Table) -> polars.Series:

@@ -92,7 +92,7 @@ class _InFile:
 
 
 class Rows:
-    """What `write` or `of` made.
+    """What `write`, `kept`, `of` or `opened` made.
 
     Iterating reads all columns of one batch after another; `batches` reads some columns, `column` the whole of one
     (meant for short ones), `take` some columns at some positions. `only` leaves rows out, `with_columns` puts columns
@@ -125,22 +125,22 @@ class Rows:
         """The same in memory, where they are no more than KEEP_BYTES."""
         tables: list[Table] = []
         num_bytes = 0
-        batches = (part for batch in batches for part in _slices(batch))
+        batches = _slices(batches)
         for table in batches:
             tables.append(compacted(table))
             num_bytes += table.estimated_size()
             if num_bytes > KEEP_BYTES:
                 return cls.write(path, chain(tables, batches))
-        assert tables, "no batch, so no columns are known"
-        starts = list(accumulate((table.height for table in tables), initial=0))
-        return cls([_InMemory(tables, tables[0].columns, num_bytes)], starts)
+        return cls.of(*tables)
 
     @classmethod
-    def of(cls, table: Table) -> Rows:
-        """A table as rows in memory."""
-        tables = list(_slices(table))
-        starts = list(accumulate((each.height for each in tables), initial=0))
-        return cls([_InMemory(tables, table.columns, table.estimated_size())], starts)
+    def of(cls, *batches: Table) -> Rows:
+        """Tables as rows in memory. The first one gives the columns; it may be empty."""
+        tables = list(_slices(batches))
+        assert tables, "no batch, so no columns are known"
+        starts = list(accumulate((table.height for table in tables), initial=0))
+        num_bytes = sum(int(table.estimated_size()) for table in tables)
+        return cls([_InMemory(tables, tables[0].columns, num_bytes)], starts)
 
     @classmethod
     def opened(cls, path: Path) -> Rows:
@@ -330,9 +330,10 @@ def _buckets(ranked: Iterable[Table], bucket_rows: int, folder: Path) -> Iterato
             path.unlink()
 
 
-def _slices(table: Table) -> Iterator[Table]:
-    """In a file a record batch has no more rows either."""
-    return table.iter_slices(BATCH_ROWS) if table.height > BATCH_ROWS else iter([table])
+def _slices(tables: Iterable[Table]) -> Iterator[Table]:
+    """The tables, those of more than BATCH_ROWS rows in parts."""
+    for table in tables:
+        yield from table.iter_slices(BATCH_ROWS) if table.height else [table]
 
 
 def _alone(table: Table) -> Table:
@@ -355,11 +356,11 @@ def _write(sink: Any, batches: Iterable[Table]) -> tuple[Any, list[int]]:
 
     starts = [0]
     writer = None
-    for table in batches:
+    for table in _slices(batches):
         arrow = table.rechunk().to_arrow()
         if writer is None:
             writer = pa.ipc.new_file(sink, arrow.schema)
-        for batch in arrow.combine_chunks().to_batches(max_chunksize=BATCH_ROWS) or [_empty(arrow.schema)]:
+        for batch in arrow.combine_chunks().to_batches() or [_empty(arrow.schema)]:
             writer.write_batch(batch)
             starts.append(starts[-1] + batch.num_rows)
     assert writer is not None, "no batch, so no columns are known"

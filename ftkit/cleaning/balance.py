@@ -12,7 +12,7 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import row_digests, row_fingerprints
+from ftkit.row_keys import column_fingerprints, row_digests
 
 if TYPE_CHECKING:
     import polars
@@ -39,7 +39,7 @@ def apply(config: Balance, rows: Rows, ctx: Context) -> Marked:
     def seeded_id(batch: Table) -> polars.Series:
         return polars.select(polars.format("{}:{}", polars.lit(config.seed), batch["id"]).alias("id"))["id"]
 
-    targets = row_fingerprints(rows, lambda batch: batch["target"], "target")
+    targets = column_fingerprints(rows, "target")
     dice = row_digests(rows, seeded_id, "id")
     order = np.lexsort((dice[:, 1], dice[:, 0], targets[:, 1], targets[:, 0]))
     begins = np.ones(len(order), bool)

@@ -17,10 +17,11 @@ from ftkit.row_keys import (
     WHAT_COUNTS,
     Keep,
     Normalize,
+    column_fingerprints,
     compared,
     compared_columns,
+    compared_fingerprints,
     kept_order,
-    row_fingerprints,
 )
 from ftkit.texts.similarity import is_wordless, numbered, pair_fingerprints
 
@@ -50,11 +51,10 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
     import numpy as np
     import polars
 
-    columns, threads = compared_columns(rows, config.normalize), ctx.machine.num_threads
-    prints = row_fingerprints(rows, lambda batch: compared(batch, config.normalize), *columns, threads=threads)
+    prints = compared_fingerprints(rows, config.normalize, threads=ctx.machine.num_threads)
     targets = np.zeros(len(rows), np.int64)
     if config.target == "same":
-        own = row_fingerprints(rows, lambda batch: batch["target"], "target")
+        own = column_fingerprints(rows, "target")
         prints, targets = pair_fingerprints(prints, own), numbered(own).number
     kept_first = kept_order(rows, config.keep)
     distinct = numbered(prints if config.keep == "first" else prints[kept_first])

@@ -15,17 +15,14 @@ from ftkit.registry import component
 from ftkit.row_keys import (
     WHAT_COUNTS,
     Normalize,
-    compared,
-    compared_columns,
-    row_fingerprints,
+    column_fingerprints,
+    compared_fingerprints,
 )
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
     from numpy.typing import NDArray
 
-    from ftkit.contracts import Table
     from ftkit.rows import Rows
 
 SHOWN_TARGETS, SHOWN_CHARS = 5, 60
@@ -76,11 +73,8 @@ def _in_conflict(rows: Rows, normalize: Normalize, threads: int) -> NDArray[np.i
     """Position and number of the text of each row whose text stands under several targets, in order of position."""
     import numpy as np
 
-    def key(batch: Table) -> polars.Series:
-        return compared(batch, normalize)
-
-    texts = row_fingerprints(rows, key, *compared_columns(rows, normalize), threads=threads)
-    targets = row_fingerprints(rows, lambda batch: batch["target"], "target")
+    texts = compared_fingerprints(rows, normalize, threads=threads)
+    targets = column_fingerprints(rows, "target")
     order = np.lexsort((targets[:, 1], targets[:, 0], texts[:, 1], texts[:, 0]))
     new_text = np.ones(len(order), bool)
     new_text[1:] = (texts[order[1:]] != texts[order[:-1]]).any(axis=1)

@@ -14,7 +14,7 @@ from pydantic import Field
 from ftkit.cleaning import TableStep, events
 from ftkit.contracts import Context, Marked
 from ftkit.registry import component
-from ftkit.row_keys import Compared, Keep, kept_order, row_fingerprints
+from ftkit.row_keys import Compared, Keep, column_fingerprints, kept_order
 from ftkit.texts.similarity import Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Judged:
 def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged:
     import numpy as np
 
-    targets = numbered(row_fingerprints(rows, lambda batch: batch["target"], "target")).number[order]
+    targets = numbered(column_fingerprints(rows, "target")).number[order]
     texts, pairs = _near(config, rows, targets, order, ctx)
     verdicts = _verdicts(_Neighbours(pairs, len(texts.place)), texts.number[order], targets)
     is_crowded = np.zeros(len(texts.place), bool)
@@ -246,7 +246,7 @@ def _joined(rows: Rows, cluster: Ints, gone: NDArray[np.bool_], *, earliest: boo
     some = np.flatnonzero(np.bincount(cluster)[cluster] > 1)  # the others change nothing
     if not some.size:
         return None
-    groups = numbered(row_fingerprints(rows, lambda batch: batch["group"], "group"))
+    groups = numbered(column_fingerprints(rows, "group"))
     own, first, place = np.unique(groups.number[some], return_index=True, return_inverse=True)
     in_turn = np.argsort(first) if earliest else rows.take(groups.place[own], "group")["group"].arg_sort().to_numpy()
     own, place = own[in_turn], np.argsort(in_turn)[place]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.texts.similarity import normalised, text_keys
+from ftkit.texts.similarity import normalised, plain_of, text_keys
 from ftkit.texts.word_counts import word_counts
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Tally:
         table = table.with_columns(text.alias("text"))
         lengths = table.select("id", length=_characters(table["text"]))
         is_light = (table["weight"] < 1).fill_null(False)
-        plain = normalised(table["text"])
+        keys = text_keys(table["text"])
         return cls(
             num_rows=table.height,
             lengths=_lengths(table),
@@ -88,11 +88,11 @@ class Tally:
             longest=_first(lengths, by="length", descending=True),
             lightest=_first(table.filter(is_light).select("id", "weight"), by="weight"),
             targets=_targets(table) if has_labels else {},
-            target_in_input=Number.of(table["id"].filter(_has_target(table, plain))),
+            target_in_input=Number.of(table["id"].filter(_has_target(table, plain_of(keys)))),
             empty_history=Number.of(table["id"].filter(table["history"].list.len().fill_null(0) == 0)),
             low_weight=Number.of(table["id"].filter(is_light)),
             sample=table.head(SAMPLE_ROWS).select("id", polars.col("text").str.head(SAMPLE_CHARS), "target"),
-            input_keys=[_input_keys(table, plain)],
+            input_keys=[_input_keys(table, keys)],
             group_keys=[table["group"].hash().to_numpy()],
         )
 
@@ -165,17 +165,14 @@ def _first(table: Table, *, by: str, descending: bool = False) -> Table:
     return table.sort(by, descending=descending, maintain_order=True).head(EXAMPLES)
 
 
-def _input_keys(table: Table, plain: polars.Series) -> Keys:
+def _input_keys(table: Table, keys: polars.Series) -> Keys:
     """Hashes of texts as normalised, and of what was said before."""
     import polars
 
-    wordless = (plain == "").arg_true()
-    if len(wordless):
-        plain = plain.scatter(wordless, text_keys(table["text"].gather(wordless)))
     turns = polars.col("history").list.eval(polars.element().struct.json_encode()).list.join("\n")
-    keyed = table.select(plain.alias("key"), turns.fill_null("").alias("turns"))
-    keys: Keys = keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy()
-    return keys
+    keyed = table.select(keys.alias("key"), turns.fill_null("").alias("turns"))
+    found: Keys = keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy()
+    return found
 
 
 def _has_target(table: Table, plain: polars.Series) -> polars.Series:

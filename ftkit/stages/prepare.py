@@ -29,7 +29,7 @@ from ftkit.mixing import beyond_shares
 from ftkit.passes import Workshop, apply_marks, clean
 from ftkit.recipe import Classify, TaskChoice
 from ftkit.registry import Choice, Config, suggest
-from ftkit.row_keys import distinct, row_fingerprints
+from ftkit.row_keys import column_fingerprints, distinct
 from ftkit.rows import Rows, cut, in_order
 from ftkit.splitting import SPLITS, order_keys
 from ftkit.store import write_json
@@ -172,7 +172,7 @@ def _clean(config: PrepareConfig, tables: dict[str, Rows], work: Workshop) -> di
 def _clean_train(config: PrepareConfig, train: Rows, work: Workshop) -> Rows:
     """Run the steps that judge by targets, or make rows."""
     train = clean({"train": train}, _steps(config, train_only=True), [], work)["train"]
-    again = numbered(row_fingerprints(train, lambda batch: batch["id"], "id")).again
+    again = numbered(column_fingerprints(train, "id")).again
     if again.size:
         twice = train.take(again[:1], "id")["id"][0]
         raise DataError(f"data.clean: a row that was made has the id {twice!r} of another row; name ids otherwise")

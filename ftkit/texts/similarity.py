@@ -143,8 +143,8 @@ def is_wordless(keys: polars.Series) -> polars.Series:
     return keys.str.starts_with(" ")
 
 
-def _plain_of(keys: polars.Series) -> polars.Series:
-    """The normalised texts."""
+def plain_of(keys: polars.Series) -> polars.Series:
+    """`normalised`, of the texts with these `text_keys`."""
     import polars
 
     wordless = is_wordless(keys)
@@ -291,7 +291,7 @@ def _plain(some: tuple[polars.Series, bool]) -> tuple[NDArray[np.uint8], Positio
 
     texts, are_keys = some
     keys = texts if are_keys else text_keys(texts)
-    text, bounds = bytes_of(padded(_plain_of(keys), SHINGLE_CHARS))
+    text, bounds = bytes_of(padded(plain_of(keys), SHINGLE_CHARS))
     return text, np.diff(bounds), fingerprints(keys)
 
 
