@@ -9,15 +9,78 @@ import csv
 import json
 import random
 import re
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars
 
 SEED = 17
+SHARED_ROWS = 1_000_000  # larger corpora are written for ftkit only
+BATCH = 20_000
 PIECE_CHARS = 80  # part of a sentence: two texts share one, and hardly ever several
 MEAN_LOG, SPREAD_LOG = 5.8, 0.6  # of the length in characters: the mean is near 400
 SHORTEST, LONGEST = 40, 2000
 EXACT, NEAR = 0.2, 0.1  # shares of copies, and of copies with some words edited
 EDITED_WORDS = (0.01, 0.1)  # shares of the words, so that pairs lie on both sides of 0.8
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The same rows for ftkit, for the rivals, and as a recipe's source."""
+
+    arrow: Path
+    jsonl: Path
+    source: Path
+    num_rows: int
+
+
+def write_corpus(data: Path, folder: Path, num_rows: int) -> Corpus:
+    """Make the rows, and write them in three forms."""
+    import polars
+
+    from ftkit.rows import Rows
+    from ftkit.texts.similarity import normalised
+
+    paths = [folder / f"{num_rows}.{kind}" for kind in ("arrow", "normalised.jsonl", "jsonl")]
+    corpus = Corpus(paths[0], paths[1], paths[2], num_rows)
+    if corpus.arrow.exists():
+        return corpus
+    say(f"making {num_rows:,} rows")
+    begun = time.perf_counter()
+
+    def batches() -> Iterator[polars.DataFrame]:
+        with open(corpus.jsonl, "w") as plain_lines, open(corpus.source, "w") as lines:
+            for number, table in enumerate(tables_of(data, num_rows)):
+                ids = polars.Series("id", [str(number * BATCH + place) for place in range(table.height)])
+                if num_rows <= SHARED_ROWS:
+                    plain = normalised(table["input"]).alias("text").to_frame()
+                    plain.write_ndjson(plain_lines)
+                    table.write_ndjson(lines)
+                yield table.select(ids, "input", "target", ids.alias("group"))
+
+    Rows.write(corpus.arrow, batches())
+    say(f"  {time.perf_counter() - begun:.0f} s")
+    return corpus
+
+
+def tables_of(data: Path, num_rows: int) -> Iterator[polars.DataFrame]:
+    """The rows of `rows_of`, BATCH at a time, as input and target."""
+    import polars
+
+    rows = rows_of(data, num_rows=num_rows)
+    while some := list(islice(rows, BATCH)):
+        yield polars.DataFrame(some, schema=["input", "target"], orient="row")
+
+
+def say(text: str) -> None:
+    """A line for who waits."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def rows_of(data: Path, *, num_rows: int) -> Iterator[tuple[str, str]]:

@@ -40,7 +40,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench_corpus import rows_of
+from bench_corpus import SHARED_ROWS, Corpus, say, tables_of, write_corpus
 
 from ftkit.contracts import Quiet, Task
 
@@ -62,8 +62,6 @@ STRETCHES = {  # of the whole stage, and what of it does not count
     "chain with reading and the data report": (),
 }
 MEMORY_GIB = 3e9 / 2**30  # what 5 GB of JSONL may take
-SHARED_ROWS = 1_000_000  # larger corpora are written for ftkit only
-BATCH = 20_000
 
 
 @dataclass
@@ -78,16 +76,6 @@ class Figures:
         line = {"figure": figure, "ours": round(ours, 4), "rival": round(rival, 4), "ratio": ratio, "unit": unit}
         self.lines.append({**line, "versions": {**OWN_VERSIONS, **versions}})
         say(f"{figure}: ours {ours:,.4g}, rival {rival:,.4g} {unit}, ratio {ratio:,.3g}")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The same rows for ftkit, for the rivals, and as a recipe's source."""
-
-    arrow: Path
-    jsonl: Path
-    source: Path
-    num_rows: int
 
 
 def main() -> None:
@@ -131,11 +119,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--path", help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    """A line for who waits."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def set_up() -> None:
@@ -239,47 +222,13 @@ def growth(figures: Figures, options: argparse.Namespace, folder: Path, num_rows
 
 def memory_of_all(figures: Figures, options: argparse.Namespace, folder: Path, num_rows: int) -> None:
     """Peak memory of the whole stage, data report and all, on a JSONL file of so many rows."""
-    import polars
-
-    path, rows = folder / "source.jsonl", rows_of(options.data, num_rows=num_rows)
+    path = folder / "source.jsonl"
     with path.open("w") as lines:
-        while some := list(islice(rows, BATCH)):
-            polars.DataFrame(some, schema=["input", "target"], orient="row").write_ndjson(lines)
+        for table in tables_of(options.data, num_rows):
+            table.write_ndjson(lines)
     facts = child("chain", Corpus(path, path, path, num_rows), options)
     say(f"  {path.stat().st_size:,} bytes in {facts['seconds']:,.0f} s")
     figures.add(f"peak memory of the whole stage on {num_rows:,} rows", facts["gib"], MEMORY_GIB, "GiB")
-
-
-def write_corpus(data: Path, folder: Path, num_rows: int) -> Corpus:
-    """Make the rows, and write them in three forms."""
-    import polars
-
-    from ftkit.rows import Rows
-    from ftkit.texts.similarity import normalised
-
-    paths = [folder / f"{num_rows}.{kind}" for kind in ("arrow", "normalised.jsonl", "jsonl")]
-    corpus = Corpus(paths[0], paths[1], paths[2], num_rows)
-    if corpus.arrow.exists():
-        return corpus
-    say(f"making {num_rows:,} rows")
-    begun = time.perf_counter()
-
-    def batches() -> Iterator[polars.DataFrame]:
-        rows = rows_of(data, num_rows=num_rows)
-        with open(corpus.jsonl, "w") as plain_lines, open(corpus.source, "w") as lines:
-            for begin in range(0, num_rows, BATCH):
-                some = [next(rows) for _ in range(min(BATCH, num_rows - begin))]
-                table = polars.DataFrame(some, schema=["input", "target"], orient="row")
-                ids = polars.Series("id", [str(begin + place) for place in range(len(some))])
-                if num_rows <= SHARED_ROWS:
-                    plain = normalised(table["input"]).alias("text").to_frame()
-                    plain.write_ndjson(plain_lines)
-                    table.write_ndjson(lines)
-                yield table.select(ids, "input", "target", ids.alias("group"))
-
-    Rows.write(corpus.arrow, batches())
-    say(f"  {time.perf_counter() - begun:.0f} s")
-    return corpus
 
 
 def child(what: str, corpus: Corpus, options: argparse.Namespace) -> dict[str, Any]:
