@@ -11,22 +11,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftkit.pipeline import prepare_rows, run
-    from ftkit.recipe import DataRecipe, Recipe, load_data_recipe, load_recipe
-    from ftkit.stages.compare import compare
-    from ftkit.trainer import Trainer
+    from ftkit.recipe.schema import DataRecipe, Recipe, load_data_recipe, load_recipe
+    from ftkit.run.pipeline import prepare_rows, run
+    from ftkit.run.stages.compare import compare
+    from ftkit.training.trainer import Trainer
 
 __all__ = ["DataRecipe", "Recipe", "Trainer", "compare", "load_data_recipe", "load_recipe", "prepare_rows", "run"]
 
 _HOMES = {
-    "DataRecipe": "ftkit.recipe",
-    "Recipe": "ftkit.recipe",
-    "Trainer": "ftkit.trainer",
-    "compare": "ftkit.stages.compare",
-    "load_data_recipe": "ftkit.recipe",
-    "load_recipe": "ftkit.recipe",
-    "prepare_rows": "ftkit.pipeline",
-    "run": "ftkit.pipeline",
+    "DataRecipe": "ftkit.recipe.schema",
+    "Recipe": "ftkit.recipe.schema",
+    "Trainer": "ftkit.training.trainer",
+    "compare": "ftkit.run.stages.compare",
+    "load_data_recipe": "ftkit.recipe.schema",
+    "load_recipe": "ftkit.recipe.schema",
+    "prepare_rows": "ftkit.run.pipeline",
+    "run": "ftkit.run.pipeline",
 }
 
 

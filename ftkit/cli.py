@@ -22,9 +22,9 @@ import typer
 from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError
 
 if TYPE_CHECKING:
-    from ftkit.check import Findings
     from ftkit.contracts import Context
-    from ftkit.recipe import DataRecipe, Recipe
+    from ftkit.recipe.schema import DataRecipe, Recipe
+    from ftkit.run.check import Findings
 
 app = typer.Typer(
     add_completion=False,
@@ -82,7 +82,7 @@ def run(
         raise RecipeError(f"--until {until}: no such stage{suggest(until, STAGES)}")
     loaded = _load(recipe, overrides)
     with _context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
-        from ftkit.pipeline import run as run_recipe
+        from ftkit.run.pipeline import run as run_recipe
 
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
@@ -91,7 +91,7 @@ def run(
     elif result.verdict is None:
         print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
-        from ftkit.report import one_sentence
+        from ftkit.report.wording import one_sentence
 
         print(one_sentence(result.verdict))
         print(f"report: {result.artifacts['compare'].path / 'report.html'}")
@@ -107,12 +107,12 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Clean, deduplicate and split the rows; nothing else. The recipe needs no model."""
-    from ftkit.recipe import load_data_recipe
+    from ftkit.recipe.schema import load_data_recipe
 
     loaded = load_data_recipe(recipe, overrides=overrides or [])
     with _context(offline=offline) as ctx:
-        from ftkit.artifacts import Prepared
-        from ftkit.pipeline import prepare_rows
+        from ftkit.run.artifacts import Prepared
+        from ftkit.run.pipeline import prepare_rows
 
         result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
     made = Prepared(result.artifacts["prepare"].path)
@@ -135,8 +135,8 @@ def duplicates(
     from rich.console import Console
     from rich.text import Text
 
-    from ftkit.data_page.duplicates import pairs, rendered
-    from ftkit.rundir import prepared_folder
+    from ftkit.report.data.duplicates import pairs, rendered
+    from ftkit.run.finished import prepared_folder
 
     found = list(pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit))
     if as_json:
@@ -163,7 +163,7 @@ def check(
 ) -> None:
     """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
     if fast:
-        from ftkit.recipe import load_data_recipe
+        from ftkit.recipe.schema import load_data_recipe
 
         rows_only = load_data_recipe(recipe, overrides=overrides or [])
         columns = _columns(rows_only, offline=offline)
@@ -175,7 +175,7 @@ def check(
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
     with _context(offline=offline) as ctx:
-        from ftkit.check import check_recipe
+        from ftkit.run.check import check_recipe
 
         findings = check_recipe(loaded, ctx)
     _print_json(findings.as_json()) if as_json else _print_findings(findings)
@@ -184,7 +184,7 @@ def check(
 @app.command()
 def report(run_dir: RunPath, as_json: AsJson = False) -> None:
     """Print the report of a finished run."""
-    from ftkit.rundir import open_run
+    from ftkit.run.finished import open_run
 
     artifact = open_run(run_dir).compared
     if as_json:
@@ -205,13 +205,13 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two prediction files; nothing is trained. They must hold the same rows."""
-    from ftkit.stages.compare import compare as compare_files
+    from ftkit.run.stages.compare import compare as compare_files
 
     found = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
     if as_json:
         _print_json(found)
     else:
-        from ftkit.report import one_sentence
+        from ftkit.report.wording import one_sentence
 
         print(one_sentence(found))
 
@@ -225,7 +225,7 @@ def predict(
 ) -> None:
     """Answer new rows with the arm to ship. One JSON object a line goes to stdout."""
     from ftkit.records import dump
-    from ftkit.rundir import predict_rows
+    from ftkit.run.finished import predict_rows
 
     with _context(offline=offline) as ctx:
         answers = list(predict_rows(run_dir, rows, arm=arm, ctx=ctx))
@@ -241,7 +241,7 @@ def export(
     offline: Offline = False,
 ) -> None:
     """Write the model of the arm to ship. Merged safetensors, tokenizer, chat template, prompt."""
-    from ftkit.rundir import export_model
+    from ftkit.run.finished import export_model
 
     with _context(offline=offline) as ctx:
         print(export_model(run_dir, out, arm=arm, ctx=ctx))
@@ -284,7 +284,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors."""
-    from ftkit.recipe import json_schema
+    from ftkit.recipe.schema import json_schema
 
     _print_json(json_schema())
 
@@ -292,7 +292,7 @@ def schema() -> None:
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show what this machine has: versions, devices, memory, disk."""
-    from ftkit.machine import diagnosis
+    from ftkit.run.machine import diagnosis
 
     found = diagnosis(Path.cwd())
     if as_json:
@@ -334,7 +334,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
-    from ftkit.recipe import load_recipe
+    from ftkit.recipe.schema import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
 
@@ -342,7 +342,7 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
 def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     """Columns of the recipe's local sources, after a look at their first rows. Needs no terminal, so it starts fast."""
     from ftkit.contracts import Context
-    from ftkit.stages.prepare import PrepareConfig, check
+    from ftkit.run.stages.prepare import PrepareConfig, check
 
     return check(PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed), Context(offline=offline))
 
@@ -377,8 +377,8 @@ def _print_json(value: Any) -> None:
 def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
     """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
     from ftkit.contracts import Context
-    from ftkit.stop_flag import stop_flag
-    from ftkit.terminal import Terminal
+    from ftkit.run.stop_flag import stop_flag
+    from ftkit.run.terminal import Terminal
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)

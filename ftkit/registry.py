@@ -25,7 +25,18 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_serializer, model_validator
 
-KINDS = ("sources", "shapes", "cleaning", "splitting", "prompting", "extractors", "methods", "metrics", "sections")
+PACKAGES = {
+    "sources": "ftkit.prepare.sources",
+    "shapes": "ftkit.prepare.shapes",
+    "cleaning": "ftkit.prepare.cleaning",
+    "splitting": "ftkit.prepare.splitting",
+    "prompting": "ftkit.answers.prompting",
+    "extractors": "ftkit.answers.extractors",
+    "methods": "ftkit.training.methods",
+    "metrics": "ftkit.answers.metrics",
+    "sections": "ftkit.report.sections",
+}
+KINDS = tuple(PACKAGES)
 
 
 class Config(BaseModel):
@@ -72,7 +83,7 @@ def component(function: Function) -> Function:
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """Names of all components of a kind, sorted, from a listing of its folder."""
-    package = importlib.import_module(f"ftkit.{kind}")
+    package = importlib.import_module(PACKAGES[kind])
     return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name[0] != "_"))
 
 
@@ -80,7 +91,7 @@ def find(kind: str, name: str) -> Component:
     """The component of that name. Raises KeyError with a suggestion where there is none."""
     if name not in names(kind):
         raise KeyError(f"no {kind} component is called {name!r}{suggest(name, names(kind))}")
-    importlib.import_module(f"ftkit.{kind}.{name}")
+    importlib.import_module(f"{PACKAGES[kind]}.{name}")
     return _components[kind, name]
 
 

@@ -44,8 +44,8 @@ def write_corpus(data: Path, folder: Path, num_rows: int) -> Corpus:
     """Make the rows, and write them in three forms."""
     import polars
 
-    from ftkit.rows import Rows
-    from ftkit.texts.similarity import normalised
+    from ftkit.prepare.rows import Rows
+    from ftkit.prepare.texts.similarity import normalised
 
     paths = [folder / f"{num_rows}.{kind}" for kind in ("arrow", "normalised.jsonl", "jsonl")]
     corpus = Corpus(paths[0], paths[1], paths[2], num_rows)

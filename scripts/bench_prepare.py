@@ -245,9 +245,9 @@ def near_dedup_step(path: Path, threads: int) -> dict[str, Any]:
     import polars
     import scipy.sparse.csgraph  # noqa: F401 - loading packages is not counted, with rivals neither
 
-    from ftkit.cleaning import near_dedup
-    from ftkit.rows import Rows
-    from ftkit.texts import minhash  # noqa: F401
+    from ftkit.prepare.cleaning import near_dedup
+    from ftkit.prepare.rows import Rows
+    from ftkit.prepare.texts import minhash  # noqa: F401
 
     rows, ctx = Rows.opened(path), _context(threads)
     begun = time.perf_counter()
@@ -260,8 +260,8 @@ def near_dedup_step(path: Path, threads: int) -> dict[str, Any]:
 
 def near_pairs_of(path: Path, threads: int) -> dict[str, Any]:
     """Near pairs of all rows, and their similarity."""
-    from ftkit.rows import Rows
-    from ftkit.texts.similarity import Column, near_pairs
+    from ftkit.prepare.rows import Rows
+    from ftkit.prepare.texts.similarity import Column, near_pairs
 
     found = near_pairs(Column(Rows.opened(path), "input"), threshold=THRESHOLD, threads=threads)
     return {"pairs": list(zip(found.left.tolist(), found.right.tolist(), found.similarity.tolist(), strict=True))}
@@ -272,7 +272,7 @@ def whole_chain_rate(path: Path, threads: int) -> dict[str, Any]:
 
     `read_seconds` of them go to reading, `report_seconds` to the data report. A few rows go first, to load packages.
     """
-    from ftkit.stages import prepare
+    from ftkit.run.stages import prepare
 
     few = path.with_name(f"few-{os.getpid()}.jsonl")
     few.write_text("".join(islice(path.open(encoding="utf-8"), WARM_UP_ROWS)), encoding="utf-8")
@@ -310,7 +310,7 @@ class Clock(Quiet):
 
 def tuned(path: Path, threads: int) -> dict[str, Any]:
     """Median seconds of near-dedup by the logarithm of each size, the others as they are."""
-    from ftkit.texts import minhash, similarity
+    from ftkit.prepare.texts import minhash, similarity
 
     sizes: dict[str, tuple[Any, range]] = {
         "WINDOW": (minhash, range(14, 21)),

@@ -7,11 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ftkit.artifacts import Arm, Baseline, Comparison, Evaluated, Prepared, Prompt, Trained, write_timing
+from ftkit.answers.prompt import Arm, Prompt
 from ftkit.contracts import Context
-from ftkit.recipe import Recipe, parse_recipe
+from ftkit.recipe.schema import Recipe, parse_recipe
 from ftkit.records import Example, Prediction, write_jsonl
-from ftkit.stages.compare import CompareConfig, CompareInputs, assemble
+from ftkit.report.comparison import Comparison
+from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_timing
+from ftkit.run.stages.compare import CompareConfig, CompareInputs, assemble
 from ftkit.store import write_json
 
 RECIPE = """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars
 
-from ftkit.rows import Rows
-from ftkit.texts.similarity import Column
+from ftkit.prepare.rows import Rows
+from ftkit.prepare.texts.similarity import Column
 
 
 def in_memory(texts: polars.Series | Sequence[str]) -> Column:

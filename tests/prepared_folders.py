@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit.data_page import page as data_page
+from ftkit.report.data import page as data_page
 
 HOSTILE = """<script>alert("1")</script>&amp; 'x' "y" \u202e\u200f\x00\x1b[31m` </details></td><img src=x onerror=y>"""
 NO_FUNNEL = {"dropped": 0, "changed": 0, "flagged": 0}

@@ -9,7 +9,7 @@ import polars
 from hypothesis import strategies as st
 
 from ftkit.contracts import Shaped
-from ftkit.formats.json_rows import table_of
+from ftkit.prepare.formats.json_rows import table_of
 from ftkit.registry import choice_of
 
 TEXTS = st.sampled_from(

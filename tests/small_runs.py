@@ -17,8 +17,8 @@ from typing import Any
 from tiny_models import save_base
 
 from ftkit.contracts import Context, Quiet
-from ftkit.pipeline import Result, run
-from ftkit.recipe import Recipe, load_recipe
+from ftkit.recipe.schema import Recipe, load_recipe
+from ftkit.run.pipeline import Result, run
 from ftkit.store import file_digest
 
 ROOT = Path(__file__).parents[1]

@@ -9,122 +9,69 @@ from pathlib import Path
 
 import pytest
 
-ROWS = {  # a file imports only from files with a smaller number
-    "errors": 0,
-    "records": 0.5,
-    "answer_text": 1,
-    "cost": 1,
-    "markup": 1,
-    "page_style": 1,
-    "power": 1,
-    "registry": 1,
-    "resampling": 1,
-    "store": 1,
-    "threads": 1,
-    "yaml_tree": 1,
-    "hub": 1.1,
-    "artifacts": 1.2,
-    "texts": 1.2,
-    "problems": 1.2,
-    "pictures": 1.2,
-    "stats": 1.2,
-    "wording": 1.2,
-    "contracts": 1.4,
-    "rows": 1.4,
-    "paired": 1.6,
-    "formats": 1.5,
-    "shapes": 1.8,
-    "readings": 1.8,
-    "runlog": 2,
-    "splitting": 2,
-    "ledger": 2,
-    "terminal": 2,
-    "stop_flag": 2,
-    "sources": 2,
-    "cleaning": 2,
-    "prompting": 2,
-    "extractors": 2,
-    "methods": 2,
-    "metrics": 2,
-    "sections": 2,
-    "engine": 2.5,
-    "machine": 2.5,
-    "data_block": 2.8,
-    "recipe": 3,
-    "floors": 3,
-    "answering": 3.2,
-    "intake": 3.2,
-    "passes": 3.1,
-    "report": 3.2,
-    "trainer": 3.2,
-    "arms": 3.4,
-    "data_page": 3.5,
-    "guards": 3.4,
-    "stages": 4,
-    "fitting": 4.5,
-    "pipeline": 5,
-    "check": 5,
-    "rundir": 5,
-    "cli": 6,
-    "row_keys": 1.8,
-    "leaks": 3.3,
-    "mixing": 3.2,
-    "summary": 3.2,
-    "conversation": 1.7,
-}
-COMPONENTS = {"sources", "shapes", "cleaning", "splitting", "prompting", "extractors", "methods", "metrics", "sections"}
-FOLDERS = {"data_page", "engine", "formats", "texts"}  # their files import one another
+from ftkit.registry import PACKAGES
+
+ORDER = (
+    "errors < registry < records < store < contracts < hub < engine < recipe < prepare < answers < training < "
+    "verdict < report < run < cli"
+)
+ROOMS = ORDER.split(" < ")  # a file imports from rooms to the left of its own, and from its own
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "evaluate"}
 PACKAGE = Path(__file__).parents[1] / "ftkit"
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def part_of(path: Path) -> str:
+def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
 def is_for_types(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def is_file(parts: list[str]) -> bool:
-    """Whether a dotted name is a file of its folder, and not a name of the folder's own __init__."""
-    return (PACKAGE.parent / Path(*parts[:3])).with_suffix(".py").exists()
-
-
 def imports_of(path: Path, *, module_level: bool) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not is_for_types(node)]
     nodes = tree.body if module_level else list(ast.walk(tree))
-    found: set[str] = set()
+    names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_imports_only_from_rows_above_its_own(path: Path) -> None:
-    own = part_of(path)
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_file_imports_from_rooms_to_its_left_and_a_component_knows_no_sibling(path: Path) -> None:
+    own, modules = room_of(path), {module_of(each) for each in FILES}
+    siblings = {name for name in modules if name.rpartition(".")[0] in PACKAGES.values()} - {module_of(path)}
+    is_component = module_of(path).rpartition(".")[0] in PACKAGES.values()
     for name in imports_of(path, module_level=False):
         parts = name.split(".")
-        if parts[0] != "ftkit" or len(parts) < 2 or parts[1] not in ROWS:
-            continue
-        own_folder = own == parts[1] and (own in FOLDERS or len(parts) < 3 or not is_file(parts))
-        assert own_folder or ROWS[parts[1]] < ROWS[own], f"{own} imports {name}"
+        if parts[0] == "ftkit" and len(parts) > 1 and parts[1] in ROOMS:
+            assert ROOMS.index(parts[1]) <= ROOMS.index(own), f"{own} imports {name}"
+            assert not (is_component and name in siblings), f"{module_of(path)} imports its sibling {name}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_file_is_in_a_room_of_the_list() -> None:
+    assert {room_of(path) for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_heavy_libraries_are_imported_at_module_level_by_the_engine_only(path: Path) -> None:
     heavy = {name.split(".")[0] for name in imports_of(path, module_level=True)} & HEAVY
-    assert not heavy or part_of(path) == "engine"
+    assert not heavy or room_of(path) == "engine"
 
 
-@pytest.mark.parametrize("kind", sorted(COMPONENTS))
+@pytest.mark.parametrize("kind", sorted(PACKAGES))
 def test_every_component_file_declares_exactly_one_component(kind: str) -> None:
-    for path in sorted((PACKAGE / kind).glob("[!_]*.py")):
+    folder = PACKAGE.parent.joinpath(*PACKAGES[kind].split("."))
+    for path in sorted(folder.glob("[!_]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         decorated = [
             node.name
@@ -135,8 +82,22 @@ def test_every_component_file_declares_exactly_one_component(kind: str) -> None:
         assert len(decorated) == 1, f"{path.name}: {decorated}"
 
 
-def test_every_part_of_the_package_has_a_row() -> None:
-    assert {part_of(path) for path in FILES} == set(ROWS)
+def sizes_of_functions(path: Path) -> dict[str, int]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {each.name: (each.end_lineno or 0) - each.lineno + 1 for each in functions}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_no_file_is_over_400_lines_and_no_function_over_60(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert {name: size for name, size in sizes_of_functions(path).items() if size > 60} == {}
+
+
+def test_the_package_has_few_rooms_and_few_files() -> None:
+    places = [path.relative_to(PACKAGE).parts for path in PACKAGE.rglob("*.*") if "__pycache__" not in path.parts]
+    assert len({parts[0] for parts in places if len(parts) > 1}) <= 9
+    assert len({parts[0] for parts in places if len(parts) == 1}) <= 10
 
 
 def modules_after(code: str) -> set[str]:

@@ -366,7 +366,7 @@ def test_an_error_nobody_foresaw_keeps_its_traceback_and_says_it_is_a_bug(
     def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr("ftkit.machine.platform.platform", broken)
+    monkeypatch.setattr("ftkit.run.machine.platform.platform", broken)
     done = ftkit("doctor")
     assert done.code == 70
     assert "ZeroDivisionError: nobody foresaw this" in done.err
@@ -377,6 +377,6 @@ def test_a_disk_that_is_full_is_no_bug(place: Path, monkeypatch: pytest.MonkeyPa
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device", "runs")
 
-    monkeypatch.setattr("ftkit.machine.shutil.disk_usage", full)
+    monkeypatch.setattr("ftkit.run.machine.shutil.disk_usage", full)
     done = ftkit("doctor")
     assert (done.code, done.err) == (4, "error: runs: No space left on device\n")

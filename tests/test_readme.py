@@ -13,7 +13,7 @@ from commands import ftkit
 
 from ftkit import registry
 from ftkit.cli import app, main
-from ftkit.recipe import parse_recipe
+from ftkit.recipe.schema import parse_recipe
 from ftkit.records import Prediction
 from ftkit.store import read_json
 
@@ -114,7 +114,7 @@ def test_the_component_of_the_readme_is_found_by_its_file(
     readme: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written beside the other metrics for the length of the test: adding a component is adding a file."""
-    path = root / "ftkit" / "metrics" / "starts_right.py"
+    path = root / "ftkit" / "answers" / "metrics" / "starts_right.py"
     path.write_text(blocks(readme, "python")[1], encoding="utf-8")
     try:
         registry.names.cache_clear()

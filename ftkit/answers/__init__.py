@@ -1,0 +1,1 @@
+"""A row asked and answered: prompts, scores and texts, extractors, metrics, floors."""

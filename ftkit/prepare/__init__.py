@@ -1,0 +1,1 @@
+"""Source rows become clean train, valid and test rows. Knows no model."""

@@ -1,0 +1,264 @@
+"""Drops rows nearly equal to a kept row with the same target, and joins the groups of near rows that stay.
+
+Knows a few numbers of each row, and the texts a batch at a time. Similarity is the Jaccard similarity of character
+5-grams of the normalised input. Clusters of near rows serve as groups only: a chain joins rows that are far apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from pydantic import Field
+
+from ftkit.contracts import Context, Marked
+from ftkit.prepare.cleaning import TableStep, events
+from ftkit.prepare.row_keys import Compared, Keep, column_fingerprints, kept_order
+from ftkit.prepare.texts.similarity import Numbered, clusters, join, near_plain_pairs, numbered, read_plain
+from ftkit.registry import component
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+    from numpy.typing import NDArray
+
+    from ftkit.contracts import Table
+    from ftkit.prepare.rows import Rows
+    from ftkit.prepare.texts.minhash import NearPairs
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+SAME = "nearly the same text, and the same target, as a kept row"
+CROWDED = "much in common with a great many rows, a template say: not compared with all of them"
+SHOWN_CHARS = 60
+
+
+class NearDedup(TableStep):
+    """How near is too near, and which of near rows stays."""
+
+    threshold: float = Field(0.8, ge=0.5, le=1, description="Jaccard similarity of character 5-grams")
+    keep: Keep = Field("first", description="of near rows; newest needs data.split.time")
+
+
+@component
+def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
+    """Take rows in order: drop one near to a kept row of the same target, flag one near to one of another."""
+    import numpy as np
+    import polars
+
+    order = kept_order(rows, config.keep)
+    judged = _judged(config, rows, order, ctx)
+    gone = np.zeros(len(rows), bool)
+    gone[order[judged.verdicts.row[judged.verdicts.is_drop]]] = True
+    joined = _joined(rows, judged.cluster, gone, earliest=config.keep == "first")
+    crowded = np.flatnonzero(judged.is_crowded & ~gone)
+    not_compared = events("flag", rows.take(crowded, "id")["id"], CROWDED)
+    found = polars.concat([_events(rows, order, judged.verdicts), not_compared])
+    return Marked(found, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded.any())
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Verdicts, the cluster of each row, and whether it was not compared with all that are like it."""
+
+    verdicts: _Verdicts
+    cluster: Ints
+    is_crowded: NDArray[np.bool_]
+
+
+def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged:
+    import numpy as np
+
+    targets = numbered(column_fingerprints(rows, "target")).number[order]
+    texts, pairs = _near(config, rows, targets, order, ctx)
+    verdicts = _verdicts(_Neighbours(pairs, len(texts.place)), texts.number[order], targets)
+    is_crowded = np.zeros(len(texts.place), bool)
+    is_crowded[pairs.crowded] = True
+    return _Judged(verdicts, clusters(pairs, len(texts.place))[texts.number], is_crowded[texts.number])
+
+
+def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Context) -> tuple[Numbered, NearPairs]:
+    """The distinct texts, and near pairs of them. `targets` are those of the rows in `order`."""
+    import numpy as np
+
+    from ftkit.prepare.texts.minhash import Order
+
+    threads = ctx.machine.num_threads
+    with ctx.progress.task("near_dedup", 2 * len(rows)) as bar:
+
+        def on_progress(count: int) -> None:
+            ctx.check_stop()
+            bar.advance(count)
+
+        with read_plain(Compared(rows), threads=threads, on_progress=on_progress) as plain:
+            texts = plain.distinct
+            on_progress(len(rows) - len(texts.place))
+            _, first = np.unique(texts.number[order], return_index=True)
+            pairs = near_plain_pairs(
+                plain,
+                texts.place,
+                threshold=config.threshold,
+                order=Order(first, targets[first]),
+                threads=threads,
+                on_progress=on_progress,
+            )
+    if len(pairs.crowded):
+        ctx.progress.say(
+            f"near_dedup: {len(pairs.crowded):,} texts have much in common with a great many others, a template say, "
+            "and were not compared with all of them: some near rows may stay (flagged in the ledger); take the "
+            "template out of the input"
+        )
+    return texts, pairs
+
+
+class _Neighbours:
+    """For each text the texts near to it, the nearest first; `has_some` says for which there are any."""
+
+    def __init__(self, pairs: NearPairs, num_texts: int) -> None:
+        import numpy as np
+
+        text = np.concatenate([pairs.left, pairs.right])
+        similarity = np.concatenate([pairs.similarity, pairs.similarity])
+        order = np.lexsort((-similarity, text))
+        self._other = np.concatenate([pairs.right, pairs.left])[order]
+        self._similarity = similarity[order]
+        self._ends = np.append(0, np.cumsum(np.bincount(text, minlength=num_texts)))
+        self.has_some = np.diff(self._ends) > 0
+
+    def of(self, text: int) -> list[tuple[int, float]]:
+        """Itself, and those near to it, with their similarity."""
+        some = slice(self._ends[text], self._ends[text + 1])
+        others = zip(self._other[some].tolist(), self._similarity[some].tolist(), strict=True)
+        return [(text, 1.0), *others]
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """On rows that are near to a kept one: both by their place in the order in which rows are taken."""
+
+    row: Ints
+    kept: Ints
+    similarity: NDArray[np.float64]
+    is_drop: NDArray[np.bool_]
+
+
+def _verdicts(near: _Neighbours, texts: Ints, targets: Ints) -> _Verdicts:
+    """Which rows are dropped or flagged, and for which; `texts` and `targets` are those of each row, by number."""
+    import numpy as np
+
+    crowd = np.flatnonzero(near.has_some[texts])
+    alone = np.flatnonzero(~near.has_some[texts])
+    parts = (_among_near(near, crowd, texts, targets), _among_equal(alone, texts, targets))
+    names = ("row", "kept", "similarity", "is_drop")
+    return _Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _among_equal(rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
+    """Verdicts on rows whose text is near to itself only: the first of each target is kept."""
+    import numpy as np
+
+    _, first, text = np.unique(texts[rows], return_index=True, return_inverse=True)
+    both = text * (targets.max(initial=0) + 1) + targets[rows]
+    _, first_of_target, place = np.unique(both, return_index=True, return_inverse=True)
+    first, first_of_target = first[text], first_of_target[place]
+    own = np.arange(len(rows))
+    is_drop = first_of_target != own
+    hit = is_drop | (first != own)
+    kept = np.where(is_drop, first_of_target, first)
+    return _Verdicts(rows[hit], rows[kept[hit]], np.ones(int(hit.sum())), is_drop[hit])
+
+
+@dataclass(slots=True)
+class _Nearest:
+    """The nearest of some kept rows, the earliest of equally near ones."""
+
+    similarity: float = 0.0
+    row: int = -1
+
+    def offer(self, similarity: float, row: int) -> None:
+        """Take it if it is nearer, or as near and earlier."""
+        if similarity > self.similarity or (similarity == self.similarity and row < self.row):
+            self.similarity, self.row = similarity, row
+
+
+def _among_near(near: _Neighbours, rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
+    """Verdicts on rows whose text is near to others, one after another."""
+    import numpy as np
+
+    kept: dict[int, list[tuple[int, int]]] = {}
+    found: list[tuple[int, int, float, bool]] = []
+    for row, text, target in zip(rows.tolist(), texts[rows].tolist(), targets[rows].tolist(), strict=True):
+        same, other = _Nearest(), _Nearest()
+        for neighbour, similarity in near.of(text):
+            for its_row, its_target in kept.get(neighbour, ()):
+                (same if its_target == target else other).offer(similarity, its_row)
+        if same.row >= 0:
+            found.append((row, same.row, same.similarity, True))
+            continue
+        if other.row >= 0:
+            found.append((row, other.row, other.similarity, False))
+        kept.setdefault(text, []).append((row, target))
+    columns = zip(*found, strict=True) if found else ((), (), (), ())
+    kinds = (np.int64, np.int64, np.float64, np.bool_)
+    return _Verdicts(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
+    """One event for each verdict, as the rows stand; `in_turn` are their positions in the order they are taken in."""
+    import numpy as np
+    import polars
+
+    positions = in_turn[verdicts.row]
+    order = np.argsort(positions)
+    kept = rows.take(in_turn[verdicts.kept][order], "id", "target")
+    found = polars.DataFrame(
+        {
+            "id": rows.take(positions[order], "id")["id"],
+            "kept_id": kept["id"],
+            "target": kept["target"].str.slice(0, SHOWN_CHARS),
+            "score": verdicts.similarity[order].round(6),
+            "is_drop": verdicts.is_drop[order],
+        }
+    ).with_row_index("place")
+    gone, stays = found.filter("is_drop"), found.filter(~polars.col("is_drop"))
+    why = [f"nearly the same text as a kept row, whose target is {target!r}" for target in stays["target"]]
+    both = [
+        events("drop", gone["id"], SAME, kept_ids=gone["kept_id"], scores=gone["score"]),
+        events(
+            "flag",
+            stays["id"],
+            polars.Series(why, dtype=polars.String),
+            kept_ids=stays["kept_id"],
+            scores=stays["score"],
+        ),
+    ]
+    return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
+
+
+def _joined(rows: Rows, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series | None:
+    """The group of each row: kept rows of one cluster, and all rows of their groups, get the name of one of these.
+
+    It is the name that sorts first, or the earliest: then rows that are appended rename no group. A row that is gone
+    joins the group of its cluster, and does not bring its own group along. None where all groups are as they were.
+    """
+    import numpy as np
+
+    some = np.flatnonzero(np.bincount(cluster)[cluster] > 1)  # the others change nothing
+    if not some.size:
+        return None
+    groups = numbered(column_fingerprints(rows, "group"))
+    own, first, place = np.unique(groups.number[some], return_index=True, return_inverse=True)
+    in_turn = np.argsort(first) if earliest else rows.take(groups.place[own], "group")["group"].arg_sort().to_numpy()
+    own, place = own[in_turn], np.argsort(in_turn)[place]
+    goes, of_cluster = gone[some], cluster[some]
+    kept_clusters, first, which = np.unique(of_cluster[~goes], return_index=True, return_inverse=True)
+    stays = place[~goes]
+    joined = own[join(stays, stays[first][which], len(own))]
+    new = np.arange(len(groups.place))
+    new[own] = joined
+    new = new[groups.number]
+    new[some[goes]] = joined[stays[first][np.searchsorted(kept_clusters, of_cluster[goes])]]
+    moved = np.flatnonzero(new != groups.number)
+    if not moved.size:
+        return None
+    return rows.column("group").scatter(moved, rows.take(groups.place[new[moved]], "group")["group"])

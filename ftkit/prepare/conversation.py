@@ -1,0 +1,200 @@
+"""Conversations: a list of messages in any of the known spellings, nested or as JSON text, as roles and contents.
+
+Knows no shape and no source: it reads one value, and says why it holds no example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit.prepare.formats import json_rows
+from ftkit.prepare.formats.json_rows import MalformedError, Strict
+from ftkit.records import dump
+from ftkit.registry import suggest
+
+if TYPE_CHECKING:
+    import polars
+
+ROLES = {  # OpenAI, ShareGPT, LLaMA-Factory, axolotl, OpenAssistant, Gemma
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "ai", "function_call"), "assistant"),
+    **dict.fromkeys(("tool", "function", "observation", "tool_response", "function_response"), "tool"),
+}
+_ROLE_KEYS = ("role", "from")
+_CONTENT_KEYS = ("content", "value", "text")
+
+
+class NoExampleError(ValueError):
+    """Why a row holds no example; becomes its fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message. `is_learned` is false where the data says that this turn is not to be trained on (weight 0)."""
+
+    role: str
+    content: str
+    is_learned: bool = True
+
+
+def read_messages(value: Any, column: str) -> list[Said]:
+    """A list of messages, nested or as JSON text, in any of the known spellings. Raises NoExampleError.
+
+    Of a message are read: role or from, content, value or text, tool_calls or function_call, and weight. Calls
+    become the JSON list of their names and arguments, after the content. Parts of a content are joined.
+    """
+    value = parse_json(value, column) if isinstance(value, str) else value
+    if not isinstance(value, list) or not value:
+        raise NoExampleError(f"{column!r} is {'empty' if value == [] else shown(value)}; expected a list of messages")
+    return [_message(each, f"message {number} of {column!r}") for number, each in enumerate(value, 1)]
+
+
+def read_side(value: Any, column: str, *, role: str) -> list[Said]:
+    """A prompt or an answer: a text, which is one message of this role, or one or more messages."""
+    found = messages_in(value)
+    if found is None and not isinstance(value, str):
+        raise NoExampleError(f"{column!r} is {shown(value)}; expected a string, or a list of messages")
+    return [Said(role, value)] if found is None else read_messages(found, column)
+
+
+def messages_in(value: Any) -> list[Any] | None:
+    """The messages that a value is: a list of them or one, nested or as JSON text. None where it is something else."""
+    if isinstance(value, str):
+        try:
+            value = parse_json(value, "") if value.lstrip()[:1] in ("[", "{") else None
+        except NoExampleError:
+            return None
+    found = [value] if isinstance(value, dict) else value
+    if not isinstance(found, list) or not found:
+        return None
+    return found if all(isinstance(each, dict) and _first(each, _ROLE_KEYS) for each in found) else None
+
+
+def system_message(value: Any, column: str | None) -> list[Said]:
+    """What a conversation begins with where this is the value of its system column; null and '' are none."""
+    if value is not None and not isinstance(value, str):
+        raise NoExampleError(f"{column!r} is {shown(value)}; expected a string")
+    return [Said("system", value)] if value else []
+
+
+def before(said: Sequence[Said]) -> dict[str, Any]:
+    """What stands before an answer, as `input` (the last message) and `history` (the others)."""
+    return {"input": said[-1].content if said else "", "history": said[:-1]}
+
+
+def history_column(histories: Iterable[Sequence[Said]]) -> polars.Series:
+    """The column `history`: a list of {role, content} for each row."""
+    import polars
+    import pyarrow as pa
+
+    said: list[Said] = []
+    ends = [0]
+    for history in histories:
+        said += history
+        ends.append(len(said))
+    parts = [pa.array([getattr(each, name) for each in said], pa.large_string()) for name in ("role", "content")]
+    flat = pa.StructArray.from_arrays(parts, names=["role", "content"])
+    return polars.Series("history", pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), flat))
+
+
+def json_text(value: Any, column: str) -> str | None:
+    """A list or an object, nested or as JSON text, as JSON text; null, and what is empty, is None."""
+    value = parse_json(value, column) if isinstance(value, str) and value.strip() else without_nulls(value)
+    if value is None or value in ("", [], {}):
+        return None
+    if not isinstance(value, (list, dict)):
+        raise NoExampleError(f"{column!r} is {shown(value)}; expected a list or an object")
+    return _dump(value, repr(column))
+
+
+def parse_json(text: str, column: str) -> Any:
+    """The value of a JSON text. Raises NoExampleError where it is none."""
+    try:
+        return Strict().parse(text)
+    except MalformedError as error:
+        raise NoExampleError(f"{column!r}: {error}") from None
+
+
+def without_nulls(value: Any) -> Any:
+    """The value without keys that are null: a nested column gives every object the keys of all others."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def shown(value: Any) -> str:
+    """A value as a message about it names it; 3.0 is 3, since a batch may have made it a decimal number."""
+    if isinstance(value, (list, dict)):
+        return json_rows.kind_of(value)
+    is_json = value is None or isinstance(value, (str, int, float))
+    return json_rows.shown(value).removesuffix(".0") if is_json else f"of type {type(value).__name__}"
+
+
+def _message(value: Any, place: str) -> Said:
+    if not isinstance(value, dict):
+        raise NoExampleError(f"{place} is {shown(value)}; expected an object with role and content")
+    role = _first(value, _ROLE_KEYS)
+    if not isinstance(role, str) or role not in ROLES:
+        hint = suggest(role, ROLES) if isinstance(role, str) else "; expected a string"
+        raise NoExampleError(f"{place} has the role {shown(role)}{hint}")
+    content = _content(_first(value, _CONTENT_KEYS), place)
+    calls = _calls(value, place) if ROLES[role] == "assistant" else None
+    if content is None and calls is None:
+        raise NoExampleError(f"{place} has no content")
+    parts = [part for part in (content, calls) if part]
+    return Said(ROLES[role], "\n".join(parts), value.get("weight") != 0)
+
+
+def _content(value: Any, place: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise NoExampleError(f"{place} has {shown(value)} as content; expected a string")
+    for part in value:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind != "text" or not isinstance(part.get("text"), str):
+            raise NoExampleError(
+                f'{place} has a part of type {shown(kind)}; only {{"type": "text", "text": …}} can be used'
+            )
+    return "".join(part["text"] for part in value)
+
+
+def _calls(message: dict[str, Any], place: str) -> str | None:
+    """The functions an assistant calls, as the JSON list of {name, arguments} that LLaMA-Factory trains on too."""
+    calls = message.get("tool_calls")
+    calls = parse_json(calls, "tool_calls") if isinstance(calls, str) else calls
+    if not calls and message.get("function_call") is not None:
+        calls = [message["function_call"]]
+    if not calls:
+        return None
+    found = []
+    for call in calls if isinstance(calls, list) else [None]:
+        function = call.get("function") or call if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise NoExampleError(f"{place} has a tool call without a name")
+        found.append({"name": function["name"], "arguments": _arguments(function.get("arguments"))})
+    return _dump(found, place)
+
+
+def _arguments(value: Any) -> Any:
+    """OpenAI writes arguments as JSON text; what is none, a model wrote: it stays as it is."""
+    if not isinstance(value, str):
+        return without_nulls(value)
+    try:
+        return parse_json(value, "arguments")
+    except NoExampleError:
+        return value
+
+
+def _first(value: dict[str, Any], keys: Iterable[str]) -> Any:
+    return next((value[key] for key in keys if value.get(key) is not None), None)
+
+
+def _dump(value: Any, place: str) -> str:
+    try:
+        return dump(value)
+    except (TypeError, ValueError):  # an infinite number, a date, bytes
+        raise NoExampleError(f"{place} holds what JSON cannot") from None

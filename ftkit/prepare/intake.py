@@ -1,0 +1,358 @@
+"""Reads the sources that a recipe names into rows: id, input, target, group, weight, and what else is used.
+
+Knows no format, no shape, no cleaning and no split. A row that holds no example is a fault: the run stops with the
+first ten, or where the recipe says so they go to the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from ftkit.contracts import Batch, Context, Shaped
+from ftkit.errors import DataError, RecipeError
+from ftkit.prepare.cleaning import events
+from ftkit.prepare.formats.json_rows import NOT_TEXT
+from ftkit.prepare.ledger import Ledger
+from ftkit.prepare.passes import Workshop
+from ftkit.prepare.row_keys import column_fingerprints
+from ftkit.prepare.rows import Rows
+from ftkit.prepare.shapes import own_columns, recognise
+from ftkit.prepare.shapes.columns import Columns, as_text, fill
+from ftkit.prepare.sources import FileSource, SourceConfig
+from ftkit.prepare.texts.similarity import numbered
+from ftkit.recipe.data_block import Data
+from ftkit.recipe.templates import names_in
+from ftkit.registry import Choice, choice_of, suggest
+from ftkit.store import stamp
+
+if TYPE_CHECKING:
+    import polars
+
+    from ftkit.contracts import Table
+
+SHOWN_FAULTS = 10
+PLAIN = ("id", "input", "target", "group", "named_group", "weight")
+OPTIONAL = ("time", "identity", "history", "rejected", "tools", "plain_text")
+
+Stamps: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Of each source by its name, for each of its files: what shows that it was changed."""
+
+
+def sources_of(data: Data) -> dict[str, Choice]:
+    """Every source by its name: `source` (or `source.0`, `source.1`, …), `valid` and `test` where they are given, and
+    `against.0`, … for what train is held against."""
+    pool = data.source
+    named = {"source": pool[0]} if len(pool) == 1 else {f"source.{place}": each for place, each in enumerate(pool)}
+    given = {"valid": data.split.valid, "test": data.split.test}
+    named |= {name: value for name, value in given.items() if isinstance(value, Choice)}
+    return named | {f"against.{place}": each for place, each in enumerate(data.decontaminate.against)}
+
+
+def options_of(source: Choice) -> SourceConfig:
+    """The Config of a source."""
+    options = source.options
+    assert isinstance(options, SourceConfig), f"the Config of source {source.name!r} is no SourceConfig"
+    return options
+
+
+def shares(data: Data) -> tuple[float, float]:
+    """Shares of valid and test, 0 where the split has a source of its own."""
+    given = (data.split.valid, data.split.test)
+    valid, test = (0.0 if isinstance(value, Choice) else value for value in given)
+    if valid + test >= 1:
+        raise RecipeError(f"data.split: valid {valid:g} and test {test:g} leave no rows for train")
+    return valid, test
+
+
+def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows: int) -> tuple[list[str], Table]:
+    """The columns of a source, and its first rows as they are mapped. Raises DataError where they do not fit."""
+    reading = _Reading(data, name, source, ctx)
+    batch = next(reading.batches())
+    rows, faults = reading.mapped(batch, head=num_rows)
+    _stop_at({} if data.on_error == "drop" else faults)
+    return [name for name in batch.table.columns if name != NOT_TEXT], rows
+
+
+def stamps_of(data: Data, ctx: Context) -> Stamps:
+    """The stamps of the files of every source. Raises DataError where one is missing."""
+    return {name: _stamps(source, ctx) for name, source in sources_of(data).items()}
+
+
+def _stamps(source: Choice, ctx: Context) -> dict[str, str]:
+    """Empty for a source that is not made of files: a commit does not change."""
+    options = options_of(source)
+    files = options.files(ctx) if isinstance(options, FileSource) else []
+    return {str(file.path): stamp(file.path) for file in files}
+
+
+def read_all(data: Data, work: Workshop, stamps: Stamps) -> dict[str, Rows]:
+    """Rows of each source. Ids that stand in two of them get the source's name in front.
+
+    Raises DataError for a file that is not as it was when `stamps` were taken.
+    """
+    number = work.ledger.begin("read") if data.on_error == "drop" else None
+    tables = {}
+    for name, source in sources_of(data).items():
+        tables[name] = work.write(_Reading(data, name, source, work.ctx).examples(work.ledger, number))
+        _refuse_changed(name, stamps[name], _stamps(source, work.ctx))
+        if not len(tables[name]):
+            raise DataError(f"data.{name}: no row of the source can be used{work.ledger.worst}")
+        work.ctx.progress.say(f"{name}: {len(tables[name]):,} rows read")
+    if number is not None:
+        work.ledger.say(number)
+    return _with_ids_that_differ(tables, work)
+
+
+def _refuse_changed(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for file in [*before, *now]:
+        if before.get(file) != now.get(file):
+            raise DataError(f"data.{name}: {file} was changed while it was read; run again once it is at rest")
+
+
+def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
+    """The rows that are to be split, of one source, or of several one after another with the column `source`."""
+    import polars
+
+    names = _names_of_pool(tables)
+    if len(names) == 1:
+        return tables[names[0]]
+    columns = dict.fromkeys(column for name in names for column in tables[name].columns)
+    made = work.write(
+        aligned(batch, list(columns)).with_columns(source=polars.lit(name)) for name in names for batch in tables[name]
+    )
+    for name in names:
+        tables[name].delete()
+    return made
+
+
+def _names_of_pool(tables: Mapping[str, Rows]) -> list[str]:
+    return [name for name in tables if name.partition(".")[0] == "source"]
+
+
+def aligned(table: Table, columns: Sequence[str]) -> Table:
+    """These columns of the table; texts it has none of are null, histories empty."""
+    import polars
+
+    empty = polars.lit([], polars.List(polars.Struct({"role": polars.String, "content": polars.String})))
+    special = {"history": empty, "plain_text": polars.lit(False)}
+    missing = {name: special.get(name, polars.lit(None, polars.String)) for name in columns}
+    filled = {name: value for name, value in missing.items() if name not in table.columns}
+    return table.with_columns(**filled).select(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A column that the recipe names, and the place where it does; some may stand within others: user.text in user."""
+
+    place: str
+    column: str
+    may_stand_within: bool = False
+
+    def stands_in(self, table: Table) -> bool:
+        outer = self.column.partition(".")[0] if self.may_stand_within else self.column
+        return self.column in table.columns or outer in table.columns
+
+
+@dataclass
+class _Reading:
+    """One source while it is read. Its shape is recognised once, from the first rows."""
+
+    data: Data
+    name: str
+    source: Choice
+    ctx: Context
+    shape: Choice | None = None
+
+    def batches(self) -> Iterator[Batch]:
+        """The source's batches, each with every column that the recipe names: null where the batch has no such column.
+
+        Raises DataError for one that is neither in the first batch, which is small, nor in the second, which is full:
+        such a one is a typo. It costs a run no more than these, and `ftkit check --fast` finds it.
+        """
+        named = self._named()
+        found: Iterator[Batch] = self.source(self.ctx)
+        first = [next(found)]
+        if not all(each.stands_in(first[0].table) for each in named):
+            first += islice(found, 1)
+        for each in named:
+            if not any(each.stands_in(batch.table) for batch in first):
+                raise self._no_column(each, first, is_all=next(found, None) is None)
+        for batch in chain(first, found):
+            yield replace(batch, table=_with_nulls(batch.table, named))
+
+    def _named(self) -> list[_Named]:
+        """The columns that the recipe names; which ones a shape takes, it knows itself, but for `columns`."""
+        options, split = options_of(self.source), self.data.split
+        group, time = (None, None) if self.name.startswith("against.") else (split.group, split.time)
+        columns = {"data.split.group": group, "data.split.time": time, f"data.{self.name}: weight": options.weight}
+        shape = self._shape_in_recipe()
+        texts = {"data.decontaminate.identity": self.data.decontaminate.identity}
+        if shape is not None and isinstance(shape.options, Columns):
+            texts |= {f"data.{self.name}: {use}": getattr(shape.options, use) for use in ("input", "target")}
+        return [
+            *(_Named(place, column) for place, column in columns.items() if column is not None),
+            *(_Named(place, column, True) for place, text in texts.items() if text for column in names_in(text)),
+        ]
+
+    def _no_column(self, named: _Named, seen: Sequence[Batch], *, is_all: bool) -> DataError:
+        known = own_columns(seen[-1].table)
+        hint = suggest(named.column, known)
+        hint += f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
+        num_rows = sum(batch.table.height for batch in seen)
+        where = "" if is_all else f" in its first {num_rows:,} rows"
+        later = "" if is_all else "; where a later row has it, give it to the first row too, as null"
+        return DataError(f"{named.place}: {self.name} has no column {named.column!r}{where}{hint}{later}")
+
+    def examples(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
+        """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""
+        first: dict[str, str] = {}
+        with self.ctx.progress.task(f"read {self.name}", 0) as bar:
+            for batch in self.batches():
+                self.ctx.check_stop()
+                rows, faults = self.mapped(batch)
+                bar.advance(rows.height)
+                if number is not None:
+                    ledger.add(number, rows.height + len(faults), _as_events(faults))
+                elif faults:
+                    first |= faults
+                    if len(first) >= SHOWN_FAULTS:
+                        break
+                yield rows
+        _stop_at(first)
+
+    def mapped(self, batch: Batch, *, head: int | None = None) -> tuple[Table, dict[str, str]]:
+        """The examples of a batch, or of its first `head` rows, and a reason for each place that holds none."""
+        import polars
+
+        table = batch.table.head(batch.table.height if head is None else head)
+        try:
+            self.shape = self.shape or self._shape_of(table)
+            shaped: Shaped = self.shape(table)
+        except DataError as error:
+            raise DataError(f"data.{self.name}: {error}") from None
+        own = table.select("id", **self._own_columns(table))
+        is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
+        weight, light = options_of(self.source).weight, own.filter(~is_good)
+        found = zip(light["id"], light["weight"], strict=True)
+        faults = {**{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}, **shaped.faults}
+        if faults:
+            places = zip(batch.table["id"], batch.places, strict=True)
+            faults = {place: faults[name] for name, place in places if name in faults}
+        return self._with_own_columns(shaped.table, own.filter(is_good)), {**batch.faults, **faults}
+
+    def _shape_of(self, table: Table) -> Choice:
+        shape = self._shape_in_recipe()
+        if shape is not None:
+            return shape
+        found = recognise(table)
+        self.ctx.progress.say(f"{self.name}: the rows look like {found!r} (shape of the source in the recipe)")
+        return choice_of("shapes").model_validate(found)
+
+    def _shape_in_recipe(self) -> Choice | None:
+        options = options_of(self.source)
+        if options.shape is None and options.columns_wanted:
+            return choice_of("shapes").model_validate({"columns": options.columns_wanted})
+        return options.shape
+
+    def _with_own_columns(self, shaped: Table, own: Table) -> Table:
+        """What the shape made of the source's rows that are in `own`, with their group, weight, time and identity."""
+        import polars
+
+        key = "conversation" if "conversation" in shaped.columns else "id"
+        rows = shaped.join(own.rename({"id": key}), on=key, how="inner", maintain_order="left")
+        rows = rows.with_columns(
+            group=polars.coalesce("group", key),
+            named_group=polars.col("group").is_not_null(),
+        )
+        if self.shape is not None and self.shape.name == "text":
+            # it is cleaned and compared as an input, and written as what it is: a target
+            rows = rows.with_columns(input=polars.col("target"), plain_text=polars.lit(True))
+        return rows.select(*PLAIN, *(name for name in OPTIONAL if name in rows.columns))
+
+    def _own_columns(self, table: Table) -> dict[str, polars.Expr | polars.Series]:
+        import polars
+
+        split, weight = self.data.split, options_of(self.source).weight
+        own: dict[str, polars.Expr | polars.Series] = {
+            "group": polars.lit(None, polars.String),
+            "weight": polars.lit(1.0),
+        }
+        is_benchmark = self.name.startswith("against.")
+        if split.group is not None and not is_benchmark:
+            group = self._plain(table, "group", split.group)
+            own["group"] = group.set(group == "", None)
+        if weight is not None:
+            own["weight"] = self._plain(table, "weight", weight).cast(polars.Float64, strict=False)
+        if split.time is not None and not is_benchmark:
+            own["time"] = self._plain(table, "time", split.time)
+        if self.data.decontaminate.identity is not None:
+            own["identity"] = fill(table, self.data.decontaminate.identity, missing="")
+        return own
+
+    def _plain(self, table: Table, use: str, column: str) -> polars.Series:
+        if table.schema[column].is_nested():
+            raise DataError(f"data.{self.name}: column {column!r}, used as {use}, is no plain value")
+        return as_text(table, column)
+
+
+def _with_nulls(table: Table, named: Sequence[_Named]) -> Table:
+    """The table with those of the columns that it lacks."""
+    import polars
+
+    missing = {each.column: polars.lit(None, polars.String) for each in named if not each.stands_in(table)}
+    return table.with_columns(**missing)
+
+
+def _shown(weight: float | None) -> str:
+    return f"{'no number' if weight is None else format(weight, 'g')}; expected a number above 0"
+
+
+def _stop_at(faults: Mapping[str, str]) -> None:
+    if faults:
+        lines = [f"{place}: {reason}" for place, reason in islice(faults.items(), SHOWN_FAULTS)]
+        shown = f"; the first {SHOWN_FAULTS} are shown" if len(faults) >= SHOWN_FAULTS else ""
+        more = "; on_error: drop in data leaves such rows out and lists them in the ledger"
+        raise DataError("\n".join(lines) + shown + more)
+
+
+def _as_events(faults: Mapping[str, str]) -> Table:
+    import polars
+
+    names, reasons = (polars.Series(list(part), dtype=polars.String) for part in (faults.keys(), faults.values()))
+    return events("drop", names, reasons)
+
+
+def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
+    import numpy as np
+
+    prints = {name: column_fingerprints(rows, "id") for name, rows in tables.items()}
+    for name, rows in tables.items():
+        again = numbered(prints[name]).again
+        if again.size:
+            twice = rows.take(again[:1], "id")["id"][0]
+            raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
+    pool = _names_of_pool(tables)
+    others = [name for name in tables if name not in pool]
+    own = np.concatenate([prints[name] for name in pool])
+    distinct = numbered(own)
+    clashing = pool if distinct.again.size else []
+    both = np.concatenate([own[distinct.place], *(prints[name] for name in others)]) if others else own[:0]
+    clashing = [*clashing, *(others if numbered(both).again.size else [])]  # rows to be dealt keep theirs if they can
+    if clashing:
+        names = ", ".join(clashing)
+        work.ctx.progress.say(f"ids stand in several sources: those of {names} get the name of their source in front")
+    for name in clashing:
+        rows = tables[name]
+        tables = {**tables, name: work.replace(rows, (_prefixed(batch, name) for batch in rows))}
+    return tables
+
+
+def _prefixed(table: Table, source: str) -> Table:
+    import polars
+
+    name = polars.format("{}/{}", polars.lit(source), polars.col("id"))
+    group = polars.format("{}/{}", polars.lit(source), polars.col("group"))
+    return table.with_columns(id=name, group=polars.when("named_group").then("group").otherwise(group))

@@ -1,0 +1,228 @@
+"""Shapes: what a source's rows mean: one file per shape, from the source's own columns to input and target.
+
+Knows no file format, no task and no particular shape: here is how a shape is recognised, and what shapes share.
+A shape is pure and sees one row at a time: any batch of rows gives the same result.
+
+    class Mine(ShapeConfig)       its `fits` looks at the columns and the first rows
+    shape(config, table)          -> Shaped; a row that holds no example becomes a fault, never an exception
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from ftkit.contracts import Shaped
+from ftkit.errors import DataError
+from ftkit.prepare.conversation import (
+    NoExampleError,
+    before,
+    history_column,
+    json_text,
+    messages_in,
+    parse_json,
+    read_messages,
+    shown,
+    system_message,
+)
+from ftkit.prepare.formats.json_rows import NOT_TEXT
+from ftkit.registry import Config, find, names, suggest
+
+if TYPE_CHECKING:
+    import polars
+
+    from ftkit.contracts import Table
+
+MakeRows: TypeAlias = Callable[..., list[dict[str, Any]]]
+_LOOKED_AT = 10  # values that a shape is recognised by
+
+
+class ShapeConfig(Config):
+    """Base of every shape's Config.
+
+    `wants` says which columns the shape is recognised by. Where several shapes fit, the smallest `rank` wins:
+    1 pairs of answers, 2 conversations, 3 single questions with an answer, 4 plain text.
+    """
+
+    wants: ClassVar[str] = ""
+    rank: ClassVar[int] = 3
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether these first rows of a source look like this shape."""
+        raise NotImplementedError(cls.__name__)
+
+    def require(self, table: Table, *fields: str, optional: Sequence[str] = ()) -> None:
+        """Raise DataError where a column that one of these fields names is not there; a field may be None.
+
+        Columns of `optional` fields may be missing, unless the recipe names them.
+        """
+        for field in (*fields, *(field for field in optional if field in self.model_fields_set)):
+            column = getattr(self, field)
+            if column is not None and column not in table.columns:
+                raise missing_column(f"shape {type(self).__module__.rpartition('.')[2]}", column, table)
+
+
+class ConversationConfig(ShapeConfig):
+    """Base of the Config of a shape whose rows are conversations in one column."""
+
+    rank: ClassVar[int] = 2
+
+    column: str = Field(description="column of the list of messages")
+    turns: Literal["last", "every"] = Field(
+        "last", description="which assistant turns are targets; every: a row for each, with ids <id>#1, <id>#2, …"
+    )
+    system: str | None = Field("system", description="column of a system message, for rows that do not begin with one")
+    tools: str | None = Field("tools", description="column of the functions that could be called, as JSON")
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether the column's first values hold a list of messages."""
+        return holds_messages(table, cls.model_fields["column"].default)
+
+
+def recognise(table: Table) -> str:
+    """The name of the shape that the first rows of a source have. Raises DataError where none fits, or several do."""
+    known: dict[str, Any] = {name: find("shapes", name).config_type for name in names("shapes")}
+    fitting = [name for name, config_type in known.items() if config_type.fits(table)]
+    best = [name for name in fitting if known[name].rank == min(known[each].rank for each in fitting)]
+    if len(best) == 1:
+        return best[0]
+    columns = f"columns: {', '.join(own_columns(table)) or 'none'}"
+    if best:
+        raise DataError(f"the rows look like {' and '.join(best)}; say which as `shape` of the source ({columns})")
+    wanted = "".join(f"\n  {name}: {config_type.wants}" for name, config_type in known.items())
+    raise DataError(f"the rows have no known shape ({columns}); name `input` and `target`, or `shape`:{wanted}")
+
+
+def missing_column(place: str, column: str, table: Table) -> DataError:
+    """What to raise where a column is not there: the nearest one, and all there are."""
+    hint = suggest(column, known := own_columns(table))
+    more = f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
+    return DataError(f"{place}: there is no column {column!r}{hint}{more}")
+
+
+def own_columns(table: Table) -> list[str]:
+    """The columns that a source's rows came with."""
+    return [name for name in table.columns if name not in ("id", NOT_TEXT)]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of what rows hold, and why a row holds none: a reason, or null where it does."""
+
+    values: polars.Series
+    faults: polars.Series
+
+
+def texts(table: Table, column: str | None, *, is_optional: bool = False) -> Texts:
+    """A column whose every value must be a string; of an optional one null is '', and so is a missing column."""
+    import polars
+
+    faults = polars.repeat(None, table.height, dtype=polars.String, eager=True)
+    if column is None or (is_optional and column not in table.columns):
+        return Texts(faults.fill_null(""), faults)
+    series = table[column]
+    is_bad = series.is_null() & (not is_optional)
+    if series.dtype in (polars.String, polars.Categorical, polars.Enum):
+        found = series.cast(polars.String)
+        is_bad |= not_text(table, column)
+    else:
+        found = faults.clone()
+        is_bad |= series.is_not_null()
+    if is_bad.any():
+        bad = values(table.filter(is_bad), column)
+        quotes = ": write it in quotes"
+        reasons = [f"{shown(value)}; expected a string{quotes * isinstance(value, (int, float))}" for value in bad]
+        faults = faults.scatter(is_bad.arg_true(), [f"{column!r} is {reason}" for reason in reasons])
+    return Texts(found.fill_null("") if is_optional else found, faults)
+
+
+def not_text(table: Table, column: str) -> polars.Series:
+    """Where a column of strings holds the JSON text of something else, by what a JSON source says."""
+    import polars
+
+    if table.schema.get(NOT_TEXT) != polars.List(polars.String):
+        return polars.repeat(False, table.height, dtype=polars.Boolean, eager=True)
+    return table[NOT_TEXT].list.contains(column).fill_null(False)
+
+
+def values(table: Table, column: str | None) -> list[Any]:
+    """A column as Python's values, JSON of a JSON source included; only None where it is not there."""
+    import polars
+
+    if column is None or column not in table.columns:
+        return [None] * table.height
+    found: list[Any] = table[column].to_list()
+    if table.schema[column] == polars.String:
+        for place in not_text(table, column).arg_true():
+            found[place] = parse_json(found[place], column)
+    return found
+
+
+def shaped(table: Table, faults: Sequence[polars.Series], **columns: polars.Series | polars.Expr) -> Shaped:
+    """The rows without a reason, with these columns, and the first reason of each other row."""
+    import polars
+
+    reasons = polars.select(polars.coalesce(faults)).to_series()
+    rows = polars.select(id=table["id"], **columns).filter(reasons.is_null())
+    bad = reasons.is_not_null()
+    return Shaped(rows, dict(zip(table["id"].filter(bad), reasons.filter(bad), strict=True)))
+
+
+def each_row(table: Table, make: MakeRows, *columns: str | None, extra: Sequence[str] = ()) -> Shaped:
+    """Rows made by Python, in order: `make(id, *values of these columns)` gives rows, or raises NoExampleError.
+
+    A row has id, input, target, history and the `extra` columns, which are texts. Of a column that is None, or that
+    the table does not have, all values are None.
+    """
+    import polars
+
+    made: dict[str, list[Any]] = {name: [] for name in ("id", "input", "target", "history", *extra)}
+    faults: dict[str, str] = {}
+    for name, *cells in zip(table["id"].to_list(), *(values(table, column) for column in columns), strict=True):
+        try:
+            rows = make(name, *cells)
+        except NoExampleError as error:
+            faults[name] = str(error)
+            continue
+        for row in rows:
+            for column, filled in made.items():
+                filled.append(row[column])
+    series = {name: polars.Series(filled, dtype=polars.String) for name, filled in made.items() if name != "history"}
+    return Shaped(polars.DataFrame({**series, "history": history_column(made["history"])}), faults)
+
+
+def conversations(config: ConversationConfig, table: Table) -> Shaped:
+    """One example for the last, or for each, assistant turn of each row's conversation; `conversation` is its id.
+
+    Input is the message before the turn, history all messages before that one. So a turn after a tool's result has
+    that result as input, one after the system message alone has that, and one that nothing precedes has ''.
+    """
+    config.require(table, "column", optional=("system", "tools"))
+
+    def make(name: str, value: Any, system: Any, tools: Any) -> list[dict[str, Any]]:
+        said = read_messages(value, config.column)
+        if said[0].role != "system":
+            said = [*system_message(system, config.system), *said]
+        shared = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
+        places = [place for place, each in enumerate(said) if each.role == "assistant"]
+        rows = [
+            {"id": f"{name}#{number}", **shared, **before(said[:place]), "target": said[place].content}
+            for number, place in enumerate(places, 1)
+            if said[place].is_learned
+        ]
+        if not rows:
+            why = " that is to be learned: all have weight 0" if places else ""
+            raise NoExampleError(f"{config.column!r} has no assistant turn{why}")
+        return rows if config.turns == "every" else [{**rows[-1], "id": name}]
+
+    return each_row(table, make, config.column, config.system, config.tools, extra=("tools", "conversation"))
+
+
+def holds_messages(table: Table, column: str) -> bool:
+    """Whether one of the first values of a column, if it is there, is a list of messages."""
+    return any(map(messages_in, values(table.head(_LOOKED_AT), column)))

@@ -1,0 +1,94 @@
+"""Pairs of answers, one liked more: chosen and rejected, as texts, as messages, or as whole conversations.
+
+Knows no other shape. The prompt is in a column of its own, or is what both conversations begin with (TRL). Texts
+that hold their prompt too, as in Anthropic's hh-rlhf, are not taken apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Shaped
+from ftkit.prepare.conversation import NoExampleError, Said, before, read_side, shown, system_message
+from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages
+from ftkit.registry import component
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
+
+_PROMPTS = ("prompt", "instruction", "question", "conversations", "messages")
+"""TRL; LLaMA-Factory's alpaca; orca_dpo_pairs; LLaMA-Factory's sharegpt; the same with OpenAI's name."""
+
+
+class Preference(ShapeConfig):
+    """The names of the columns. With `label`, it says of each row which of the two was chosen."""
+
+    prompt: str | None = Field(
+        None,
+        description="column of a text or of a list of messages, not read where chosen and rejected begin with a "
+        f"user's message; default: the first there is of {', '.join(_PROMPTS)}",
+    )
+    chosen: str = Field("chosen", description="column of the better answer, or with label: of the first one")
+    rejected: str = Field("rejected", description="column of the worse answer, or with label: of the second one")
+    label: str | None = Field(None, description="column that is 1 or 2: which answer is the better one")
+    system: str | None = Field("system", description="column of a system message")
+
+    wants: ClassVar[str] = f"chosen and rejected, as conversations or with {', '.join(_PROMPTS[:-1])} or {_PROMPTS[-1]}"
+    rank: ClassVar[int] = 1
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether there are two answers, and somewhere a prompt."""
+        if not {"chosen", "rejected"} <= set(table.columns):
+            return False
+        return not set(_PROMPTS).isdisjoint(table.columns) or holds_messages(table, "chosen")
+
+
+@component
+def shape(config: Preference, table: Table) -> Shaped:
+    """Input is the last message before the answers, history those before it, target and rejected are the answers."""
+    config.require(table, "chosen", "rejected", "label", optional=("prompt", "system"))
+    prompt = config.prompt or next((name for name in _PROMPTS if name in table.columns), None)
+    addition = "input" if config.prompt is None and prompt == "instruction" else None
+
+    def make(name: str, question: Any, more: Any, system: Any, *answers: Any) -> list[dict[str, Any]]:
+        better, worse = _answers(config, *answers)
+        said = better[:-1]
+        if all(each.role != "user" for each in said):
+            said = [*said, *_asked(question, more, prompt)]
+        if said[0].role != "system":
+            said = [*system_message(system, config.system), *said]
+        return [{"id": name, **before(said), "target": better[-1].content, "rejected": worse[-1].content}]
+
+    columns = (prompt, addition, config.system, config.chosen, config.rejected, config.label)
+    return each_row(table, make, *columns, extra=("rejected",))
+
+
+def _answers(config: Preference, chosen: Any, rejected: Any, label: Any) -> tuple[list[Said], list[Said]]:
+    """The better and the worse one: the same messages, then one answer each."""
+    pair = read_side(chosen, config.chosen, role="assistant"), read_side(rejected, config.rejected, role="assistant")
+    both = f"{config.chosen!r} and {config.rejected!r}"
+    if pair[0] == pair[1]:
+        raise NoExampleError(f"{both} are the same")
+    if pair[0][:-1] != pair[1][:-1] or {each[-1].role for each in pair} != {"assistant"}:
+        raise NoExampleError(f"{both} differ in more than the assistant's last message")
+    if config.label is None:
+        return pair
+    if isinstance(label, bool) or str(label) not in ("1", "2"):
+        raise NoExampleError(f"{config.label!r} is {shown(label)}; expected 1 or 2: which answer is the better one")
+    return pair if str(label) == "1" else (pair[1], pair[0])
+
+
+def _asked(question: Any, more: Any, prompt: str | None) -> list[Said]:
+    """The messages of a prompt's column; LLaMA-Factory's instruction is followed by an input, as in alpaca."""
+    if prompt is None:
+        raise NoExampleError("there is no prompt: no column of that name, and the answers begin with no user message")
+    said = read_side(question, prompt, role="user")
+    if not more:
+        return said
+    if not isinstance(more, str):
+        raise NoExampleError(f"'input' is {shown(more)}; expected a string")
+    return [*said[:-1], replace(said[-1], content=f"{said[-1].content}\n\n{more}")]

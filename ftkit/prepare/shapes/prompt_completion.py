@@ -1,0 +1,51 @@
+"""Prompt and completion, as texts or as lists of messages, as in TRL and in OpenAI's completions.
+
+Knows no other shape. Rows with a truth value `label` beside them are verdicts on completions (KTO): recognised as
+nothing, since half of those completions are not to be learned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Shaped
+from ftkit.prepare.conversation import NoExampleError, before, read_side
+from ftkit.prepare.shapes import ShapeConfig, each_row
+from ftkit.registry import component
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
+
+
+class PromptCompletion(ShapeConfig):
+    """The names of the columns."""
+
+    prompt: str = Field("prompt", description="column of a text or of a list of messages")
+    completion: str = Field("completion", description="column of a text or of a list with one assistant message")
+
+    wants: ClassVar[str] = "prompt and completion"
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether both columns are there, and no truth value beside them."""
+        import polars
+
+        is_verdict = "label" in table.columns and table.schema["label"] == polars.Boolean
+        return {"prompt", "completion"} <= set(table.columns) and not is_verdict
+
+
+@component
+def shape(config: PromptCompletion, table: Table) -> Shaped:
+    """Input is the prompt, or its last message with the others as history; target is the completion."""
+    config.require(table, "prompt", "completion")
+
+    def make(name: str, prompt: Any, completion: Any) -> list[dict[str, Any]]:
+        said = read_side(prompt, config.prompt, role="user")
+        answer = read_side(completion, config.completion, role="assistant")
+        if [each.role for each in answer] != ["assistant"]:
+            raise NoExampleError(f"{config.completion!r} is more than one assistant message: use the shape messages")
+        return [{"id": name, **before(said), "target": answer[0].content}]
+
+    return each_row(table, make, config.prompt, config.completion)

@@ -1,0 +1,76 @@
+"""Question and answer, with the context they are about where there is one, as in GSM8K and SQuAD.
+
+Knows no other shape. Of several answers the first is the target; the others are not read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Shaped
+from ftkit.prepare.conversation import NoExampleError, parse_json, shown
+from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
+from ftkit.registry import component
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
+
+
+class QuestionAnswer(ShapeConfig):
+    """The names of the columns; the context may be missing, null or empty."""
+
+    question: str = Field("question", description="column of the question")
+    answer: str = Field("answer", description="column of the answer, a text")
+    answers: str = Field("answers", description="column of a list of answers, or {text: [...]}; where no answer is")
+    context: str | None = Field("context", description="column of a text that stands before the question")
+
+    wants: ClassVar[str] = "question and answer, or answers (a list), and perhaps context"
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether there are a question and an answer."""
+        return "question" in table.columns and not {"answer", "answers"}.isdisjoint(table.columns)
+
+
+@component
+def shape(config: QuestionAnswer, table: Table) -> Shaped:
+    """Input is the question, behind the context and an empty line where it has one; target is the (first) answer."""
+    import polars
+
+    has_list = config.answer not in table.columns and config.answers in table.columns
+    config.require(table, "question", *(() if has_list else ("answer",)), optional=("answer", "answers", "context"))
+    question, context = texts(table, config.question), texts(table, config.context, is_optional=True)
+    has_context = context.values != ""
+    whole = polars.when(has_context).then(context.values + "\n\n" + question.values).otherwise(question.values)
+    answer = _first_answers(table, config.answers) if has_list else texts(table, config.answer)
+    return shaped(table, [context.faults, question.faults, answer.faults], input=whole, target=answer.values)
+
+
+def _first_answers(table: Table, column: str) -> Texts:
+    """The first answer of each row, and why a row has none."""
+    import polars
+
+    answers: list[str | None] = []
+    faults: list[str | None] = []
+    for value in values(table, column):
+        answers.append(None)
+        faults.append(None)
+        try:
+            answers[-1] = _first_answer(value, column)
+        except NoExampleError as error:
+            faults[-1] = str(error)
+    return Texts(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String))
+
+
+def _first_answer(value: Any, column: str) -> str:
+    value = parse_json(value, column) if isinstance(value, str) else value
+    value = value.get("text") if isinstance(value, dict) else value  # SQuAD: {text: [...], answer_start: [...]}
+    if not isinstance(value, list):
+        raise NoExampleError(f"{column!r} is {shown(value)}; expected a list of strings")
+    if not value:
+        raise NoExampleError(f"{column!r} is empty")
+    if not isinstance(value[0], str):
+        raise NoExampleError(f"{column!r} begins with {shown(value[0])}; expected a string")
+    return value[0]

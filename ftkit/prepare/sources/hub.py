@@ -1,0 +1,70 @@
+"""Data sets of the hub, through the datasets library. Ids default to '<split>:<row>', counted from 1.
+
+Knows no other source and no stage. Rows are those of one commit, whose name enters the stage's key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Batch, Context
+from ftkit.errors import DataError, MachineError
+from ftkit.hub import Repository, commit_of, first_line, gated
+from ftkit.prepare.rows import BATCH_ROWS
+from ftkit.prepare.sources import Part, SourceConfig, tabular
+from ftkit.registry import component
+
+
+class Hub(SourceConfig):
+    """One split of a data set of the hub, best with a `revision`."""
+
+    repository: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="owner/name")
+    revision: str | None = Field(None, description="commit, tag or branch; default: the newest commit")
+    config_name: str | None = Field(None, description="configuration of the data set, where it has several")
+    split: str = Field("train", description="split of the data set")
+
+    is_remote: ClassVar[bool] = True
+
+    @property
+    def on_hub(self) -> Repository:
+        """The repository, as errors name it."""
+        return Repository("dataset", self.repository, self.revision, place=f"hub data set {self.repository}")
+
+    def content_id(self, ctx: Context) -> str:
+        """'repository@commit'. Raises MachineError where it cannot be asked for."""
+        return f"{self.repository}@{commit_of(self.on_hub, offline=ctx.offline)}"
+
+
+@component
+def read(config: Hub, ctx: Context) -> Iterator[Batch]:
+    """All rows; class numbers become their names. Raises MachineError or DataError."""
+    place = f"hub data set {config.repository}"
+    rows = _load(config, ctx)
+    if not len(rows):
+        raise DataError(f"{place}: split {config.split!r} has no row")
+    labels = {name: feature.names for name, feature in rows.features.items() if hasattr(feature, "int2str")}
+    tables = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
+    parts = (Part(config.split, f"{place}: {config.split}", table, labels) for table in tables)
+    yield from tabular(config, parts, ctx)
+
+
+def _load(config: Hub, ctx: Context) -> Any:
+    import datasets
+    import httpx
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    commit = commit_of(config.on_hub, offline=ctx.offline)
+    if ctx.offline:  # both libraries read their switch at import; the user asked this whole process to stay offline
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        return datasets.load_dataset(config.repository, config.config_name, split=config.split, revision=commit)
+    except (datasets.exceptions.DatasetsError, HfHubHTTPError, httpx.TransportError, OSError) as error:
+        if "is a gated dataset" in str(error):
+            raise gated(config.on_hub) from None
+        raise MachineError(f"hub data set {config.repository}: {first_line(error)}") from None
+    except ValueError as error:  # unknown split or configuration
+        raise DataError(f"hub data set {config.repository}: {first_line(error)}") from None

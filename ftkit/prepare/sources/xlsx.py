@@ -1,0 +1,141 @@
+"""Excel workbooks. Ids default to '<file>:<row>', the number that Excel shows beside the row.
+
+Knows no other format and no stage. Needs openpyxl, which the extra `ftkit[xlsx]` brings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ftkit.contracts import Batch, Context
+from ftkit.errors import DataError, MachineError
+from ftkit.prepare.formats.openers import SourceFile, refuse_foreign, start_of
+from ftkit.prepare.sources import Fault, FileSource, Found, gathered, require_columns
+from ftkit.registry import component, suggest
+
+LARGEST = 2 << 30  # bytes of a workbook when unpacked: more is a bomb, or no table for Excel
+
+
+class Xlsx(FileSource):
+    """Workbooks with one record a row of a sheet, the names of the columns first; formulas by their last values."""
+
+    sheet: str | None = Field(None, description="name of the sheet; default: the first one")
+    columns: list[str] | None = Field(None, min_length=1, description="names, for a sheet without a header row")
+
+    endings: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm")
+
+
+@component
+def read(config: Xlsx, ctx: Context) -> Iterator[Batch]:
+    """All rows that are not blank. Dates become ISO 8601 texts; a cell that holds an error is a fault of its row."""
+    try:
+        openpyxl = importlib.import_module("openpyxl")
+    except ImportError:
+        raise MachineError(
+            "the source xlsx needs openpyxl: pip install 'ftkit[xlsx]', or save the sheet as csv"
+        ) from None
+    found = ((file, _rows(config, file, openpyxl, ctx)) for file in config.files(ctx))
+    yield from gathered(config, found, ctx)
+
+
+def _rows(config: Xlsx, file: SourceFile, openpyxl: Any, ctx: Context) -> Iterator[Found]:
+    book = _opened(file, openpyxl)
+    try:
+        names = config.columns
+        for number, cells in _cells(file, _sheet(config, file, book, ctx)):
+            values = [cell.value for cell in cells]
+            while values and values[-1] in (None, ""):
+                values.pop()
+            if not values:
+                continue
+            if names is None:
+                names = _header(config, file, number, values)
+            else:
+                yield number, _row(names, cells, values), sum(len(str(value)) for value in values)
+    finally:
+        book.close()
+
+
+def _opened(file: SourceFile, openpyxl: Any) -> Any:
+    start = start_of(file.path)
+    if not start.startswith(b"PK\x03\x04"):
+        refuse_foreign(file.path, start, wanted="an xlsx workbook")
+        raise DataError(f"{file.path}: not an xlsx workbook; use the source of its format")
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            size = sum(each.file_size for each in archive.infolist())
+        if size > LARGEST:
+            raise DataError(f"{file.path}: unpacks to {size >> 20:,} MB; save so large a table as csv or parquet")
+        return openpyxl.load_workbook(file.path, read_only=True, data_only=True, keep_links=False)
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl lets through whatever its parsers raise
+        raise _damaged(file, error) from None
+
+
+def _sheet(config: Xlsx, file: SourceFile, book: Any, ctx: Context) -> Any:
+    sheets = {sheet.title: sheet for sheet in book.worksheets}
+    if not sheets:
+        raise DataError(f"{file.path}: the workbook has no sheet of cells")
+    if config.sheet is None:
+        name = next(iter(sheets))
+        if len(sheets) > 1:
+            ctx.progress.say(f"{file.path}: read the sheet {name!r} of {', '.join(map(repr, sheets))} (sheet)")
+        return sheets[name]
+    if config.sheet not in sheets:
+        raise DataError(f"{file.path}: there is no sheet {config.sheet!r}{suggest(config.sheet, sheets)}")
+    return sheets[config.sheet]
+
+
+def _cells(file: SourceFile, sheet: Any) -> Iterator[tuple[int, Any]]:
+    rows: Iterable[Any] = ()
+    try:
+        sheet.reset_dimensions()  # what a sheet says of its own size is often wrong
+        rows = enumerate(sheet.iter_rows(), 1)
+        while (numbered := next(rows, None)) is not None:
+            yield numbered
+    except Exception as error:  # openpyxl lets through whatever its parsers raise
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: SourceFile, error: Exception) -> DataError:
+    message = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return DataError(
+        f"{file.path}: the workbook is damaged or cut off: {message}; open and save it in Excel, or get it again"
+    )
+
+
+def _header(config: Xlsx, file: SourceFile, number: int, values: list[Any]) -> list[str]:
+    place = f"{file.path}:{number}"
+    names = ["" if value is None else str(value) for value in values]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"{place}: column {twice[0]!r} stands twice in the header; names must differ")
+    require_columns(place, names, [] if config.id is None else [config.id])
+    return names
+
+
+def _row(names: list[str], cells: Any, values: list[Any]) -> dict[str, Any] | Fault:
+    if len(values) > len(names):
+        cell = cells[len(values) - 1]
+        return Fault(f"cell {cell.coordinate} stands beyond the {len(names)} columns of the header")
+    for cell in cells[: len(values)]:
+        if cell.data_type == "e" or (isinstance(cell.value, float) and not math.isfinite(cell.value)):
+            return Fault(f"cell {cell.coordinate} holds the error {cell.value}")
+    values += [None] * (len(names) - len(values))
+    return dict(zip(names, map(_plain, values), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    return value

@@ -1,0 +1,384 @@
+"""When two texts are the same or nearly so: Jaccard similarity of character 5-grams of the normalised text.
+
+Texts in, numbers out, and no files but temporary ones; knows nothing of what rows mean. The same result for any hash
+seed and any number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ftkit.prepare.threads import Threads
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+    from numpy.typing import NDArray
+
+    from ftkit.contracts import Table
+    from ftkit.prepare.texts.minhash import NearPairs, Order
+    from ftkit.prepare.texts.spool import Spool
+
+    Positions: TypeAlias = NDArray[np.int64]
+
+SHINGLE_CHARS = 5
+BATCH_TEXTS = 4_000  # normalised at a time: one thread's share
+_NO_WORD = r"(?:[^\p{L}\p{M}\p{N}_]\p{M}*)+|^\p{M}+"
+_NO_LETTERS = (  # beside ASCII: none is a part of a word, before NFKC or after
+    r"\x{a0}‘’“”–—…•·×÷−€£¥¢§©®°±←→⇒\x{200d}\x{2600}-\x{2775}\x{2800}-\x{28ff}\x{1f300}-\x{1f6ff}\x{1f900}-\x{1f9ff}"
+)
+_NOT_EASY = rf"[^\x00-\x7f{_NO_LETTERS}]"
+_WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)).lower()
+
+
+class Texts(Protocol):
+    """Texts that are read in order, a batch at a time; or where `are_keys`, their `text_keys`."""
+
+    @property
+    def are_keys(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[polars.Series]:
+        """All texts, from the first, at each call."""
+        ...
+
+
+class Columns(Protocol):
+    """What `Column` reads: `rows.Rows`, say."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, *names: str) -> Iterator[Table]:
+        """Some columns of all rows, a batch at a time."""
+        ...
+
+
+class Column:
+    """The texts of a column."""
+
+    are_keys = False
+
+    def __init__(self, rows: Columns, name: str) -> None:
+        self._rows = rows
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self) -> Iterator[polars.Series]:
+        """One batch for each of the rows'."""
+        for table in self._rows.batches(self._name):
+            yield table[self._name]
+
+
+def normalised(texts: polars.Series) -> polars.Series:
+    """NFKC, lower case, words joined by one space: a word is a run of letters, marks, digits and underscores.
+
+    A run begins with a letter, a digit or an underscore: a mark alone, such as an emoji's variation selector, is none.
+    """
+    import polars
+
+    if len(texts) > BATCH_TEXTS:  # what fits in a processor's cache takes two thirds of the time
+        parts = [texts[begin : begin + BATCH_TEXTS] for begin in range(0, len(texts), BATCH_TEXTS)]
+        return polars.concat(map(normalised, parts))
+    places = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True).arg_true()  # beyond ASCII, or no text
+    if places.len():
+        places = places.filter(texts.gather(places).str.contains(_NOT_EASY).fill_null(True))
+    plain = _normalised_easy(texts)
+    return plain.scatter(places, _normalised(texts.gather(places))) if places.len() else plain
+
+
+def _normalised(texts: polars.Series) -> polars.Series:
+    plain = texts.str.normalize("NFKC").str.to_lowercase()
+    return plain.str.replace_all(_NO_WORD, " ").str.strip_chars(" ")
+
+
+def _normalised_easy(texts: polars.Series) -> polars.Series:
+    """The same for ASCII and _NO_LETTERS, ten times as fast: all bytes beyond ASCII are gaps."""
+    import numpy as np
+    import polars
+    import pyarrow as pa
+
+    from ftkit.prepare.texts.ngrams import bytes_of
+
+    data, bounds = bytes_of(texts)
+    words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + b" " * 128), np.uint8)
+    is_gap = words == ord(" ")
+    is_dropped = np.zeros(words.size, bool)
+    np.logical_and(is_gap[1:], is_gap[:-1], out=is_dropped[1:])
+    sizes = np.diff(bounds)
+    filled = np.flatnonzero(sizes)
+    begins = bounds[filled]
+    is_dropped[begins] = is_gap[begins]
+    if filled.size:
+        sizes[filled] -= np.add.reduceat(is_dropped.view(np.uint8), begins, dtype=np.int64)
+    bounds = np.append(0, np.cumsum(sizes))
+    kept = polars.Series(words).filter(polars.Series(~is_dropped)).to_numpy()  # a quarter of the time of numpy
+    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(kept))
+    return polars.Series(texts.name, polars.from_arrow(array)).str.strip_chars_end(" ")
+
+
+def text_keys(texts: polars.Series) -> polars.Series:
+    """Equal for texts that count as the same: the normalised text, or where it has no word, a space and the text.
+
+    '👍' and '👎' normalise to the same nothing, and are not the same.
+    """
+    import polars
+
+    plain = normalised(texts)
+    wordless = plain == ""
+    if not wordless.any():
+        return plain
+    own = texts.zip_with(wordless, plain).str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    return plain.zip_with(~wordless, polars.select(polars.lit(" ") + own).to_series())
+
+
+def is_wordless(keys: polars.Series) -> polars.Series:
+    """Whether the texts with these `text_keys` have no word."""
+    return keys.str.starts_with(" ")
+
+
+def plain_of(keys: polars.Series) -> polars.Series:
+    """`normalised`, of the texts with these `text_keys`."""
+    import polars
+
+    wordless = is_wordless(keys)
+    return keys.zip_with(~wordless, polars.Series([""])) if wordless.any() else keys
+
+
+def fingerprints(texts: polars.Series) -> NDArray[np.uint64]:
+    """128 bits of each text, as two numbers: equal where the texts are, and at ten million texts nowhere else.
+
+    For this process only, since another version of polars may give others: for what is written, take `digests`.
+    """
+    import numpy as np
+
+    return np.column_stack([texts.hash(seed).to_numpy() for seed in (1, 2)])
+
+
+def pair_fingerprints(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Fingerprints of pairs of texts, from those of either side."""
+    import numpy as np
+
+    return left * np.uint64(0x9E3779B97F4A7C15) + right  # odd: no two left sides give the same for one right side
+
+
+def digests(texts: polars.Series) -> NDArray[np.uint64]:
+    """BLAKE2b of each text, 128 bits as two numbers: the same for ever, at twenty times the price of `fingerprints`."""
+    import numpy as np
+
+    made = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
+    return np.frombuffer(made, "<u8").reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Things in the order they first stand in: where that is, and for each thing the number of the first like it."""
+
+    place: Positions
+    number: Positions
+
+    @property
+    def again(self) -> Positions:
+        """Where things stand that stood before."""
+        import numpy as np
+
+        return np.setdiff1d(np.arange(len(self.number)), self.place, assume_unique=True)
+
+
+def numbered(halves: NDArray[np.uint64]) -> Numbered:
+    """Count what is equal once. `halves` are fingerprints or digests, as two numbers each."""
+    import numpy as np
+
+    together = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: the first of equal ones leads
+    begins = np.ones(len(halves), bool)
+    for half in halves.T:
+        in_turn = half[together]
+        begins[1:] &= in_turn[1:] == in_turn[:-1]
+    begins[1:] = ~begins[1:]
+    place = together[begins]
+    rank = np.empty(len(place), np.int64)
+    rank[np.argsort(place)] = np.arange(len(place))
+    number = np.empty(len(halves), np.int64)
+    number[together] = rank[np.cumsum(begins) - 1]
+    return Numbered(np.sort(place), number)
+
+
+def normalise(text: str) -> str:
+    """`normalised` of one text."""
+    return str(normalised(_series(text))[0])
+
+
+def text_key(text: str) -> str:
+    """`text_keys` of one text."""
+    return str(text_keys(_series(text))[0])
+
+
+def _series(text: str) -> polars.Series:
+    import polars
+
+    return polars.Series([text], dtype=polars.String)
+
+
+def shingles(text: str) -> set[str]:
+    """Character 5-grams of the normalised text; a shorter text is its own only one, an empty one has none."""
+    plain = normalise(text)
+    if len(plain) < SHINGLE_CHARS:
+        return {plain} if plain else set()
+    return {plain[start : start + SHINGLE_CHARS] for start in range(len(plain) - SHINGLE_CHARS + 1)}
+
+
+def jaccard(left: str, right: str) -> float:
+    """Similarity of two texts in [0, 1]: shared shingles over all shingles; 0 where both are empty."""
+    one, other = shingles(left), shingles(right)
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Texts as they are compared: normalised, `ngrams.padded`, in UTF-8, one after another in `text`.
+
+    A text is `sizes` bytes long. `distinct`: those that count as the same have one number, see `text_keys`.
+    """
+
+    text: Spool[np.uint8]
+    begins: Positions
+    sizes: Positions
+    distinct: Numbered
+
+
+@contextmanager
+def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], object] = int) -> Iterator[Plain]:
+    """Texts, and other texts behind them, read once; what is large lies in a temporary file as long as the context.
+
+    `threads` change nothing but the time. `on_progress` is told how many texts were read since. Raises MachineError
+    where the temporary file finds no room.
+    """
+    import numpy as np
+
+    from ftkit.prepare.texts.spool import Spool
+
+    parts = (
+        (batch[begin : begin + BATCH_TEXTS], source.are_keys)
+        for source in texts
+        for batch in source.batches()
+        for begin in range(0, len(batch), BATCH_TEXTS)
+    )
+    with Spool(np.uint8) as text:
+        sizes, halves = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
+        with Threads(threads) as workers:
+            for some, its_sizes, its_halves in workers.in_turn(_plain, parts):
+                text.append(some)
+                sizes.append(its_sizes)
+                halves.append(its_halves)
+                on_progress(len(its_sizes))
+        distinct = numbered(np.concatenate(halves))
+        halves.clear()
+        all_sizes = np.concatenate(sizes)
+        yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, distinct)
+
+
+def _plain(some: tuple[polars.Series, bool]) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
+    """Of texts, or of their keys."""
+    import numpy as np
+
+    from ftkit.prepare.texts.ngrams import bytes_of, padded
+
+    texts, are_keys = some
+    keys = texts if are_keys else text_keys(texts)
+    text, bounds = bytes_of(padded(plain_of(keys), SHINGLE_CHARS))
+    return text, np.diff(bounds), fingerprints(keys)
+
+
+def near_pairs(
+    texts: Texts,
+    *,
+    threshold: float,
+    against: Texts | None = None,
+    order: Order | None = None,
+    threads: int = 1,
+) -> NearPairs:
+    """Pairs with Jaccard similarity ≥ threshold, ordered by (left, right).
+
+    Pairs are of `texts` among themselves (left < right), or of a text (left) with one of `against` (right). For
+    precision, recall and time see `near_plain_pairs`.
+    """
+    import numpy as np
+
+    from ftkit.prepare.texts.minhash import NearPairs
+
+    both = (texts,) if against is None else (texts, against)
+    split = None if against is None else len(texts)
+    with read_plain(*both, threads=threads) as plain:
+        chosen = np.arange(len(plain.sizes))
+        found = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
+    return NearPairs(found.left, found.right - (split or 0), found.similarity, found.crowded)
+
+
+def near_plain_pairs(
+    plain: Plain,
+    chosen: Positions,
+    *,
+    threshold: float,
+    split: int | None = None,
+    order: Order | None = None,
+    threads: int = 1,
+    on_progress: Callable[[int], object] = int,
+) -> NearPairs:
+    """Near pairs of the chosen texts, by their place among the chosen; with `split` only across it.
+
+    Precision is 1: each candidate is verified. Recall is that of MinHash LSH, ≥ 0.999 in expectation at the
+    threshold. Only of the most crowded buckets (more than `minhash.CROWD` texts with much in common) not all pairs are
+    formed: there texts are compared with one after another until they are near to one, the first of `order` first.
+    Equal texts give a pair each, so choose distinct ones. `on_progress` is told how many were hashed since.
+    """
+    assert 0 < threshold <= 1, threshold
+    from ftkit.prepare.texts import minhash  # numpy is slow to import, and most callers only normalise
+
+    return minhash.near_pairs(
+        plain.text,
+        plain.begins[chosen],
+        plain.sizes[chosen],
+        size=SHINGLE_CHARS,
+        threshold=threshold,
+        split=split,
+        order=order,
+        threads=threads,
+        on_progress=on_progress,
+    )
+
+
+def plain_jaccards(plain: Plain, left: Positions, right: Positions) -> NDArray[np.float64]:
+    """Similarity of some texts, each with its partner."""
+    import numpy as np
+
+    from ftkit.prepare.texts import ngrams
+
+    found = [np.zeros(0)]
+    for some in ngrams.runs(plain.sizes[left] + plain.sizes[right], ngrams.VERIFY_CHARS):
+        begins = plain.begins[left[some]], plain.begins[right[some]]
+        sizes = plain.sizes[left[some]], plain.sizes[right[some]]
+        found.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
+    return np.concatenate(found)
+
+
+def clusters(pairs: NearPairs, n: int) -> Positions:
+    """For each of n texts the smallest position that it is linked to by a chain of pairs."""
+    return join(pairs.left, pairs.right, n)
+
+
+def join(left: Positions, right: Positions, n: int) -> Positions:
+    """For each of n things the smallest one that a chain of links, each from left to right, leads to."""
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
+    _, label = connected_components(links, directed=False)
+    _, first, label = np.unique(label, return_index=True, return_inverse=True)
+    return first[label]

@@ -1,0 +1,85 @@
+"""What is wrong with a recipe, in one line a mistake: place, full key, what was found, the nearest name that is known.
+
+Knows the schema it is given, as pydantic models, and where the keys of the text are; knows no recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ftkit.recipe.yaml_tree import KeyPath, Tree
+from ftkit.registry import Config, suggest
+
+
+def problems(tree: Tree, error: ValidationError, schema: type[Config]) -> list[str]:
+    """A line for each mistake that validating the tree's value as a `schema` found, in the order of the text."""
+    return sorted({_problem(tree, detail, schema) for detail in error.errors()}, key=_by_place)
+
+
+def _by_place(problem: str) -> tuple[str, list[int]]:
+    name, *rest = problem.split(":")
+    return name, [int(part) for part in rest[:2] if part.isdigit()]
+
+
+def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config]) -> str:
+    """One line for one pydantic error: place, full key, what was found, what to do."""
+    path, node, known = _walk(tree.value, detail["loc"], schema)
+    key = ".".join(map(str, path)) or "recipe"
+    place = tree.place(path)
+    if place == f"--set {key}":
+        place = "--set"
+    if detail["type"] == "extra_forbidden":
+        name = str(detail["loc"][-1])
+        what = "key" if path[-1:] == (name,) else f"name {name!r}"
+        return f"{place}: {key}: unknown {what}{suggest(name, known)}"
+    if detail["type"] == "missing":
+        return f"{place}: {key}: is missing"
+    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
+    if not path:  # a check across blocks names its key itself
+        return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
+    found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
+    return f"{place}: {key}: {message}{found}"
+
+
+def _walk(value: Any, loc: Sequence[str | int], schema: Any) -> tuple[KeyPath, Any, list[str]]:
+    """Follow an error's location through the recipe's own values, skipping what only the schema knows.
+
+    Returns the path in the recipe, the value there, and the names known at the last step (for suggestions).
+    """
+    path: list[str | int] = []
+    known: list[str] = []
+    for index, part in enumerate(loc):
+        fields = getattr(schema, "model_fields", {})
+        known = list(fields)
+        is_last = index == len(loc) - 1
+        if isinstance(value, dict) and (part in value or (is_last and part in fields)):
+            path.append(part)
+            value = value.get(str(part))
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            path.append(part)
+            value = value[part]
+        schema = _schema_of(schema, part)
+    return tuple(path), value, known
+
+
+def _schema_of(schema: Any, part: str | int) -> Any:
+    """The model class below `part`: a field's, or the same one where `part` is an index or a union's tag."""
+    fields = getattr(schema, "model_fields", {})
+    if part not in fields:
+        return schema
+    return _first_model(fields[part].annotation) or schema
+
+
+def _first_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return annotation
+    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)
+
+
+def _lower(message: str) -> str:
+    return message[0].lower() + message[1:]

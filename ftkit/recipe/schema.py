@@ -1,0 +1,335 @@
+"""The recipe: its schema, and `load_recipe`, which reports every mistake at once with file:line:column.
+
+Knows which components exist (by listing their folders) and no stage, model or row.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ftkit.contracts import Machine
+from ftkit.errors import RecipeError
+from ftkit.recipe.data_block import Count, Data
+from ftkit.recipe.problems import problems
+from ftkit.recipe.yaml_tree import Tree, parse, set_value
+from ftkit.registry import Choice, Config, choice_of, name_or_object, one_or_more, suggest
+
+if TYPE_CHECKING:
+    PromptChoice: TypeAlias = Choice
+    ExtractorChoice: TypeAlias = Choice
+    MethodChoice: TypeAlias = Choice
+    MetricChoice: TypeAlias = Choice
+else:
+    PromptChoice = choice_of("prompting")
+    ExtractorChoice = choice_of("extractors")
+    MethodChoice = choice_of("methods")
+    MetricChoice = choice_of("metrics")
+
+
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+
+
+class Model(Config):
+    """The base model: a local folder (`path`) or a repository of the hub (`hub`, best with a `revision`)."""
+
+    path: str | None = Field(None, description="folder with config.json, safetensors and tokenizer")
+    hub: str | None = Field(None, description="repository of the hub, as owner/name")
+    revision: str | None = Field(None, description="commit, tag or branch of the hub repository")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU that has it")
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        {"enable_thinking": False}, description="given to the chat template"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Model:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("revision belongs to hub; a path has none")
+        return self
+
+
+class Classify(Config):
+    """Choose one of `labels` for each input, by the score the model gives to each."""
+
+    labels: Literal["auto"] | list[str] = Field("auto", description="auto: all targets found in train")
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: str | list[str]) -> str | list[str]:
+        if isinstance(labels, list) and (len(set(labels)) != len(labels) or len(labels) < 2 or not all(labels)):
+            raise ValueError("labels must be two or more distinct, non-empty strings")
+        return labels
+
+
+class Generate(Config):
+    """Write an answer; `extract` takes what is compared out of the answer and of the target."""
+
+    max_new_tokens: Count = 256
+    extract: ExtractorChoice = Field(default_factory=lambda: ExtractorChoice.model_validate("exact"))
+
+
+class TaskChoice(Choice):
+    """What the model is to do: classify or generate."""
+
+    model_config = ConfigDict(json_schema_extra=name_or_object(["classify", "generate"]))
+
+    classify: Classify | None = None
+    generate: Generate | None = None
+
+
+class Baseline(Config):
+    """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
+
+    instructions: list[str] = Field(
+        default=[], min_length=1, description="wordings; {labels} stands for the labels; left out: the task's defaults"
+    )
+    prompts: list[PromptChoice] = Field(
+        default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
+    )
+    normalize: list[Literal["sum", "mean", "calibrated"]] = Field(
+        default=["sum", "mean", "calibrated"], min_length=1, description="of label scores; classify only"
+    )
+    max_candidates: Count = Field(24, description="prompts scored on valid at most")
+    max_valid_rows: Count = Field(500, description="valid rows a prompt or a checkpoint is judged on")
+
+    @field_validator("instructions")
+    @classmethod
+    def _plain_names_only(cls, instructions: list[str]) -> list[str]:
+        for text in instructions:
+            try:
+                found = [name for _, name, spec, conversion in string.Formatter().parse(text) if name is not None]
+            except ValueError as error:
+                raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
+            for name in found:
+                if name != "labels":
+                    raise ValueError(f"{text!r}: unknown placeholder {{{name}}}; only {{labels}} is known")
+        return instructions
+
+    @field_validator("prompts")
+    @classmethod
+    def _has_zero_shot(cls, prompts: list[Choice]) -> list[Choice]:
+        if not any(prompt.name == "zero_shot" for prompt in prompts):
+            raise ValueError("zero_shot must be among the prompts: training uses its wording")
+        return prompts
+
+
+class Train(Config):
+    """How the model is tuned. Learning rate and weight decay default to those of the method."""
+
+    method: Annotated[list[MethodChoice], one_or_more(MethodChoice), Field(min_length=1)] = Field(
+        default_factory=lambda: [MethodChoice.model_validate("lora")]
+    )
+    epochs: Positive = 3.0
+    max_steps: Count | None = Field(None, description="optimizer steps at most")
+    learning_rate: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
+    global_batch_size: Count = Field(32, description="rows per optimizer step")
+    max_grad_norm: Positive = 1.0
+    gradient_checkpointing: bool = False
+    num_evals: Count = Field(6, description="evaluations on valid, evenly spaced; the last one ends the training")
+    patience: Count | None = Field(
+        None, description="evaluations without improvement before training stops; null: never"
+    )
+    checkpoint_steps: Count = Field(50, description="optimizer steps between checkpoints")
+    too_long: Literal["error", "drop", "cut"] = Field(
+        "cut", description="rows that do not fit the context; cut shortens the input, never the target"
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _methods_differ(cls, methods: list[Choice]) -> list[Choice]:
+        chosen = [method.name for method in methods]
+        if len(set(chosen)) != len(chosen):
+            raise ValueError("a method stands twice; name each at most once")
+        return methods
+
+
+class Evaluate(Config):
+    """What is measured on test. Default: accuracy and macro_f1 to classify, exact_match to generate."""
+
+    metrics: list[MetricChoice] = Field(default=[], min_length=1, description="left out: the defaults of the task")
+
+
+class Prices(Config):
+    """Money, in any one currency. Tokens are per million."""
+
+    gpu_hour: Annotated[float, Field(ge=0)] = Field(0.0, description="an hour of the machine that trains")
+    input_tokens: Annotated[float, Field(ge=0)] = Field(0.0, description="a million prompt tokens")
+    output_tokens: Annotated[float, Field(ge=0)] = Field(0.0, description="a million completion tokens")
+
+
+class Compare(Config):
+    """The one question asked of the test rows, declared before anything runs."""
+
+    primary: str = Field("", description="metric that decides; left out: the first of evaluate.metrics")
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    prices: Prices = Prices()
+
+
+def _first_metric(values: dict[str, Any]) -> Any:
+    metrics = values["evaluate"]["metrics"] if isinstance(values["evaluate"], dict) else []
+    first = metrics[0] if isinstance(metrics, list) and metrics else ""
+    return next(iter(first), "") if isinstance(first, dict) else first if isinstance(first, str) else first.name
+
+
+TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
+    "classify": [
+        ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]),
+        ("baseline", "instructions", ["Classify the text. Answer with one of: {labels}.", "Classify the text."]),
+        ("evaluate", "metrics", ["accuracy", "macro_f1"]),
+        ("compare", "primary", _first_metric),
+    ],
+    "generate": [
+        ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup"]),
+        ("baseline", "instructions", ["Answer the question."]),
+        ("evaluate", "metrics", ["exact_match", "token_f1"]),
+        ("compare", "primary", _first_metric),
+    ],
+}
+
+
+class DataRecipe(Config):
+    """What prepare needs of a recipe; `ftkit prepare` takes it alone."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="of the run's folder")]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    task: TaskChoice
+    data: Data
+    machine: Machine = Machine()
+
+    _text: str = PrivateAttr("")
+
+    @property
+    def text(self) -> str:
+        """The recipe as its author wrote it, overrides as comments before it; empty where it was made in Python."""
+        return self._text
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as plain values, every default written out."""
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults_of_the_task(cls, values: Any) -> Any:
+        """What is left out and depends on the task: cleaning, wordings, metrics, the primary metric."""
+        if not isinstance(values, dict):
+            return values
+        task = values.get("task")
+        kind = next(iter(task), None) if isinstance(task, dict) else task.name if isinstance(task, Choice) else task
+        filled = dict(values)
+        for block, key, default in TASK_DEFAULTS.get(kind, ()) if isinstance(kind, str) else ():
+            if block not in cls.model_fields:
+                continue
+            inside = filled.get(block, None if block == "data" else {})
+            if isinstance(inside, dict) and key not in inside:
+                filled[block] = {**inside, key: default(filled) if callable(default) else default}
+        return filled
+
+    @model_validator(mode="after")
+    def _some_rows_stay_for_train(self) -> Self:
+        shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
+        if sum(shares) >= 1:
+            raise ValueError(f"data.split: valid and test are {sum(shares):g} together: nothing is left for train")
+        return self
+
+
+class Recipe(DataRecipe):
+    """One question to answer: is fine-tuning worth it for this task?"""
+
+    model: Model
+    baseline: Baseline = Field(default_factory=Baseline)
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
+
+    @property
+    def primary(self) -> Choice:
+        """The metric that decides."""
+        return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
+
+    @model_validator(mode="after")
+    def _primary_is_measured(self) -> Recipe:
+        measured = [metric.name for metric in self.evaluate.metrics]
+        if self.compare.primary not in measured:
+            hint = suggest(self.compare.primary, measured)
+            raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_only_to_classify(self) -> Recipe:
+        if self.task.name == "generate" and any("{labels}" in text for text in self.baseline.instructions):
+            raise ValueError("baseline.instructions: {labels} needs task: classify")
+        return self
+
+
+def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and check a recipe. Raises RecipeError that lists every mistake, each with its place."""
+    return parse_recipe(_text_of(Path(path)), name=str(path), overrides=overrides)
+
+
+def load_data_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> DataRecipe:
+    """`load_recipe` for prepare alone: a recipe need not name a model if it has no other block that is about one."""
+    text = _text_of(Path(path))
+    tree = _tree(text, str(path), overrides)
+    is_whole = bool(set(tree.value) & (set(Recipe.model_fields) - set(DataRecipe.model_fields)))
+    return _checked(tree, Recipe if is_whole else DataRecipe, text, overrides)
+
+
+def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """`load_recipe` on a text; `name` stands where the file's name would."""
+    return _checked(_tree(text, name, overrides), Recipe, text, overrides)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        near = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        hint = suggest(path.name, near)
+        raise RecipeError(f"{path}: no such recipe{hint if hint.startswith('; did') else ''}") from None
+    except IsADirectoryError:
+        raise RecipeError(f"{path}: is a folder, not a recipe") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _tree(text: str, name: str, overrides: Sequence[str]) -> Tree:
+    tree = parse(text, name)
+    for assignment in overrides:
+        set_value(tree, assignment)
+    if not isinstance(tree.value, dict):
+        raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
+    return tree
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)
+
+
+def _checked(tree: Tree, schema: type[AnyRecipe], text: str, overrides: Sequence[str]) -> AnyRecipe:
+    try:
+        recipe = schema.model_validate(tree.value)
+    except ValidationError as error:
+        raise RecipeError(*problems(tree, error, schema)) from None
+    recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
+    return recipe
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}

@@ -1,0 +1,134 @@
+"""Rows whose text, or whose group, stands in the splits before: how many there are, and where the first of them stand.
+
+Pure: a hash of each row in, counts and places out; knows no file and no id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ftkit.report.data.split_tally import EXAMPLES, FEW
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    I64: TypeAlias = NDArray[np.int64]
+    Keys: TypeAlias = NDArray[np.uint64]
+    Flags: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Stands for the id, or the group, of the row at a position of a split."""
+
+    split: str
+    position: int
+    column: str = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class SortedKeys:
+    """The keys of a split's rows, ascending, and the position of each; of equal keys the first row first."""
+
+    split: str
+    keys: Keys
+    positions: I64
+
+    @classmethod
+    def of(cls, split: str, keys: Keys) -> SortedKeys:
+        """Of the keys of all rows in their order."""
+        import numpy as np
+
+        positions = np.argsort(keys, kind="stable")
+        return cls(split, keys[positions], positions)
+
+    def is_new(self) -> Flags:
+        """Which keys differ from the one before."""
+        import numpy as np
+
+        new = np.ones(len(self.keys), bool)
+        new[1:] = self.keys[1:] != self.keys[:-1]
+        return new
+
+    def is_in(self, earlier: SortedKeys) -> Flags:
+        """Which keys another split has too."""
+        import numpy as np
+
+        if not len(earlier.keys):
+            return np.zeros(len(self.keys), bool)
+        nearest = np.searchsorted(earlier.keys, self.keys).clip(max=len(earlier.keys) - 1)
+        found: Flags = earlier.keys[nearest] == self.keys
+        return found
+
+    def first_rows(self, chosen: Flags) -> I64:
+        """Of the chosen keys those whose rows come first."""
+        import numpy as np
+
+        places = np.flatnonzero(chosen)
+        return places[np.argsort(self.positions[places])[:EXAMPLES]]
+
+    def at(self, place: int, column: str = "id") -> Place:
+        """The row whose key is the one at this place."""
+        return Place(self.split, int(self.positions[place]), column)
+
+
+def repeats(splits: Sequence[SortedKeys]) -> dict[str, Any]:
+    """Rows whose text, with its history, stands in the same split before, or in an earlier split, as normalised."""
+    inside, between = {}, []
+    for own in splits:
+        again = ~own.is_new()
+        inside[own.split] = {"rows": int(again.sum()), "pairs": _pairs(own, again, own)}
+    for one, other in combinations(splits, 2):
+        shared = other.is_in(one)
+        pairs = _pairs(other, shared, one)
+        between.append({"splits": [one.split, other.split], "rows": int(shared.sum()), "pairs": pairs})
+    return {"inside": inside, "between": between}
+
+
+def _pairs(own: SortedKeys, chosen: Flags, earlier: SortedKeys) -> list[dict[str, Place]]:
+    """The first of the chosen rows, each with the first row of the other split that has its key."""
+    import numpy as np
+
+    places = own.first_rows(chosen)
+    kept = np.searchsorted(earlier.keys, own.keys[places])
+    both = zip(places.tolist(), kept.tolist(), strict=True)
+    return [{"id": own.at(place), "kept_id": earlier.at(other)} for place, other in both]
+
+
+def groups(splits: Sequence[SortedKeys]) -> dict[str, Any]:
+    """How many groups each split has, those of the most rows, and rows whose group stands in an earlier split too."""
+    import numpy as np
+
+    num_groups, between = {}, []
+    largest: list[dict[str, Any]] = []
+    for own in splits:
+        begins = np.flatnonzero(own.is_new())
+        sizes = np.diff(begins, append=len(own.keys))
+        num_groups[own.split] = {"groups": len(begins), "of_several_rows": int((sizes > 1).sum())}
+        largest += _largest(own, begins[sizes > 1], sizes[sizes > 1])
+    for one, other in combinations(splits, 2):
+        shared = other.is_in(one)
+        ids = [other.at(place) for place in other.first_rows(shared).tolist()]
+        between.append({"splits": [one.split, other.split], "rows": int(shared.sum()), "ids": ids})
+    largest.sort(key=lambda group: -group["rows"])
+    return {"splits": num_groups, "largest": largest[:EXAMPLES], "between": between}
+
+
+def _largest(own: SortedKeys, begins: I64, sizes: I64) -> list[dict[str, Any]]:
+    """The groups of the most rows, of equally large ones that whose first row comes first."""
+    import numpy as np
+
+    order = np.lexsort((own.positions[begins], -sizes))[:EXAMPLES]
+    return [
+        {
+            "group": own.at(begin, "group"),
+            "split": own.split,
+            "rows": size,
+            "ids": [own.at(place) for place in range(begin, begin + min(size, FEW))],
+        }
+        for begin, size in zip(begins[order].tolist(), sizes[order].tolist(), strict=True)
+    ]

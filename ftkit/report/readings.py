@@ -1,0 +1,66 @@
+"""What several sections read off one comparison: the unit of a metric, per-row scores, prices.
+Lays nothing out and reads no file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftkit.report import wording
+from ftkit.report.comparison import Comparison
+from ftkit.verdict.cost import Rates, break_even_requests, machine_money, request_money
+
+
+def primary(comparison: Comparison) -> str:
+    """Name of the metric that decides."""
+    return str(comparison.verdict["primary"]["metric"])
+
+
+def is_share(comparison: Comparison, metric: str) -> bool:
+    """Whether a metric reads as per cent."""
+    return wording.is_share(comparison.verdict, metric)
+
+
+def measured(comparison: Comparison, arm: str, metric: str) -> dict[str, Any]:
+    """`value` and `interval` of a metric of an arm."""
+    return dict(comparison.verdict["arms"][arm]["metrics"][metric])
+
+
+def row_scores(comparison: Comparison, arm: str) -> list[float]:
+    """One number per test row: the primary metric's where it has one, else 1 for the right answer."""
+    metric = primary(comparison)
+    return [row.scores.get(metric, float(row.parsed == row.reference)) for row in comparison.predictions[arm]]
+
+
+def rates(comparison: Comparison) -> Rates:
+    """The prices the recipe declares."""
+    return Rates(**comparison.recipe["compare"]["prices"])
+
+
+def money_per_request(comparison: Comparison, arm: str) -> float:
+    """Money for one request of an arm's mean length."""
+    entry = comparison.verdict["arms"][arm]
+    prompt, completion = entry["prompt_tokens_mean"], entry["completion_tokens_mean"]
+    return request_money(rates(comparison), prompt_tokens=prompt, completion_tokens=completion)
+
+
+def stage_seconds(comparison: Comparison, stage: str) -> float | None:
+    """Seconds a stage took, or None where none were written down."""
+    seconds = comparison.timings.get(stage, {}).get("seconds", {})
+    return float(seconds["total"]) if "total" in seconds else None
+
+
+def training_money(comparison: Comparison) -> float:
+    """Money for training the chosen fine-tuned arm's method, once."""
+    tuned = next(arm for arm in comparison.arms if arm.name == comparison.chosen["fine_tuned"])
+    return machine_money(rates(comparison), stage_seconds(comparison, f"train-{tuned.model}") or 0.0)
+
+
+def break_even(comparison: Comparison) -> int | None:
+    """Requests after which the chosen fine-tuned arm has paid for its training against the chosen prompt."""
+    chosen = comparison.chosen
+    return break_even_requests(
+        training_money(comparison),
+        prompting=money_per_request(comparison, chosen["prompting"]),
+        fine_tuned=money_per_request(comparison, chosen["fine_tuned"]),
+    )

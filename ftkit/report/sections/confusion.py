@@ -1,0 +1,63 @@
+"""Label by label: how often prompt and tuned model find it, and what they take it for. Classify only."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pydantic import Field
+
+from ftkit.contracts import Section
+from ftkit.registry import Config, component
+from ftkit.report.comparison import Comparison
+from ftkit.report.markup import Cell, Table, count, difference, folded, percent
+
+
+class Confusion(Config):
+    """How many confusions are listed, and from how many labels on the table of labels is folded."""
+
+    max_confusions: int = Field(10, ge=1)
+    max_open_labels: int = Field(20, ge=1)
+
+
+@component
+def render(config: Confusion, comparison: Comparison) -> Section:
+    """Accuracy per label and most frequent confusions of the deciding pair; empty for other tasks."""
+    if "classify" not in comparison.recipe["task"] or not comparison.tests:
+        return Section("Labels", "", "")
+    labels, confusions = _per_label(comparison), _confusions(config, comparison)
+    many = len(labels.rows) > config.max_open_labels
+    html = folded(labels.caption, labels.html) if many else labels.html
+    return Section("Labels", html + confusions.html, f"{labels.markdown}\n\n{confusions.markdown}")
+
+
+def _per_label(comparison: Comparison) -> Table:
+    """Labels with the largest change first."""
+    prompting, tuned = comparison.chosen["prompting"], comparison.chosen["fine_tuned"]
+    totals = Counter(row.reference for row in comparison.predictions[prompting])
+    found = {
+        arm: Counter(row.reference for row in comparison.predictions[arm] if row.parsed == row.reference)
+        for arm in (prompting, tuned)
+    }
+    changes = {label: (found[tuned][label] - found[prompting][label]) / totals[label] for label in totals}
+    rows: list[list[Cell]] = [
+        [
+            label,
+            count(totals[label]),
+            percent(found[prompting][label] / totals[label]),
+            percent(found[tuned][label] / totals[label]),
+            difference(changes[label], share=True),
+        ]
+        for label in sorted(totals, key=lambda label: (-abs(changes[label]), label))
+    ]
+    return Table("Share of each label's test rows answered right", ("label", "rows", prompting, tuned, "change"), rows)
+
+
+def _confusions(config: Confusion, comparison: Comparison) -> Table:
+    rows: list[list[Cell]] = []
+    for arm in (comparison.chosen["prompting"], comparison.chosen["fine_tuned"]):
+        wrong = Counter(
+            (row.reference, row.parsed) for row in comparison.predictions[arm] if row.parsed != row.reference
+        )
+        for (reference, answer), number in wrong.most_common(config.max_confusions):
+            rows.append([arm, reference, "(could not be read)" if answer is None else answer, count(number)])
+    return Table("Most frequent confusions", ("arm", "target", "answered", "rows"), rows, 3)

@@ -1,0 +1,77 @@
+"""What it costs: time and money to train, tokens and money per request, and when training has paid off."""
+
+from __future__ import annotations
+
+from ftkit.contracts import Section
+from ftkit.registry import Config, component
+from ftkit.report.comparison import Comparison
+from ftkit.report.markup import Cell, Table, count, duration, escape, money, plain
+from ftkit.report.readings import break_even, money_per_request, rates, stage_seconds, training_money
+from ftkit.verdict.cost import machine_money
+
+STAGES = {
+    "prepare": "prepare the rows",
+    "baseline": "search for the prompt",
+    "evaluate": "score the test rows",
+}
+
+
+class Cost(Config):
+    """No options."""
+
+
+@component
+def render(config: Cost, comparison: Comparison) -> Section:
+    """Sentence of break-even, table per arm, table per stage."""
+    sentence = _sentence(comparison)
+    tables = [_per_arm(comparison), _per_stage(comparison)]
+    html = f"<p>{escape(sentence)}</p>" + "".join(table.html for table in tables)
+    return Section("Cost", html, "\n\n".join([plain(sentence), *(table.markdown for table in tables)]))
+
+
+def _sentence(comparison: Comparison) -> str:
+    if not rates(comparison).any_tokens:
+        return (
+            "The recipe declares no token prices (compare.prices): requests count tokens and seconds, "
+            "and when training would pay for itself cannot be said."
+        )
+    tuned, prompting = comparison.chosen["fine_tuned"], comparison.chosen["prompting"]
+    spent, requests = training_money(comparison), break_even(comparison)
+    if requests is None:
+        return (
+            "Training never pays for itself by cheaper requests. A thousand cost "
+            f"{_thousand(comparison, tuned)} with {tuned} "
+            f"and {_thousand(comparison, prompting)} with {prompting}."
+        )
+    return (
+        f"Training cost {money(spent)}. A thousand requests cost {_thousand(comparison, tuned)} with {tuned} "
+        f"and {_thousand(comparison, prompting)} with {prompting}: training has paid for itself after "
+        f"{count(requests)} requests."
+    )
+
+
+def _thousand(comparison: Comparison, arm: str) -> str:
+    return money(1000 * money_per_request(comparison, arm))
+
+
+def _per_arm(comparison: Comparison) -> Table:
+    timed = comparison.timings.get("evaluate", {}).get("arms", {})
+    rows: list[list[Cell]] = []
+    for arm in comparison.arms:
+        entry = comparison.verdict["arms"][arm.name]
+        seconds = timed[arm.name]["seconds"] / timed[arm.name]["rows"] if timed.get(arm.name, {}).get("rows") else None
+        tokens = [f"{entry[f'{kind}_tokens_mean']:,.1f}" for kind in ("prompt", "completion")]
+        price = _thousand(comparison, arm.name) if rates(comparison).any_tokens else None
+        rows.append([arm.name, *tokens, duration(seconds), price])
+    head = ("arm", "prompt tokens", "completion tokens", "time per request", "money per 1,000 requests")
+    return Table("Per request, as measured on test (in batches, adapters not merged)", head, rows)
+
+
+def _per_stage(comparison: Comparison) -> Table:
+    rows: list[list[Cell]] = []
+    for stage in comparison.timings:
+        name = STAGES.get(stage, stage.replace("train-", "train "))
+        seconds = stage_seconds(comparison, stage)
+        price = None if seconds is None or not rates(comparison).gpu_hour else machine_money(rates(comparison), seconds)
+        rows.append([name, duration(seconds), money(price)])
+    return Table("Once, to get here", ("stage", "time", "money"), rows)

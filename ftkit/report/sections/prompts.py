@@ -1,0 +1,88 @@
+"""The prompts: those that won, word for word, and all that were tried with their value on valid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from ftkit.answers.prompt import Prompt
+from ftkit.contracts import Section
+from ftkit.records import Message
+from ftkit.registry import Config, component
+from ftkit.report.comparison import Comparison
+from ftkit.report.markup import Cell, Html, Table, count, escape, fenced, folded, plain, score
+from ftkit.report.readings import is_share, primary
+
+PLACE = "⟨the row's input⟩"
+
+
+class Prompts(Config):
+    """How many turns of a winning prompt stand open; the rest is folded."""
+
+    max_turns: int = Field(10, ge=3)
+
+
+@component
+def render(config: Prompts, comparison: Comparison) -> Section:
+    """Winning prompts as conversations, then the table of candidates, best first."""
+    html, markdown = [], []
+    for prompt in _winners(comparison).values():
+        title = prompt.label
+        if prompt.normalize:
+            title += f", label scores by {prompt.normalize}"
+        turns = prompt.messages(PLACE)
+        html.append(f"<h3>{escape(title)}</h3>{_conversation(turns, max_turns=config.max_turns)}")
+        text = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
+        markdown.append(f"### {plain(title)}\n\n{fenced(text, 'text')}")
+    table = _candidates(comparison)
+    return Section(
+        "The prompts",
+        "".join(html) + folded(table.caption, table.html),
+        "\n\n".join([*markdown, table.markdown]),
+    )
+
+
+def _winners(comparison: Comparison) -> dict[str, Prompt]:
+    """The frozen prompts by the short name arms use, as the base model's arms have them."""
+    found: dict[str, Prompt] = {}
+    for arm in sorted(comparison.arms, key=lambda arm: arm.side != "prompting"):
+        found.setdefault(arm.prompt.name, arm.prompt)
+    return found
+
+
+def _conversation(turns: Sequence[Message], *, max_turns: int) -> Html:
+    shown = turns if len(turns) <= max_turns else turns[: max_turns - 2]
+    body = _turns(shown)
+    if len(shown) < len(turns):
+        folded_turns = turns[len(shown) : -1]
+        body += folded(f"{len(folded_turns)} more turns", Html(_turns(folded_turns))) + _turns(turns[-1:])
+    return Html(f'<div class="chat">{body}</div>')
+
+
+def _turns(turns: Sequence[Message]) -> str:
+    return "".join(
+        f'<div class="turn {"answer" if turn["role"] == "assistant" else "question"}">'
+        f'<p class="role">{escape(turn["role"])}</p><pre>{escape(turn["content"])}</pre></div>'
+        for turn in turns
+    )
+
+
+def _candidates(comparison: Comparison) -> Table:
+    share = is_share(comparison, primary(comparison))
+    order = sorted(comparison.candidates, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["index"]))
+    rows: list[list[Cell]] = []
+    for row in order:
+        state = "chosen" if row["chosen"] else " – ".join(part for part in (row["status"], row["detail"]) if part)
+        tokens = None if row["prompt_tokens_mean"] is None else count(row["prompt_tokens_mean"])
+        value = score(row["value"], share=share)
+        rows.append([row["label"], row["instruction"], row["normalize"], state, value, tokens])
+    head = (
+        "prompt",
+        "wording",
+        "label scores",
+        "outcome",
+        f"{primary(comparison)} on valid",
+        "prompt tokens",
+    )
+    return Table(f"All {count(len(order))} prompts that were tried or considered", head, rows, 4)

@@ -1,0 +1,76 @@
+"""Where the numbers come from: base model, data, seeds, versions, machine, and the recipe as resolved."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import yaml
+
+from ftkit.contracts import Section
+from ftkit.records import dump
+from ftkit.registry import Config, component
+from ftkit.report.comparison import Comparison
+from ftkit.report.markup import Cell, Html, escape, facts, facts_markdown, fenced, folded
+
+PACKAGES = (
+    "ftkit",
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "polars",
+)
+
+
+class Provenance(Config):
+    """No options."""
+
+
+@component
+def render(config: Provenance, comparison: Comparison) -> Section:
+    """Facts as a list, the resolved recipe verbatim."""
+    entries = _entries(comparison)
+    recipe = yaml.safe_dump(comparison.recipe, sort_keys=False, allow_unicode=True)
+    html = facts(entries) + folded("The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>"))
+    parts = [
+        facts_markdown(entries),
+        "The recipe, with every default filled in:",
+        fenced(recipe.rstrip(), "yaml"),
+    ]
+    markdown = "\n\n".join(parts)
+    return Section("Provenance", html, markdown)
+
+
+def _entries(comparison: Comparison) -> dict[str, Cell]:
+    entries: dict[str, Cell] = {"run": comparison.recipe["name"], "seed": str(comparison.recipe["seed"])}
+    model = comparison.recipe["model"]
+    entries |= {f"base model, {name}": _text(value) for name, value in model.items() if value is not None}
+    entries |= {f"sha256 of {name}": value for name, value in comparison.summary["sources"].items()}
+    entries |= {f"{package}": _version(package) for package in PACKAGES}
+    entries["python"] = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return entries | _machine(comparison)
+
+
+def _machine(comparison: Comparison) -> dict[str, Cell]:
+    """What the stages wrote down beside their durations."""
+    found: dict[str, Cell] = {}
+    for stage, timing in comparison.timings.items():
+        rest = {name: value for name, value in timing.items() if name not in ("seconds", "arms")}
+        found |= {f"{stage}, {name}": _text(value) for name, value in rest.items()}
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else dump(value)

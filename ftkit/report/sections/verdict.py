@@ -1,0 +1,155 @@
+"""The verdict in plain words: what to ship, by how much, how sure that is, and the guards behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftkit.contracts import Section
+from ftkit.registry import Config, component
+from ftkit.report.comparison import Comparison
+from ftkit.report.markup import (
+    NOTHING,
+    Table,
+    count,
+    difference,
+    escape,
+    folded,
+    interval,
+    plain,
+    score,
+)
+from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
+from ftkit.report.readings import is_share, measured, primary, row_scores
+from ftkit.report.wording import guard_name, headline, meaning, numbers
+
+CHIPS = {
+    "fine_tuned": "fine-tune",
+    "prompting": "prompt",
+    "equivalent": "equivalent",
+    "inconclusive": "undecided",
+    "invalid": "invalid",
+}
+
+
+class Verdict(Config):
+    """No options."""
+
+
+@component
+def render(config: Verdict, comparison: Comparison) -> Section:
+    """Headline, one sentence of numbers, the interval as a picture, guards."""
+    found = comparison.verdict
+    title = headline(found)
+    sentences = [numbers(found), *meaning(found), *_floor_note(comparison)]
+    if found["verdict"] == "invalid":  # what failed matters more than numbers that cannot be trusted
+        sentences = [*meaning(found), numbers(found)]
+    chip = f'<p class="chip {found["verdict"]}">{escape(CHIPS[found["verdict"]])}</p>'
+    html = "".join(
+        (
+            f'{chip}<p class="headline">{escape(title)}</p>',
+            *(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences),
+            _tiles(comparison),
+            _picture(comparison),
+            _guards_html(found["guards"]),
+        )
+    )
+    lines = [
+        f"**{plain(title)}**",
+        *(plain(sentence) for sentence in sentences),
+        _guards(found["guards"]).markdown,
+    ]
+    return Section("Verdict", html, "\n\n".join(lines))
+
+
+def _floor_note(comparison: Comparison) -> list[str]:
+    """Say so where a linear model is as good as what would be shipped."""
+    found, metric = comparison.verdict, primary(comparison)
+    linear = found["floors"].get("tfidf_logreg", {}).get(metric)
+    shipped = measured(comparison, found["ship"], metric)["value"] if found["ship"] else None
+    if linear is None or shipped is None or linear < shipped:
+        return []
+    return [
+        f"A linear model on word counts reaches {score(linear, share=is_share(comparison, metric))}, "
+        f"no less than {found['ship']}: it may be all this task needs."
+    ]
+
+
+def _tiles(comparison: Comparison) -> str:
+    found, metric = comparison.verdict, primary(comparison)
+    contrast, share = found["contrast"], is_share(comparison, metric)
+    tiles = []
+    for side, kind, title in (("b", "prompting", "Prompting"), ("a", "tuned", "Fine-tuned")):
+        entry = measured(comparison, contrast[side], metric)
+        tiles.append(
+            _tile(
+                kind,
+                f"{title} · {contrast[side]}",
+                score(entry["value"], share=share),
+                interval(entry["interval"], share=share),
+            )
+        )
+    unit = " points" if share else ""
+    ends = interval(contrast["interval"], share=share, signed=True)
+    tiles.append(_tile("ink", "Difference", difference(contrast["difference"], share=share) + unit, ends))
+    tiles.append(_tile("ink", "Test rows", count(found["num_rows"]), _win_loss(comparison)))
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _tile(kind: str, title: str, value: str, note: str) -> str:
+    return (
+        f'<div class="tile {kind}"><p class="of">{escape(title)}</p><p class="value">{escape(value)}</p>'
+        f'<p class="note">{escape(note)}</p></div>'
+    )
+
+
+def _win_loss(comparison: Comparison) -> str:
+    chosen = comparison.chosen
+    pairs = list(zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True))
+    wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    return f"{count(wins)} better, {count(losses)} worse, {count(len(pairs) - wins - losses)} alike"
+
+
+def _picture(comparison: Comparison) -> str:
+    """The interval of the difference against zero and the margin."""
+    contrast, margin = comparison.verdict["contrast"], comparison.verdict["primary"]["margin"]
+    if contrast["interval"] is None:
+        return ""
+    share = is_share(comparison, primary(comparison))
+    factor = 100 if share else 1
+    low, high, middle, edge = (factor * value for value in (*contrast["interval"], contrast["difference"], margin))
+    reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        axes.axvspan(-edge, edge, color=BAND, linewidth=0)
+        axes.axvline(0, color=MUTED, linewidth=1)
+        axes.plot([low, high], [0, 0], color=INK, linewidth=3.5, solid_capstyle="round")
+        axes.plot([middle], [0], "o", color=INK, markersize=8)
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(-1, 1)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.annotate("prompting better", (0.0, 0.8), xycoords="axes fraction", color=PROMPTING)
+        axes.annotate("fine-tuning better", (1.0, 0.8), xycoords="axes fraction", color=TUNED, ha="right")
+        axes.set_xlabel("difference in points (band: the margin)" if share else "difference (band: the margin)")
+
+    ends = interval(contrast["interval"], share=share, signed=True)
+    label = f"Interval of the difference, fine-tuned minus prompting: {ends}; margin {edge:.4g} either way."
+    return picture("contrast", draw, height=1.15, label=label)
+
+
+def _guards(guards: list[dict[str, Any]]) -> Table:
+    rows = [
+        (guard_name(guard["name"]), "passed" if guard["passed"] else "FAILED", guard["detail"] or NOTHING)
+        for guard in guards
+    ]
+    return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
+
+
+def _guards_html(guards: list[dict[str, Any]]) -> str:
+    passed = sum(guard["passed"] for guard in guards)
+    summary = f"{passed} of {len(guards)} guards passed"
+    table = _guards(guards).html
+    if passed == len(guards):
+        return folded(summary, table)
+    return f'<div class="alarm"><p>{escape(summary)}</p>{table}</div>'

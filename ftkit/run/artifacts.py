@@ -1,0 +1,171 @@
+"""What each stage publishes, as typed values over its folder. The names of files on disk are said here only.
+
+Knows no stage's work: paths, reading and writing of the values that stages hand on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftkit.answers.prompt import Arm, Prompt
+from ftkit.records import Example, Prediction, read_examples, read_jsonl, read_predictions
+from ftkit.store import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Output of prepare. Only evaluate opens `test`."""
+
+    path: Path
+
+    FILES = frozenset(
+        {
+            "train.jsonl",
+            "valid.jsonl",
+            "test.jsonl",
+            "ledger.jsonl",
+            "dropped.jsonl",
+            "summary.json",
+            "data.json",
+            "data.html",
+        }
+    )
+
+    def split(self, name: str) -> list[Example]:
+        """Rows of `train`, `valid` or `test`, in their frozen order."""
+        return read_examples(self.path / f"{name}.jsonl")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """`labels` (empty when the task generates), `rows` per split, `funnel` of steps, `sources` with sha256."""
+        return dict(read_json(self.path / "summary.json"))
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Output of baseline: candidates and their valid scores, the frozen prompts, the base's valid predictions."""
+
+    path: Path
+
+    FILES = frozenset({"candidates.jsonl", "prompt.json", "valid_predictions.jsonl", "timing.json"})
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """`zero_shot` and, where one was found that fits, `few_shot`."""
+        return {name: Prompt.from_json(value) for name, value in read_json(self.path / "prompt.json").items()}
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Every prompt tried, with its valid score, or why it was not tried."""
+        return list(read_jsonl(self.path / "candidates.jsonl"))
+
+    @property
+    def valid_predictions(self) -> list[Prediction]:
+        """Predictions of the base arms on valid."""
+        return read_predictions(self.path / "valid_predictions.jsonl")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Output of train for one method: the weights, the log of steps, the tuned model's valid predictions."""
+
+    path: Path
+
+    FILES = frozenset(
+        {
+            "adapter",
+            "model",
+            "steps.jsonl",
+            "training.json",
+            "prompt.json",
+            "guards.json",
+            "valid_predictions.jsonl",
+            "timing.json",
+        }
+    )
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """`method`, `kind` (adapter or model), `best_step`, `num_steps`, `num_target_tokens`, counts of cut rows."""
+        return dict(read_json(self.path / "training.json"))
+
+    @property
+    def weights(self) -> Path:
+        """The folder `adapter/` or `model/`."""
+        return self.path / str(self.training["kind"])
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """The frozen prompts with the normalisation that suits the tuned model, chosen on valid."""
+        return {name: Prompt.from_json(value) for name, value in read_json(self.path / "prompt.json").items()}
+
+    @property
+    def guards(self) -> list[dict[str, Any]]:
+        """Checks of the trained rows: name, passed, detail."""
+        return list(read_json(self.path / "guards.json"))
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """One object per optimizer step, and per evaluation on valid."""
+        return list(read_jsonl(self.path / "steps.jsonl"))
+
+    @property
+    def valid_predictions(self) -> list[Prediction]:
+        """Predictions of the tuned arms on valid."""
+        return read_predictions(self.path / "valid_predictions.jsonl")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Output of evaluate: the arms as they were frozen, then every arm's predictions on the same test rows."""
+
+    path: Path
+
+    FILES = frozenset({"arms.json", "predictions.jsonl", "floors.json", "guards.json", "timing.json"})
+
+    @property
+    def arms(self) -> list[Arm]:
+        """All arms, in the order of the report."""
+        return [Arm.from_json(value) for value in read_json(self.path / "arms.json")["arms"]]
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Names of the `prompting` and the `fine_tuned` arm, chosen on valid before test was opened."""
+        return dict(read_json(self.path / "arms.json")["chosen"])
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """All arms on all test rows."""
+        return read_predictions(self.path / "predictions.jsonl")
+
+    @property
+    def floors(self) -> dict[str, dict[str, float]]:
+        """Metrics of the floors on test."""
+        return dict(read_json(self.path / "floors.json"))
+
+    @property
+    def guards(self) -> list[dict[str, Any]]:
+        """Checks that need the model or the rows: name, passed, detail."""
+        return list(read_json(self.path / "guards.json"))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Output of compare."""
+
+    path: Path
+
+    FILES = frozenset({"verdict.json", "metrics.json", "report.md", "report.html"})
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """The verdict, as in `verdict.json`."""
+        return dict(read_json(self.path / "verdict.json"))
+
+
+def write_timing(folder: Path, seconds: Mapping[str, float], **facts: Any) -> None:
+    """Write `timing.json`: durations in seconds, and facts that depend on the clock. Part of no content id."""
+    write_json(folder / "timing.json", {"seconds": dict(seconds), **facts})

@@ -1,0 +1,173 @@
+"""What can be done with a finished run: read its verdict, answer new rows, export the model to ship.
+
+Reads run directories; changes none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ftkit.answers.answering import predict
+from ftkit.answers.prompt import Arm
+from ftkit.contracts import Context
+from ftkit.engine.load import load, load_tuned, merge
+from ftkit.engine.probe import last_logits, logits_in_fresh_process
+from ftkit.errors import ArtifactError, DataError, RecipeError
+from ftkit.prepare.formats.json_rows import table_of
+from ftkit.prepare.intake import options_of
+from ftkit.recipe.schema import Recipe
+from ftkit.recipe.templates import names_in
+from ftkit.records import Example, read_numbered_jsonl
+from ftkit.registry import choice_of, suggest
+from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained
+from ftkit.run.models import ArmModel, arm_models, task_spec
+from ftkit.store import read_json, verify, write_json
+
+NUM_PROBES = 4
+LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging rounds the weights once more
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run directory with its verified artifacts, by stage."""
+
+    path: Path
+    recipe: Recipe
+    artifacts: dict[str, Path]
+
+    @property
+    def compared(self) -> Compared:
+        """The last stage."""
+        return Compared(self.artifacts["compare"])
+
+    @property
+    def trained(self) -> dict[str, Trained]:
+        """The tuned models, by method."""
+        found = {name: path for name, path in self.artifacts.items() if name.startswith("train-")}
+        return {name.removeprefix("train-"): Trained(path) for name, path in found.items()}
+
+    def arm(self, name: str = "") -> Arm:
+        """An arm by name; without one, the arm to ship. Raises RecipeError where there is none."""
+        arms = {arm.name: arm for arm in Evaluated(self.artifacts["evaluate"]).arms}
+        chosen = name or self.compared.verdict["ship"]
+        if chosen is None:
+            raise RecipeError(f"{self.path}: the verdict is invalid, so no arm ships; name one with --arm")
+        if chosen not in arms:
+            raise RecipeError(f"--arm {chosen}: no such arm{suggest(chosen, arms)}")
+        return arms[chosen]
+
+
+def open_run(run_dir: Path) -> FinishedRun:
+    """Open a run whose verdict is there. Raises RecipeError where it is not, ArtifactError where it is damaged."""
+    names = _latest(run_dir)
+    if "compare" not in names:
+        raise RecipeError(f"{run_dir}: the run has not reached its verdict; run the same command again")
+    resolved = run_dir / "recipe.resolved.json"
+    try:
+        recipe = Recipe.model_validate(read_json(resolved))
+    except (OSError, ValidationError):
+        raise ArtifactError(
+            f"{resolved}: missing, damaged, or of another version of ftkit; run the same command again"
+        ) from None
+    return FinishedRun(run_dir, recipe, {stage: verify(run_dir / name).path for stage, name in names.items()})
+
+
+def prepared_folder(run_dir: Path) -> Path:
+    """The folder of a run's prepared rows. Raises RecipeError where it is no run, ArtifactError where it is damaged."""
+    names = _latest(run_dir)
+    if "prepare" not in names:
+        raise RecipeError(f"{run_dir}: its rows are not prepared yet; run the same command again")
+    return verify(run_dir / names["prepare"]).path
+
+
+def _latest(run_dir: Path) -> dict[str, str]:
+    latest = run_dir / "latest.json"
+    if not latest.is_file():
+        raise RecipeError(f"{run_dir}: not a run directory (no latest.json); expected something like runs/quickstart")
+    return dict(read_json(latest))
+
+
+def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> Iterator[dict[str, Any]]:
+    """Answers of an arm to the rows of a JSONL file, in their order: id, answer, raw, flags."""
+    run = open_run(run_dir)
+    source = options_of(run.recipe.data.source[0])
+    examples = _examples(rows, source.input or "input", source.id)
+    chosen = run.arm(arm)
+    task = task_spec(run.recipe.task, Prepared(run.artifacts["prepare"]).summary["labels"])
+    loaded = arm_models(run.recipe, run.trained, ctx)[chosen.model].load()
+    for row in predict(chosen.name, loaded, chosen.prompt, task, examples, ctx):
+        yield {"id": row.id, "answer": row.parsed, "raw": row.raw, "flags": list(row.flags)}
+
+
+def export_model(run_dir: Path, out: Path, *, arm: str = "", ctx: Context) -> Path:
+    """Write the model of an arm as one folder that transformers loads, with its prompt in `arm.json`.
+
+    Adapters are merged; one that was trained on nf4 is merged onto the unquantised base. Raises RecipeError where
+    `out` exists already.
+    """
+    if out.exists():
+        raise RecipeError(f"--out {out}: exists already; name a new folder")
+    run = open_run(run_dir)
+    chosen = run.arm(arm)
+    model = arm_models(run.recipe, run.trained, ctx)[chosen.model]
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if chosen.model in run.trained and run.trained[chosen.model].training["kind"] == "adapter":
+        merge(model.spec, run.trained[chosen.model].weights, partial, ctx)
+    else:
+        loaded = model.load()
+        loaded.model.save_pretrained(partial)
+        loaded.renderer.tokenizer.save_pretrained(partial)
+    write_json(partial / "arm.json", chosen.as_json())
+    _check_logits(run, chosen, model, partial, ctx)
+    partial.rename(out)
+    return out
+
+
+def _check_logits(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx: Context) -> None:
+    """Hold the folder's logits, computed in a fresh process, against those of the arm. Raises ArtifactError."""
+    spec = replace(model.spec, quantize="none")
+    trained = run.trained.get(arm.model)
+    loaded = load_tuned(spec, trained.weights, trained.training["kind"], ctx) if trained else load(spec, ctx)
+    rows = Prepared(run.artifacts["prepare"]).split("valid")[:NUM_PROBES]
+    ids = [loaded.renderer.render(arm.prompt.messages(row.input, row.history)).context_ids for row in rows]
+    expected = last_logits(loaded.model, ids)
+    found = logits_in_fresh_process(folder, ids)
+    difference = float((found - expected).norm() / expected.norm())
+    if not difference <= LOGIT_TOLERANCE[loaded.precision]:
+        raise ArtifactError(
+            f"{folder}: its logits differ from the arm's by {difference:.2e}, "
+            f"more than {LOGIT_TOLERANCE[loaded.precision]:.0e}; the export is not usable"
+        )
+    ctx.progress.say(f"logits checked in a fresh process: relative difference {difference:.1e} on {len(ids)} rows")
+
+
+def _examples(path: Path, template: str, id_column: str | None) -> list[Example]:
+    """The rows to answer; `template` is the input as the recipe has it: a column, or columns in braces."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    import polars
+
+    rows = dict(read_numbered_jsonl(path))
+    if not rows:
+        raise DataError(f"{path}: has no rows")
+    heads = [name if name in row else name.partition(".")[0] for row in rows.values() for name in names_in(template)]
+    for number, row in rows.items():
+        for head in dict.fromkeys(heads):
+            if head not in row:
+                raise DataError(f"{path}:{number}: {head!r} is missing{suggest(head, row)}; a text is expected")
+    shape = choice_of("shapes").model_validate({"columns": {"input": template, "target": template}})
+    table = table_of(list(rows.values()), dict.fromkeys(heads))
+    made = shape(table.insert_column(0, polars.Series("id", list(map(str, rows)))))
+    for number, reason in made.faults.items():
+        raise DataError(f"{path}:{number}: {reason}")
+    names = [str(row.get(id_column, number)) if id_column else str(number) for number, row in rows.items()]
+    texts = made.table["input"].to_list()
+    return [Example(id=name, input=text, target="", group=name) for name, text in zip(names, texts, strict=True)]

@@ -1,0 +1,141 @@
+"""From the recipe's words to the engine's values: the task, the base model, and the models of the arms.
+
+Reads no rows, and loads no weights before it is asked to.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from ftkit.contracts import Context, TaskSpec
+from ftkit.engine.files import ModelSpec, fetch, identify
+from ftkit.engine.load import (
+    LoadedModel,
+    context_length,
+    load,
+    load_renderer,
+    load_tuned,
+    resolve_device,
+    resolve_precision,
+)
+from ftkit.engine.train import refuse_several_processes
+from ftkit.errors import DataError, MachineError
+from ftkit.recipe.schema import Classify, Generate, Recipe, TaskChoice
+from ftkit.records import Message
+from ftkit.registry import Choice
+from ftkit.run.artifacts import Trained
+from ftkit.store import digest
+from ftkit.training.trainer import method_module
+
+
+@dataclass(frozen=True)
+class ArmModel:
+    """A model that answers for arms: the precision it would ship in, and how it is loaded."""
+
+    spec: ModelSpec
+    precision: str
+    load: Callable[[], LoadedModel]
+
+
+def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
+    """The task with its labels known and its extractor chosen."""
+    options = task.options
+    if isinstance(options, Generate):
+        return TaskSpec("generate", (), options.max_new_tokens, lambda text: options.extract(text))
+    assert isinstance(options, Classify)
+    return TaskSpec("classify", tuple(labels), 0, lambda text: text)
+
+
+def model_spec(recipe: Recipe, *, quantize: Literal["none", "nf4"] = "none") -> ModelSpec:
+    """The base model of a recipe."""
+    model = recipe.model
+    return ModelSpec(
+        path=Path(model.path) if model.path is not None else None,
+        hub=model.hub,
+        revision=model.revision,
+        precision=model.precision,
+        quantize=quantize,
+        chat_template_kwargs=model.chat_template_kwargs,
+    )
+
+
+def quantization(method: Choice) -> Literal["none", "nf4"]:
+    """How a method wants its base: `QUANTIZE` of its file."""
+    wanted: Literal["none", "nf4"] = method_module(method).QUANTIZE
+    return wanted
+
+
+def arm_models(recipe: Recipe, trained: Mapping[str, Trained], ctx: Context) -> dict[str, ArmModel]:
+    """The models of the arms, by name: the base, the base as a method quantises it, then the tuned ones."""
+    base = model_spec(recipe)
+    models = {"base": ArmModel(base, shipped_precision(base, ctx), partial(load, base, ctx))}
+    specs = {name: model_spec(recipe, quantize=quantization(method)) for name, method in _methods(recipe)}
+    for spec in specs.values():
+        if spec.quantize != "none":
+            models[f"base@{spec.quantize}"] = ArmModel(spec, spec.quantize, partial(load, spec, ctx))
+    for name, spec in specs.items():
+        made = trained[name]
+        load_it = partial(load_tuned, spec, made.weights, made.training["kind"], ctx)
+        models[name] = ArmModel(spec, shipped_precision(spec, ctx), load_it)
+    return models
+
+
+def _methods(recipe: Recipe) -> list[tuple[str, Choice]]:
+    return [(method.name, method) for method in recipe.train.method]
+
+
+def model_id(spec: ModelSpec, ctx: Context) -> str:
+    """Content id of a model as it is loaded: repository, commit and file hashes, precision, quantisation, template."""
+    return digest(
+        {
+            "identity": identify(spec, ctx, cache_path=ctx.cache_dir / "digests.json"),
+            "precision": shipped_precision(spec, ctx),
+            "compute": resolve_precision(spec.precision, resolve_device(ctx.machine)),
+            "chat_template_kwargs": dict(spec.chat_template_kwargs),
+        }
+    )
+
+
+def shipped_precision(spec: ModelSpec, ctx: Context) -> str:
+    """What the weights are in memory: float32, bfloat16 or nf4."""
+    if spec.quantize != "none":
+        return spec.quantize
+    return resolve_precision(spec.precision, resolve_device(ctx.machine))
+
+
+def require(recipe: Recipe, ctx: Context) -> None:
+    """Raise what would be raised later: processes, device, precision, packages, model files, chat template.
+
+    Says it where the model has no chat template. Loads the tokenizer and no weights.
+    """
+    refuse_several_processes()
+    resolve_precision(recipe.model.precision, resolve_device(ctx.machine))
+    for method in recipe.train.method:
+        if quantization(method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
+            raise MachineError(f"train.method: {method.name} needs bitsandbytes: pip install bitsandbytes")
+    spec = model_spec(recipe)
+    fetch(spec, ctx)
+    context_length(spec, ctx)
+    has_demonstrations = any(prompt.name != "zero_shot" for prompt in recipe.baseline.prompts)
+    note = _template_note(spec, ctx, has_demonstrations=has_demonstrations)
+    if note:
+        ctx.progress.say(f"{spec.name}: {note}")
+
+
+def _template_note(spec: ModelSpec, ctx: Context, *, has_demonstrations: bool) -> str:
+    """What is to be said of the chat template. Raises DataError where it does not take what prompts are made of."""
+    question: Message = {"role": "user", "content": "a"}
+    answer: Message = {"role": "assistant", "content": "b"}
+    try:
+        renderer = load_renderer(spec, ctx)
+        renderer.render([question], "b")
+        if has_demonstrations:
+            renderer.render([question, answer, question], "b")
+    except DataError as error:
+        raise DataError(f"{spec.name}: {error}") from None
+    return renderer.template_note

@@ -1,0 +1,1 @@
+"""Methods of tuning, and the Trainer that stands alone."""

@@ -1,0 +1,455 @@
+"""The training loop: losses against the oracle, batches that do not matter, kills that do not show."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pytest
+import torch
+from tiny_models import byte_level, context, loaded_of, model_of, save_base, spec_of
+
+from ftkit.contracts import Context, Machine, Quiet, Trainable
+from ftkit.engine.load import LoadedModel, load, wrap
+from ftkit.engine.settings import Schedule
+from ftkit.engine.train import Evaluation, FitResult, Row, TrainSettings, fit, loss_of, seeded
+from ftkit.errors import DataError, DivergedError, MachineError, StoppedError
+from ftkit.training.methods.full import Full
+from ftkit.training.methods.full import build as build_full
+from ftkit.training.methods.lora import Lora
+from ftkit.training.methods.lora import build as build_lora
+
+ROWS = [
+    Row([5, 6, 7, 8, 9], [False, False, True, True, True]),
+    Row([10, 11, 12, 13, 14, 15, 16, 17], [False] * 7 + [True], weight=2.0),
+    Row([20, 21, 22], [False, True, True], weight=0.5),
+    Row([30, 31, 32, 33, 34, 35], [False, True, False, True, False, False]),
+]
+MANY = [Row([3 + k, 50 + k, 7, 100 + k % 5, 2], [False, False, False, True, True]) for k in range(20)]
+
+SETTINGS = TrainSettings(
+    learning_rate=1e-2,
+    weight_decay=0.01,
+    epochs=3.0,
+    max_steps=None,
+    global_batch_size=8,
+    warmup_share=0.1,
+    schedule="cosine",
+    max_grad_norm=1.0,
+    gradient_checkpointing=False,
+    num_evals=6,
+    patience=None,
+    checkpoint_every_steps=3,
+    seed=17,
+)
+
+
+CPU = Machine(device="cpu")
+
+
+@dataclass
+class Run:
+    """One training of a tiny model in its own folder, as often as it is started."""
+
+    folder: Path
+    settings: TrainSettings = SETTINGS
+    method: str = "lora"
+    dropout: float = 0.1
+    evaluates: bool = True
+    machine: Machine = CPU
+    stop_at_check: int | None = None
+    progress: Quiet = field(default_factory=Quiet)
+    rows: list[Row] = field(default_factory=lambda: MANY)
+
+    def start(self) -> tuple[FitResult, Trainable]:
+        loaded = wrap(model_of(), byte_level())
+        with seeded(3):
+            if self.method == "full":
+                trainable = build_full(Full(), loaded)
+            else:
+                trainable = build_lora(Lora(rank=4, dropout=self.dropout), loaded)
+        tuned = replace(loaded, model=trainable.model)
+        checks = iter(range(10**6))
+
+        def check_stop() -> None:
+            if next(checks) == self.stop_at_check:
+                raise StoppedError("stopped")
+
+        ctx = Context(progress=self.progress, machine=self.machine, check_stop=check_stop)
+        evaluate = (lambda: judge(tuned)) if self.evaluates else None
+        result = fit(
+            trainable,
+            self.rows,
+            self.settings,
+            loaded=tuned,
+            evaluate=evaluate,
+            work_dir=self.folder,
+            ctx=ctx,
+        )
+        return result, trainable
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "steps.jsonl").read_text().splitlines()]
+
+
+def judge(loaded: LoadedModel) -> Evaluation:
+    with torch.no_grad():
+        loss = loss_of(loaded.model, MANY[:4]).item()
+    return Evaluation(-round(loss, 2), loss)
+
+
+def weights_of(trainable: Trainable) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in trainable.model.named_parameters() if p.requires_grad}
+
+
+def assert_same_bytes(one: tuple[FitResult, Trainable], two: tuple[FitResult, Trainable]) -> None:
+    assert one[0] == two[0]
+    first, second = weights_of(one[1]), weights_of(two[1])
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- losses and gradients -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 1e-4)])
+def test_loss_and_gradients_equal_the_oracles(family: str, dtype: Any, tolerance: float) -> None:
+    model = loaded_of(family, dtype=dtype).model
+    found, expected = loss_of(model, ROWS), oracle.mean_loss(model, ROWS)
+    assert found.item() == pytest.approx(expected.item(), rel=tolerance)
+    parameters = list(model.parameters())
+    ours = torch.autograd.grad(found, parameters)
+    theirs = torch.autograd.grad(expected, parameters)
+    whole = torch.cat([gradient.flatten() for gradient in theirs])
+    difference = torch.cat([(one - two).flatten() for one, two in zip(ours, theirs, strict=True)])
+    assert difference.norm() <= tolerance * whole.norm()
+
+
+def test_loss_and_gradients_of_an_adapter_on_nf4_equal_the_oracles(tmp_path: Path) -> None:
+    save_base(tmp_path / "base")
+    loaded = load(spec_of(tmp_path / "base", quantize="nf4"), context(tmp_path))
+    trainable = build_lora(Lora(rank=4), loaded)
+    parameters = [p for p in trainable.model.parameters() if p.requires_grad]
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.normal_(0, 0.1)
+    loaded.model.eval()
+    found, expected = loss_of(trainable.model, ROWS), oracle.mean_loss(trainable.model, ROWS)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-3)
+    for one, two in zip(torch.autograd.grad(found, parameters), torch.autograd.grad(expected, parameters), strict=True):
+        assert (one - two).norm() <= 1e-3 * two.norm()
+
+
+def test_a_large_vocabulary_is_computed_in_chunks_with_the_same_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ftkit.engine import loss
+
+    model = model_of()
+    parameters = list(model.parameters())
+    whole = loss_of(model, ROWS)
+    gradients = torch.autograd.grad(whole, parameters)
+    monkeypatch.setattr(loss, "CHUNK", 3 * 400)
+    chunked = loss_of(model, ROWS)
+    assert chunked.item() == pytest.approx(whole.item(), rel=1e-6)
+    for one, two in zip(torch.autograd.grad(chunked, parameters), gradients, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_adapter_changes_nothing_at_step_0_and_something_later(method: str, tmp_path: Path) -> None:
+    base = model_of()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = base(ids).logits
+        loaded = wrap(model_of(), byte_level())
+        trainable = build_full(Full(), loaded) if method == "full" else build_lora(Lora(), loaded)
+        assert torch.equal(trainable.model.eval()(ids).logits, before)
+    _, tuned = Run(tmp_path, method=method).start()
+    with torch.no_grad():
+        assert not torch.allclose(tuned.model(ids).logits, before, atol=1e-3)
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_eight_micro_batches_of_one_equal_one_of_eight(method: str, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, max_steps=3)
+    results = {}
+    for micro_batch in (1, 3, 8):
+        machine = Machine(device="cpu", micro_batch=micro_batch)
+        run = Run(tmp_path / str(micro_batch), settings=settings, method=method, dropout=0.0, machine=machine)
+        run.rows = [replace(row, weight=1.0 + index % 2) for index, row in enumerate(MANY)]
+        _, trainable = run.start()
+        results[micro_batch] = (run.log, weights_of(trainable))
+    log_8, weights_8 = results[8]
+    for micro_batch in (1, 3):
+        log, weights = results[micro_batch]
+        for one, two in zip(log, log_8, strict=True):
+            assert one == pytest.approx(two, rel=1e-4)
+        # Adam divides by the gradient's size: rounding of a gradient near 0 moves a weight by up to a step
+        for name in weights:
+            torch.testing.assert_close(weights[name], weights_8[name], rtol=1e-3, atol=2e-4)
+
+
+def test_gradient_checkpointing_changes_no_number(tmp_path: Path) -> None:
+    one = Run(tmp_path / "one").start()
+    two = Run(tmp_path / "two", settings=replace(SETTINGS, gradient_checkpointing=True)).start()
+    assert_same_bytes(one, two)
+
+
+def test_every_row_is_seen_once_an_epoch_in_another_order(tmp_path: Path) -> None:
+    from ftkit.engine.train import _batch
+
+    schedule = Schedule(SETTINGS, 20)
+    assert (schedule.num_steps, schedule.batch_size) == (8, 8)  # 3 epochs × 20 rows / 8
+    seen = [index for step in range(1, 11) for index in _batch(17, 20, 8, step)]
+    epochs = [seen[start : start + 20] for start in range(0, 80, 20)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(20))] * 4
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_the_schedule_warms_up_and_comes_down() -> None:
+    common = replace(SETTINGS, learning_rate=1.0, max_steps=10, epochs=99.0, warmup_share=0.2)
+
+    def rates(kind: Any) -> list[float]:
+        schedule = Schedule(replace(common, schedule=kind), 20)
+        return [round(schedule.learning_rate(step), 3) for step in range(1, 11)]
+
+    assert rates("constant") == [0.5] + [1.0] * 9
+    assert rates("linear") == [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+    assert rates("cosine") == [0.5, 1.0, 1.0, 0.962, 0.854, 0.691, 0.5, 0.309, 0.146, 0.038]
+
+
+# --- what is written, kept and stopped ------------------------------------------------------------
+
+
+def test_the_log_has_one_line_a_step_and_one_an_evaluation(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    result, _ = run.start()
+    steps = [line for line in run.log if "loss" in line]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert list(steps[0]) == ["step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"]
+    assert steps[4]["epoch"] == 2.0 and steps[0]["num_target_tokens"] == 16
+    # six evenly spaced over 8 steps, and one before the first step
+    assert [line["step"] for line in run.log if "valid_value" in line] == [0, 2, 3, 4, 6, 7, 8]
+    assert (result.num_steps, result.num_target_tokens) == (8, 128)
+    assert steps[-1]["loss"] < 0.6 * steps[0]["loss"]
+
+
+def test_the_best_weights_are_kept_by_value_then_loss_then_step(tmp_path: Path) -> None:
+    values = iter([9.0, 0.5, 0.7, 0.7, 0.7, 0.1, 0.0])  # the 9.0 of step 0 is no trained weight
+    losses = iter([0.1, 0.9, 0.8, 0.6, 0.6, 0.1, 0.1])
+    kept: list[dict[str, torch.Tensor]] = []
+    loaded = wrap(model_of(), byte_level())
+    trainable = build_lora(Lora(rank=4), loaded)
+
+    def evaluate() -> Evaluation:
+        kept.append(weights_of(trainable))
+        return Evaluation(next(values), next(losses))
+
+    result = fit(trainable, MANY, SETTINGS, loaded=loaded, evaluate=evaluate, work_dir=tmp_path, ctx=context(tmp_path))
+    assert (result.best_step, result.best_value) == (4, 0.7)
+    assert all(torch.equal(value, kept[3][name]) for name, value in weights_of(trainable).items())
+
+
+def test_patience_ends_training_early(tmp_path: Path) -> None:
+    values = iter([0.0, 0.5, 0.4, 0.4])
+    loaded = wrap(model_of(), byte_level())
+    trainable = build_lora(Lora(rank=4), loaded)
+    result = fit(
+        trainable,
+        MANY,
+        replace(SETTINGS, patience=2),
+        loaded=loaded,
+        evaluate=lambda: Evaluation(next(values), 1.0),
+        work_dir=tmp_path,
+        ctx=context(tmp_path),
+    )
+    assert (result.num_steps, result.best_step, result.stopped_early) == (4, 2, True)
+
+
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(tmp_path: Path) -> None:
+    loaded = wrap(model_of(), byte_level())
+    trainable = build_full(Full(), loaded)
+    with torch.no_grad():
+        trainable.model.get_output_embeddings().weight[7] = float("inf")
+    before = weights_of(trainable)
+    with pytest.raises(DivergedError, match=r"step 1: loss (nan|inf).*lower train.learning_rate") as caught:
+        fit(trainable, MANY, SETTINGS, loaded=loaded, evaluate=None, work_dir=tmp_path, ctx=context(tmp_path))
+    assert caught.value.exit_code == 5
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(trainable).items())
+
+
+def test_rows_without_a_target_and_several_processes_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match="row 1: nothing to learn"):
+        Run(tmp_path, rows=[MANY[0], Row([1, 2], [True, False])]).start()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MachineError, match="WORLD_SIZE is 2"):
+        Run(tmp_path).start()
+
+
+# --- killed == never killed -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, tuple[FitResult, Trainable]]:
+    run = Run(tmp_path_factory.mktemp("whole"))
+    return run, run.start()
+
+
+Whole = tuple[Run, tuple[FitResult, Trainable]]
+
+
+@pytest.mark.parametrize("stop_at_check", [0, 2, 4, 7])
+def test_a_stopped_run_continues_to_the_same_bytes(stop_at_check: int, never_stopped: Whole, tmp_path: Path) -> None:
+    whole, done = never_stopped
+    with pytest.raises(StoppedError):
+        Run(tmp_path, stop_at_check=stop_at_check).start()
+    assert (tmp_path / "checkpoints" / f"step-{stop_at_check + 1:06d}").is_dir()
+    again = Run(tmp_path)
+    assert_same_bytes(again.start(), done)
+    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
+    assert again.progress.said == [f"training continues after step {stop_at_check + 1} of 8"]
+
+
+def leave_half_a_checkpoint(folder: Path) -> None:
+    half = folder / "checkpoints" / "step-000009.tmp"
+    half.mkdir()
+    (half / "weights.safetensors").write_bytes(b"half")
+
+
+def flip_a_bit_of_the_newest_weights(folder: Path) -> None:
+    path = sorted((folder / "checkpoints").iterdir())[-1] / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def drop_the_newest_state(folder: Path) -> None:
+    (sorted((folder / "checkpoints").iterdir())[-1] / "state.json").unlink()
+
+
+def cut_the_newest_state(folder: Path) -> None:
+    path = sorted((folder / "checkpoints").iterdir())[-1] / "state.json"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def append_to_the_log(folder: Path) -> None:
+    with (folder / "steps.jsonl").open("a") as file:
+        file.write('{"step": 7, "ep')
+
+
+def lose_the_log(folder: Path) -> None:
+    (folder / "steps.jsonl").write_bytes(b"")
+
+
+def lose_all_checkpoints(folder: Path) -> None:
+    shutil.rmtree(folder / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (leave_half_a_checkpoint, []),
+        (append_to_the_log, []),
+        (flip_a_bit_of_the_newest_weights, ["is passed over: weights.safetensors is missing or damaged"]),
+        (drop_the_newest_state, ["is passed over: state.json is missing or damaged"]),
+        (cut_the_newest_state, ["is passed over: state.json is missing or damaged"]),
+        (lose_the_log, ["training starts over"]),
+        (lose_all_checkpoints, []),
+    ],
+)
+def test_a_damaged_run_continues_to_the_same_bytes(
+    damage: Callable[[Path], None], said: list[str], never_stopped: Whole, tmp_path: Path
+) -> None:
+    whole, done = never_stopped
+    with pytest.raises(StoppedError):
+        Run(tmp_path, stop_at_check=5).start()
+    damage(tmp_path)
+    again = Run(tmp_path)
+    assert_same_bytes(again.start(), done)
+    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
+    for part in said:
+        assert any(part in line for line in again.progress.said)
+
+
+def test_a_run_stopped_within_an_evaluation_continues_to_the_same_bytes(never_stopped: Whole, tmp_path: Path) -> None:
+    whole, done = never_stopped
+    loaded = wrap(model_of(), byte_level())
+    with seeded(3):
+        trainable = build_lora(Lora(rank=4, dropout=0.1), loaded)
+    tuned = replace(loaded, model=trainable.model)
+    calls = iter(range(100))
+
+    def evaluate() -> Evaluation:
+        if next(calls) == 3:
+            raise StoppedError("stopped")
+        return judge(tuned)
+
+    with pytest.raises(StoppedError):
+        fit(
+            trainable,
+            MANY,
+            SETTINGS,
+            loaded=tuned,
+            evaluate=evaluate,
+            work_dir=tmp_path,
+            ctx=context(tmp_path),
+        )
+    assert_same_bytes(Run(tmp_path).start(), done)
+    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
+
+
+def test_a_finished_run_started_again_does_nothing_and_gives_the_same(never_stopped: Whole) -> None:
+    whole, done = never_stopped
+    before = (whole.folder / "steps.jsonl").read_bytes()
+    assert_same_bytes(Run(whole.folder, stop_at_check=0).start(), done)
+    assert (whole.folder / "steps.jsonl").read_bytes() == before
+
+
+def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        Run(tmp_path, stop_at_check=6).start()
+    other = Run(tmp_path, settings=replace(SETTINGS, learning_rate=2e-2))
+    fresh = Run(tmp_path / "fresh", settings=other.settings)
+    assert_same_bytes(other.start(), fresh.start())
+    assert any("belongs to other rows, settings or another base" in line for line in other.progress.said)
+    kept = [sorted(path.name for path in (run.folder / "checkpoints").iterdir()) for run in (other, fresh)]
+    assert kept[0] == kept[1]
+
+
+def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
+    values = iter([0.0, 0.9, *[0.1] * 20])
+    loaded = wrap(model_of(), byte_level())
+    trainable = build_lora(Lora(rank=4), loaded)
+    settings = replace(SETTINGS, checkpoint_every_steps=1)
+    fit(
+        trainable,
+        MANY,
+        settings,
+        loaded=loaded,
+        evaluate=lambda: Evaluation(next(values), 1.0),
+        work_dir=tmp_path,
+        ctx=context(tmp_path),
+    )
+    found = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert found == ["step-000002", "step-000007", "step-000008"]
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(method: str, tmp_path: Path) -> None:
+    whole = Run(tmp_path / "whole", method=method, evaluates=False).start()
+    with pytest.raises(StoppedError):
+        Run(tmp_path / "stopped", method=method, evaluates=False, stop_at_check=4).start()
+    assert_same_bytes(Run(tmp_path / "stopped", method=method, evaluates=False).start(), whole)
+    assert (whole[0].best_step, whole[0].best_value) == (8, None)

@@ -1,0 +1,395 @@
+"""Every shape makes of a row what its format says, and names the rows that hold no example of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from shaping import TALKS, TEXTS, assistant, both, faults, from_json, nested, shape, system, user
+
+from ftkit.contracts import Shaped
+from ftkit.errors import DataError
+from ftkit.prepare.formats.json_rows import table_of
+from ftkit.prepare.shapes import recognise
+from ftkit.prepare.shapes.columns import fill
+from ftkit.recipe.templates import names_in
+from ftkit.registry import find, names
+
+HISTORY = polars.List(polars.Struct({"role": polars.String, "content": polars.String}))
+
+
+# columns
+
+
+def test_columns_are_input_and_target_and_all_others_are_left_out() -> None:
+    assert both("columns", {"input": "hi", "target": "", "n": 1}) == [{"id": "a", "input": "hi", "target": ""}]
+    choice = {"columns": {"input": "text", "target": "label"}}
+    assert both(choice, {"text": "hi", "label": "x"}) == [{"id": "a", "input": "hi", "target": "x"}]
+
+
+def test_a_template_puts_columns_into_a_text_and_doubled_braces_are_braces() -> None:
+    choice = {"columns": {"input": "{{{question}}}\n{the context}", "target": "a{answer}"}}
+    row = {"question": "why {x}?", "the context": "{answer}", "answer": "so"}
+    assert both(choice, row) == [{"id": "a", "input": "{why {x}?}\n{answer}", "target": "aso"}]
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{a.b!r}", "plain names"),
+        ("{a[0]}", "plain names"),
+        ("{a!r}", "plain names"),
+        ("{a:>9}", "plain names"),
+        ("{}", "plain names"),
+        ("{a", "expected '}'"),
+        ("a}", "Single '}'"),
+        ("{{a}}", "names no column"),
+    ],
+)
+def test_a_template_with_more_than_plain_names_is_refused(template: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        names_in(template)
+    with pytest.raises(ValidationError, match=expected):
+        shape({"columns": {"input": template}}, from_json())
+
+
+def test_a_value_that_is_no_string_is_a_fault_and_says_what_it_is() -> None:
+    values = [None, 3, 0.5, True, ["x"], {"x": 1}, "3", "[1]"]
+    found = shape("columns", from_json(*({"input": "x", "target": value} for value in values)))
+    assert found.table["target"].to_list() == ["3", "[1]"]
+    assert found.faults == {
+        "a": "'target' is null; expected a string",
+        "b": "'target' is 3; expected a string: write it in quotes",
+        "c": "'target' is 0.5; expected a string: write it in quotes",
+        "d": "'target' is true; expected a string: write it in quotes",
+        "e": "'target' is a list; expected a string",
+        "f": "'target' is an object; expected a string",
+    }
+
+
+@pytest.mark.parametrize("value", [None, 3, 0.5, True, ["x"], {"x": 1}])
+def test_a_whole_column_of_something_else_has_the_same_faults_as_one_such_value(value: Any) -> None:
+    alone = shape("columns", from_json({"input": "x", "target": value})).faults["a"]
+    beside = shape("columns", from_json({"input": "x", "target": value}, {"input": "x", "target": "y"})).faults["a"]
+    assert alone == beside == shape("columns", nested({"input": "x", "target": value})).faults["a"]
+
+
+def test_numbers_stand_in_a_template_as_json_writes_them_but_null_and_lists_do_not() -> None:
+    choice = {"columns": {"input": "n={n}"}}
+    rows = [{"n": value, "target": "y"} for value in (3, 3.0, 0.5, True, "x", "[x", None, [1], {"k": 1})]
+    found = shape(choice, from_json(*rows))
+    assert found.table["input"].to_list() == ["n=3", "n=3", "n=0.5", "n=true", "n=x", "n=[x"]
+    assert found.faults == {
+        "g": "'n' is null; expected a string",
+        "h": "'n' is a list; expected a string",
+        "i": "'n' is an object; expected a string",
+    }
+
+
+def test_fill_gives_null_where_a_column_is_null_and_refuses_what_is_no_plain_value() -> None:
+    table = nested({"turn": 1, "text": "hi", "tags": ["x"]}, {"turn": 2, "text": None, "tags": []})
+    assert fill(table, "{turn}: {text}").to_list() == ["1: hi", None]
+    assert fill(table, "text").to_list() == ["hi", None]
+    with pytest.raises(DataError, match="column 'tags' holds List"):
+        fill(table, "{turn}{tags}")
+    with pytest.raises(DataError, match="no column 'txt'; did you mean 'text'"):
+        fill(table, "{turn}{txt}")
+
+
+def test_a_class_name_of_a_categorical_column_is_a_text() -> None:
+    table = nested({"input": "x", "target": "yes"}).with_columns(polars.col("target").cast(polars.Categorical))
+    assert shape("columns", table).table.to_dicts() == [{"id": "a", "input": "x", "target": "yes"}]
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_dot_leads_into_the_objects_of_a_column(is_json: bool) -> None:
+    users = [{"text": "hi", "n": {"age": 3}}, {"text": "you", "n": {"age": 4}}]
+    values = [json.dumps(user) for user in users] if is_json else users
+    table = polars.DataFrame({"id": ["1", "2"], "user": values, "label": ["a", "b"]})
+    found = shape({"columns": {"input": "{user.text}, {user.n.age}", "target": "label"}}, table)
+    assert found.table["input"].to_list() == ["hi, 3", "you, 4"]
+    with pytest.raises(DataError, match=r"no column 'users\.text'"):
+        shape({"columns": {"input": "{users.text}", "target": "label"}}, table)
+
+
+# a missing column
+
+
+@pytest.mark.parametrize(
+    ("choice", "row", "expected"),
+    [
+        (
+            "columns",
+            {"inptu": "x", "target": "y"},
+            "no column 'input'; did you mean 'inptu'? the columns are inptu, target",
+        ),
+        (
+            "alpaca",
+            {"instruction": "x", "answer": "y"},
+            "shape alpaca: there is no column 'output'; known: instruction, answer",
+        ),
+        ({"alpaca": {"input": "contxt"}}, {"instruction": "x", "output": "y", "context": ""}, "did you mean 'context'"),
+        ("messages", {"conversations": []}, "shape messages: there is no column 'messages'; known: conversations"),
+        ({"messages": {"tools": "functions"}}, {"messages": "[]"}, "there is no column 'functions'"),
+        ("question_answer", {"question": "x"}, "there is no column 'answer'"),
+        ({"question_answer": {"answer": "gold"}}, {"question": "x", "answers": "y"}, "there is no column 'gold'"),
+        ({"preference": {"prompt": "q"}}, {"prompt": "x", "chosen": "a", "rejected": "b"}, "there is no column 'q'"),
+        (
+            {"preference": {"label": "best"}},
+            {"prompt": "x", "chosen": "a", "rejected": "b"},
+            "there is no column 'best'",
+        ),
+        ("prompt_completion", {"prompt": "x"}, "there is no column 'completion'"),
+        ("text", {"txt": "x"}, "there is no column 'text'; did you mean 'txt'"),
+    ],
+)
+def test_a_missing_column_is_an_error_with_the_nearest_and_the_known(
+    choice: str | dict[str, Any], row: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        shape(choice, from_json(row))
+    assert expected in str(caught.value)
+
+
+# alpaca
+
+
+def test_alpaca_puts_the_input_after_the_instruction_unless_it_is_empty() -> None:
+    rows = [
+        {"instruction": "Sum up.", "input": "A long text", "output": "Short"},
+        {"instruction": "Hello", "input": "", "output": "Hi"},
+        {"instruction": "Hello", "input": None, "output": "Hi"},
+    ]
+    assert [(row["input"], row["target"], row["history"]) for row in both("alpaca", *rows)] == [
+        ("Sum up.\n\nA long text", "Short", []),
+        ("Hello", "Hi", []),
+        ("Hello", "Hi", []),
+    ]
+
+
+def test_alpaca_takes_system_and_history_as_llama_factory_has_them() -> None:
+    row = {"instruction": "And Rome?", "input": "", "output": "Italy", "system": "Be brief."}
+    row |= {"history": [["Paris?", "France"], ["Bonn?", "Germany"]]}
+    (made,) = both("alpaca", row)
+    assert made["history"] == [
+        system("Be brief."), user("Paris?"), assistant("France"), user("Bonn?"), assistant("Germany"),
+    ]  # fmt: skip
+
+
+def test_alpaca_names_a_history_that_is_no_list_of_pairs() -> None:
+    rows = [{"instruction": "x", "output": "y", "history": value} for value in ([["q"]], "[[1, 2]]", {"q": "a"}, "no")]
+    assert faults("alpaca", *rows) == [
+        "turn 1 of 'history' is a list; expected [question, answer], two strings",
+        "turn 1 of 'history' is a list; expected [question, answer], two strings",
+        "turn 1 of 'history' is an object; expected [question, answer], two strings",
+        "'history': not valid JSON: expected a value at character 1",
+    ]
+
+
+def test_the_columns_of_dolly_are_named_by_options() -> None:
+    choice = {"alpaca": {"input": "context", "output": "response"}}
+    row = {"instruction": "Who?", "context": "Ada wrote it.", "response": "Ada", "category": "closed_qa"}
+    assert both(choice, row)[0]["input"] == "Who?\n\nAda wrote it."
+
+
+# question and answer, plain text
+
+
+def test_question_and_answer_with_the_context_before_the_question() -> None:
+    rows = [
+        {"question": "How many?", "answer": "#### 72", "context": None},
+        {"question": "Who?", "answer": "Ada", "context": "Ada wrote it."},
+    ]
+    assert both("question_answer", *rows) == [
+        {"id": "a", "input": "How many?", "target": "#### 72"},
+        {"id": "b", "input": "Ada wrote it.\n\nWho?", "target": "Ada"},
+    ]
+
+
+def test_the_first_of_several_answers_is_the_target() -> None:
+    squad = {"question": "Who?", "context": "", "answers": {"text": ["Ada", "Ada L."], "answer_start": [0, 0]}}
+    assert both("question_answer", squad) == [{"id": "a", "input": "Who?", "target": "Ada"}]
+    assert both("question_answer", {"question": "Who?", "answers": ["Ada", "Bob"]})[0]["target"] == "Ada"
+    assert faults(
+        "question_answer",
+        {"question": "Who?", "answers": {"text": [], "answer_start": []}},
+        {"question": "Who?", "answers": [3]},
+        {"question": "Who?", "answers": "Ada"},
+    ) == [
+        "'answers' is empty",
+        "'answers' begins with 3; expected a string",
+        "'answers': not valid JSON: expected a value at character 1",
+    ]
+
+
+def test_plain_text_is_all_target() -> None:
+    assert both("text", {"text": "Once upon a time"}) == [{"id": "a", "input": "", "target": "Once upon a time"}]
+    assert faults("text", {"text": None}) == ["'text' is null; expected a string"]
+
+
+def test_gsm8k_is_recognised_and_read(shared_data: Path) -> None:
+    rows = [json.loads(line) for line in (shared_data / "gsm8k" / "test.jsonl").read_text().splitlines()]
+    assert recognise(from_json(*rows[:100])) == "question_answer"
+    made = both("question_answer", *rows)
+    assert [(row["input"], row["target"]) for row in made] == [(row["question"], row["answer"]) for row in rows]
+
+
+# which shape rows have
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"input": "x", "target": "y", "n": 1}, "columns"),
+        ({"instruction": "x", "input": "", "output": "y", "text": "x y"}, "alpaca"),
+        ({"prompt": "x", "prompt_id": "1", "messages": [user("x"), assistant("y")]}, "messages"),
+        ({"prompt": "x", "completion": "z", "messages": [user("x"), assistant("y")]}, "messages"),
+        ({"conversations": [{"from": "human", "value": "x"}], "instruction": "x", "output": "y"}, "sharegpt"),
+        ({"prompt": "x", "completion": "y"}, "prompt_completion"),
+        ({"question": "x", "answer": "y"}, "question_answer"),
+        ({"title": "t", "context": "c", "question": "x", "answers": ["y"]}, "question_answer"),
+        ({"text": "x"}, "text"),
+    ],
+)
+def test_a_shape_is_recognised_and_makes_an_example_of_the_row_or_says_why_not(
+    row: dict[str, Any], expected: str
+) -> None:
+    assert recognise(from_json(row)) == recognise(nested(row)) == expected
+
+
+def test_where_no_shape_fits_or_several_do_the_columns_and_the_choices_are_said() -> None:
+    with pytest.raises(DataError) as caught:
+        recognise(from_json({"text": "x", "label": "y"}))
+    message = str(caught.value)
+    assert message.startswith("the rows have no known shape (columns: text, label); name `input` and `target`")
+    assert all(f"\n  {name}: {find('shapes', name).config_type.wants}" in message for name in names("shapes"))
+    with pytest.raises(DataError, match=r"look like alpaca and question_answer; say which .*columns: instruction"):
+        recognise(from_json({"instruction": "x", "output": "y", "question": "x", "answer": "y"}))
+    with pytest.raises(DataError, match="no known shape"):
+        recognise(from_json({"messages": "Hello", "conversations": [1]}))
+    with pytest.raises(DataError, match="no known shape"):  # verdicts on single completions, half of them bad
+        recognise(from_json({"prompt": "x", "completion": "y", "label": False}))
+
+
+# properties
+
+CHOICES: Sequence[str | dict[str, Any]] = [
+    "columns",
+    {"columns": {"input": "{input}-{question} {{x}}", "target": "{target}"}},
+    "alpaca",
+    "messages",
+    {"messages": {"column": "conversations", "turns": "every"}},
+    "sharegpt",
+    "prompt_completion",
+    "preference",
+    {"preference": {"prompt": "input", "label": "label"}},
+    "question_answer",
+    "text",
+]
+COLUMNS = [
+    "input", "target", "instruction", "output", "system", "history", "messages", "conversations", "tools", "prompt",
+    "completion", "chosen", "rejected", "label", "question", "answer", "answers", "context", "text",
+]  # fmt: skip
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(["user", "assistant", "system", "tool", "human", "nobody"]) | SCALARS,
+        "from": st.sampled_from(["human", "gpt", "system", "observation"]),
+        "content": SCALARS | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=2),
+        "value": TEXTS,
+        "weight": st.sampled_from([0, 1]),
+        "tool_calls": st.lists(
+            st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": SCALARS})}), max_size=2
+        ),
+    },
+)
+TREES = st.recursive(
+    SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(TEXTS, each, max_size=3), max_leaves=6
+)
+VALUES = SCALARS | TALKS | st.lists(MESSAGES, max_size=4) | TREES | st.lists(st.lists(TEXTS, max_size=3), max_size=2)
+
+
+LIKELY = {
+    **dict.fromkeys(["messages", "conversations"], TALKS | st.lists(MESSAGES, min_size=1, max_size=3)),
+    **dict.fromkeys(["prompt", "chosen", "rejected", "completion"], TEXTS | TALKS),
+    "label": st.sampled_from([1, 2, "1", 3]),
+    "history": st.lists(st.lists(TEXTS, min_size=2, max_size=2)),
+    "answers": st.lists(TEXTS),
+    "tools": TREES,
+}
+
+
+@st.composite
+def rows_for_a_shape(draw: st.DrawFn) -> tuple[str | dict[str, Any], list[dict[str, Any]]]:
+    """A shape, and up to five rows with the columns that it needs and a few more, whose values are of any kind."""
+    choice = draw(st.sampled_from(CHOICES))
+    more = draw(st.lists(st.sampled_from(COLUMNS), max_size=3))
+    names = sorted(needed_columns(choice)) + more
+    kinds = {name: draw(st.sampled_from([LIKELY.get(name, TEXTS)] * 3 + [VALUES])) for name in names}
+    return choice, [{key: draw(kind) for key, kind in kinds.items()} for _ in range(draw(st.integers(1, 5)))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(given=rows_for_a_shape(), cut=st.integers(0, 5))
+def test_any_rows_become_examples_or_faults_whatever_the_batches(
+    given: tuple[str | dict[str, Any], list[dict[str, Any]]], cut: int
+) -> None:
+    choice, rows = given
+    table = from_json(*rows)
+    shaped = shape(choice, table)
+    check(table, shaped, key="conversation" if "every" in str(choice) else "id")
+    halves = []
+    for begin, end in ((0, cut), (cut, len(rows))):
+        part = table_of(rows[begin:end], rows[0]).with_columns(table["id"][begin:end])
+        halves.append(shape(choice, part))
+    assert polars.concat([half.table for half in halves]).equals(shaped.table)
+    assert {**halves[0].faults, **halves[1].faults} == shaped.faults
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=5), max_size=3),
+)
+def test_any_columns_are_recognised_as_one_shape_or_refused(rows: list[dict[str, Any]]) -> None:
+    table = from_json(*rows)
+    try:
+        found = recognise(table)
+    except DataError as error:
+        assert "columns:" in str(error)
+    else:
+        check(table, shape(found, table), key="id")
+
+
+def needed_columns(choice: str | dict[str, Any]) -> set[str]:
+    needed = {
+        "columns": {"input", "target"}, "alpaca": {"instruction", "output"}, "messages": {"messages"},
+        "sharegpt": {"conversations"}, "prompt_completion": {"prompt", "completion"},
+        "preference": {"chosen", "rejected"}, "question_answer": {"question", "answer"}, "text": {"text"},
+    }  # fmt: skip
+    if isinstance(choice, str):
+        return needed[choice]
+    extra = {"columns": {"input", "question", "target"}, "messages": {"conversations"}}
+    return extra.get(next(iter(choice)), {"chosen", "rejected", "input", "label"})
+
+
+def check(table: polars.DataFrame, shaped: Shaped, *, key: str) -> None:
+    """Rows in are rows out and faults; order is kept; input and target are strings and never null."""
+    ids = table["id"].to_list()
+    kept = [name for name in ids if name not in shaped.faults]
+    assert shaped.faults.keys() <= set(ids)
+    assert list(dict.fromkeys(shaped.table[key].to_list())) == kept
+    assert shaped.table["id"].n_unique() == shaped.table.height
+    assert all(reason for reason in shaped.faults.values())
+    for name in ("input", "target"):
+        assert shaped.table.schema[name] == polars.String
+        assert shaped.table[name].null_count() == 0
+    for name, kind in (("history", HISTORY), ("rejected", polars.String), ("tools", polars.String)):
+        assert shaped.table.schema.get(name, kind) == kind

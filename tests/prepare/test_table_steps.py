@@ -1,0 +1,399 @@
+"""Cleaning steps that compare rows, and the one that adds rows, on rows that can be seen and on public sets."""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftkit.contracts import Context, Marked
+from ftkit.errors import DataError
+from ftkit.prepare.cleaning import augment, label_errors
+from ftkit.prepare.cleaning.augment import Augment
+from ftkit.prepare.rows import Rows
+from ftkit.registry import find
+
+Event = tuple[str, str, str | None]
+
+
+def table(*rows: tuple[str, ...]) -> polars.DataFrame:
+    """Rows of (input, target) or (input, target, time), with ids 1, 2, 3 …; a row is its own group."""
+    columns = ["input", "target", "time"][: len(rows[0])]
+    values = polars.DataFrame(rows, schema=columns, orient="row")
+    ids = polars.Series("id", [str(number) for number in range(1, len(rows) + 1)])
+    return values.with_columns(ids, ids.alias("group"), polars.lit(1.0).alias("weight"))
+
+
+def apply(step: str, rows: polars.DataFrame, **options: Any) -> Marked:
+    component = find("cleaning", step)
+    marked: Marked = component.function(component.config_type(**options), Rows.of(rows), Context())
+    assert dict(marked.columns) == {}
+    assert marked.events.columns == ["id", "action", "reason", "kept_id", "score"]
+    return marked
+
+
+def events_of(marked: Marked) -> list[Event]:
+    return list(marked.events.select("id", "action", "kept_id").iter_rows())
+
+
+def drops_of(marked: Marked) -> list[Event]:
+    return [event for event in events_of(marked) if event[1] == "drop"]
+
+
+def left(rows: polars.DataFrame, marked: Marked) -> polars.DataFrame:
+    gone = marked.events.filter(polars.col("action") == "drop")["id"]
+    return rows.filter(~polars.col("id").is_in(gone.implode()))
+
+
+def words_of(text: str) -> str:
+    """The normalised text as shared/data/README.md defines it, or the text where it has no word."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())) or text
+
+
+TEXTS = ["My card?", "my CARD", "my card", "My  card?", "👍", "👎", "ｍｙ card", "other"]
+SAME = {
+    "words": [{1, 2, 3, 4, 7}, {5}, {6}, {8}],
+    "case": [{1, 4}, {2, 3, 7}, {5}, {6}, {8}],
+    "none": [{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}],
+}
+
+
+@pytest.mark.parametrize(("normalize", "same"), SAME.items())
+def test_exact_dedup_keeps_the_first_of_what_counts_as_equal(normalize: str, same: list[set[int]]) -> None:
+    rows = table(*((text, "a") for text in TEXTS))
+    marked = apply("exact_dedup", rows, normalize=normalize)
+    expected = {(number, "drop", min(alike)) for alike in same for number in alike - {min(alike)}}
+    assert drops_of(marked) == [(str(number), action, str(kept)) for number, action, kept in sorted(expected)]
+    drops = marked.events.filter(polars.col("action") == "drop")
+    assert set(drops["score"]) <= {1.0}
+    assert set(drops["reason"]) <= {"same text and target as a kept row"}
+
+
+def test_exact_dedup_says_which_texts_without_a_word_it_keeps_apart() -> None:
+    rows = table((":(", "a"), ("?", "b"), (":(", "a"), (":)", "a"), ("hi", "a"))
+    assert events_of(apply("exact_dedup", rows)) == [("3", "drop", "1"), ("4", "flag", "1")]
+    assert events_of(apply("exact_dedup", rows, target="any", keep="longest")) == [
+        ("3", "drop", "1"),
+        ("4", "flag", "1"),
+        ("2", "flag", "1"),
+    ]
+    assert events_of(apply("exact_dedup", rows, normalize="none")) == [("3", "drop", "1")]
+
+
+def test_exact_dedup_keeps_equal_texts_of_different_targets() -> None:
+    rows = table(("my card", "a"), ("my card", "b"), ("my", "card a"), ("my card", "A"))
+    assert events_of(apply("exact_dedup", rows)) == []
+
+
+def test_an_input_does_not_borrow_from_its_target() -> None:
+    rows = table(("1:a", "b"), ("1", ":ab"), ("ab", ""), ("a", "b"), ("", "ab"))
+    assert events_of(apply("exact_dedup", rows, normalize="none")) == []
+
+
+def test_exact_dedup_keeps_the_longest_or_the_newest() -> None:
+    rows = table(("my card", "a", "2024-01-02"), ("My card!", "a", "2024-01-01"), ("my card", "a", "2024-03-01"))
+    assert events_of(apply("exact_dedup", rows)) == [("2", "drop", "1"), ("3", "drop", "1")]
+    assert events_of(apply("exact_dedup", rows, keep="longest")) == [("1", "drop", "2"), ("3", "drop", "2")]
+    assert events_of(apply("exact_dedup", rows, keep="newest")) == [("1", "drop", "3"), ("2", "drop", "3")]
+
+
+def test_the_newest_of_rows_without_a_time_is_an_error() -> None:
+    with pytest.raises(DataError, match="keep: newest needs to know when a row was made; name that column as data"):
+        apply("exact_dedup", table(("a", "b")), keep="newest")
+    with pytest.raises(DataError, match="2: time is 'noon'; expected a date or time"):
+        apply("exact_dedup", table(("a", "b", "2024-01-01"), ("a", "b", "noon")), keep="newest")
+
+
+@pytest.mark.parametrize("step", ["exact_dedup", "label_conflicts", "balance"])
+@pytest.mark.parametrize("keep", ["longest", "newest"])
+@settings(deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_which_rows_stay_does_not_depend_on_their_order(step: str, keep: str, seed: int) -> None:
+    dice = random.Random(seed)
+    rows = table(*((dice.choice(TEXTS), dice.choice("ab"), str(dice.randrange(3))) for _ in range(20)))
+    options: dict[str, Any] = {"exact_dedup": {"keep": keep}, "balance": {"max_per_label": 4}}.get(step, {})
+    stay = left(rows, apply(step, rows, **options))
+    mixed = rows.sample(fraction=1, shuffle=True, seed=seed)
+    assert sorted(left(mixed, apply(step, mixed, **options))["id"]) == sorted(stay["id"])
+    assert drops_of(apply(step, stay, **options)) == []  # and the step has nothing left to do
+
+
+def split_lines(path: Path) -> list[list[str]]:
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_exact_dedup_drops_what_a_dictionary_of_goemotions_finds(shared_data: Path) -> None:
+    found = split_lines(shared_data / "goemotions" / "train.tsv")
+    rows = polars.DataFrame(found, schema=["input", "target", "id"], orient="row")
+    first: dict[tuple[str, str], str] = {}
+    pairs = [(name, first.setdefault((words_of(text), target), name)) for text, target, name in found]
+    assert drops_of(apply("exact_dedup", rows)) == [(name, "drop", kept) for name, kept in pairs if name != kept]
+    without_targets = rows.with_columns(target=polars.lit(""))
+    assert len(apply("exact_dedup", without_targets, normalize="none").events) == 183  # shared/data/README.md
+    # two of the 554 have no word, ':((' and '(:)' after ':^(': such texts must be equal as they stand, and are flagged
+    assert Counter(apply("exact_dedup", without_targets).events["action"]) == {"drop": 552, "flag": 2}
+
+
+def test_exact_dedup_finds_the_31_of_banking77(shared_data: Path) -> None:
+    rows = banking(shared_data)
+    assert len(apply("exact_dedup", rows.with_columns(target=polars.lit(""))).events) == 31
+    assert len(apply("exact_dedup", rows.with_columns(target=polars.lit("")), normalize="none").events) == 0
+
+
+def banking(shared_data: Path, num_labels: int = 77) -> polars.DataFrame:
+    with (shared_data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
+        found = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    wanted = sorted({label for _, label in found})[:num_labels]
+    return table(*((text, label) for text, label in found if label in wanted))
+
+
+CONFLICT = [("My card", "b"), ("fine", "a"), ("my card!", "a"), ("fine", "a"), ("MY CARD", "b"), ("x", "p"), ("X", "q")]
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("drop", [("1", "drop", None), ("3", "drop", None), ("5", "drop", None), ("6", "drop", None),
+                  ("7", "drop", None)]),
+        ("flag", [("1", "flag", None), ("3", "flag", None), ("5", "flag", None), ("6", "flag", None),
+                  ("7", "flag", None)]),
+        ("majority", [("3", "drop", "1"), ("6", "drop", None), ("7", "drop", None)]),
+    ],
+)  # fmt: skip
+def test_rows_of_one_text_with_several_targets_are_treated_as_asked(action: str, expected: list[Event]) -> None:
+    marked = apply("label_conflicts", table(*CONFLICT), action=action)
+    assert events_of(marked) == expected
+
+
+def test_a_conflict_names_the_targets_the_most_frequent_first() -> None:
+    reasons = apply("label_conflicts", table(*CONFLICT)).events["reason"].to_list()
+    assert reasons == ["same text under 'b', 'a'"] * 3 + ["same text under 'p', 'q'"] * 2
+    decided = apply("label_conflicts", table(*CONFLICT), action="majority").events["reason"].to_list()
+    assert decided == [
+        "same text under 'b', 'a'; first is the most frequent",
+        "same text under 'p', 'q'; none is the most frequent",
+        "same text under 'p', 'q'; none is the most frequent",
+    ]
+    many = table(*(("same", letter * 70) for letter in "gfedcba"))
+    assert apply("label_conflicts", many).events["reason"][0] == (
+        f"same text under {', '.join(repr(letter * 57 + '…') for letter in 'abcde')} and 2 more"
+    )
+
+
+def test_label_conflicts_finds_what_a_dictionary_of_goemotions_finds(shared_data: Path) -> None:
+    found = split_lines(shared_data / "goemotions" / "train.tsv")
+    rows = polars.DataFrame(found, schema=["input", "target", "id"], orient="row")
+    targets: dict[str, Counter[str]] = defaultdict(Counter)
+    for text, target, _ in found:
+        targets[words_of(text)][target] += 1
+    conflict = [(name, target, targets[words_of(text)]) for text, target, name in found]
+    conflict = [row for row in conflict if len(row[2]) > 1]
+    assert apply("label_conflicts", rows).events["id"].to_list() == [name for name, _, _ in conflict]
+    lost = []
+    for name, target, counts in conflict:
+        (best, most), (_, second) = counts.most_common(2)
+        if most == second or target != best:
+            lost.append(name)
+    assert apply("label_conflicts", rows, action="majority").events["id"].to_list() == lost
+
+
+def test_balance_drops_what_a_label_has_too_many() -> None:
+    rows = table(*((f"text {number}", "ab"[number % 5 == 0]) for number in range(20)))
+    marked = apply("balance", rows, max_per_label=6)
+    assert Counter(left(rows, marked)["target"]) == {"a": 6, "b": 4}
+    assert set(marked.events["reason"]) == {"one of 16 rows of its target, more than 6"}
+    assert [int(name) for name in marked.events["id"]] == sorted(int(name) for name in marked.events["id"])
+
+
+def test_balance_keeps_other_rows_with_another_seed_and_nested_ones_with_a_larger_number() -> None:
+    rows = table(*((f"text {number}", "a") for number in range(40)))
+    stay = {seed: set(left(rows, apply("balance", rows, max_per_label=20, seed=seed))["id"]) for seed in (1, 2)}
+    assert stay[1] != stay[2]
+    assert set(left(rows, apply("balance", rows, max_per_label=10, seed=1))["id"]) < stay[1]
+
+
+def added(rows: polars.DataFrame, **options: Any) -> tuple[polars.DataFrame, list[tuple[str, str, str, str]]]:
+    cleaned = augment.apply(Augment(**options), rows, Context())
+    return cleaned.table, list(cleaned.events.select("id", "action", "reason", "kept_id").iter_rows())
+
+
+def test_augment_adds_marked_copies_behind_their_row_and_leaves_the_rest_alone() -> None:
+    rows = table(("Where is my new card", "a"), ("refund please", "b"))
+    grown, events = added(rows, kinds=["case", "word_order"])
+    assert grown["id"].to_list() == ["1", "1+case", "1+word_order", "2", "2+case", "2+word_order"]
+    assert grown["target"].to_list() == ["a"] * 3 + ["b"] * 3
+    assert grown["group"].to_list() == ["1"] * 3 + ["2"] * 3
+    assert grown.filter(polars.col("id").is_in(["1", "2"])).equals(rows)
+    assert grown["input"][5] == "please refund"
+    assert grown["input"][1] in {"WHERE IS MY NEW CARD", "where is my new card"}
+    assert events[0] == ("1+case", "add", "copy in another letter case", "1")
+    assert events[3] == ("2+word_order", "add", "copy with neighbouring words swapped", "2")
+
+
+def test_augment_makes_no_copy_that_equals_its_row() -> None:
+    rows = table(("123 123", "a"), ("7", "b"), ("", "c"))
+    grown, events = added(rows)
+    assert grown.equals(rows)
+    assert events == []
+
+
+def test_augment_makes_as_many_different_copies_as_there_are() -> None:
+    grown, _ = added(
+        table(
+            ("one two", "a"),
+        ),
+        kinds=["case"],
+        copies=5,
+    )
+    assert grown["id"].to_list() == ["1", "1+case", "1+case2"]
+    assert set(grown["input"]) == {"one two", "ONE TWO", "One two"}
+
+
+def edits(one: str, other: str) -> int:
+    """Levenshtein distance, where two letters changing places count once (optimal string alignment)."""
+    rows = [list(range(len(other) + 1))]
+    for i, left_char in enumerate(one, 1):
+        row = [i]
+        for j, right_char in enumerate(other, 1):
+            cost = min(row[-1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (left_char != right_char))
+            if i > 1 and j > 1 and left_char == other[j - 2] and one[i - 2] == right_char:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.integers(0, 9))
+def test_augment_keeps_to_the_kinds_of_edit_it_names(text: str, seed: int) -> None:
+    grown, events = added(table((text, "a")), copies=2, seed=seed)
+    assert len(set(grown["input"])) == grown.height == 1 + len(events)
+    for name, copy in grown.select("id", "input").iter_rows():
+        if "+case" in name:
+            assert copy in {text.lower(), text.upper(), text[:1].upper() + text[1:].lower()}
+        if "+typos" in name:
+            assert 1 <= edits(text, copy) <= 2  # one letter in 30
+        if "+word_order" in name:
+            assert sorted(copy.split()) == sorted(text.split())
+
+
+def test_augment_refuses_an_id_that_is_there() -> None:
+    grown, _ = added(table(("one two", "a")), kinds=["case"])
+    with pytest.raises(DataError, match=r"1\+case: augment makes this id and it is there already"):
+        added(grown, kinds=["case"], seed=3)
+    with pytest.raises(ValueError, match="a kind stands twice"):
+        Augment(kinds=["case", "case"])
+
+
+def test_confident_errors_of_a_case_worked_by_hand() -> None:
+    """Thresholds are the mean of 0.9 0.3 0.8 0.1 = 0.525 and of 0.6 0.55 0.2 = 0.45."""
+    probabilities = [
+        [0.9, 0.1],  # given 0
+        [0.3, 0.7],  # given 0: 1 reaches 0.45 and is likelier: suspected, margin 0.4
+        [0.8, 0.2],  # given 0
+        [0.1, 0.9],  # given 0: suspected, margin 0.8
+        [0.4, 0.6],  # given 1
+        [0.45, 0.55],  # given 1
+        [0.5, 0.2],  # given 1: 0 is likelier, but 0.5 does not reach 0.525
+    ]
+    found = label_errors.confident_errors(np.array(probabilities, np.float32), np.array([0, 0, 0, 0, 1, 1, 1]))
+    assert found.rows.tolist() == [1, 3]
+    assert found.suggested.tolist() == [1, 1]
+    assert found.margins == pytest.approx([0.4, 0.8], abs=1e-6)
+
+
+def test_a_target_that_reaches_its_threshold_is_not_suggested_where_the_given_one_is_likelier() -> None:
+    # thresholds 0.75 and 0.3: in the first row 1 reaches 0.3 and 0 does not reach 0.75, but 0 is likelier
+    probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]], np.float32)
+    assert label_errors.confident_errors(probabilities, np.array([0, 0, 1])).rows.tolist() == []
+
+
+def with_planted_errors(rows: polars.DataFrame, every: int) -> tuple[polars.DataFrame, dict[str, str]]:
+    """Another label for one row in `every`; the true label by id."""
+    dice = random.Random(5)
+    labels = sorted(set(rows["target"]))
+    wrong = set(dice.sample(range(rows.height), rows.height // every))
+    targets = rows["target"].to_list()
+    truth = {str(place + 1): targets[place] for place in wrong}
+    for place in sorted(wrong):
+        targets[place] = dice.choice([label for label in labels if label != targets[place]])
+    return rows.with_columns(polars.Series("target", targets)), truth
+
+
+def test_label_errors_finds_planted_errors_of_banking77(shared_data: Path) -> None:
+    """With all 77 labels and 500 errors: recall 0.63, precision 0.66 (banking77 has errors of its own)."""
+    rows, truth = with_planted_errors(banking(shared_data, num_labels=15), every=20)
+    assert (rows.height, len(truth)) == (2028, 101)
+    marked = apply("label_errors", rows)
+    found = marked.events["id"].to_list()
+    hits = set(found) & set(truth)
+    assert len(hits) / len(truth) >= 0.7  # recall, here 76 of 101
+    assert len(hits) / len(found) >= 0.8  # precision, here 76 of 89; by chance 0.05
+    suggested = dict(marked.events.select("id", "reason").iter_rows())
+    assert sum(f"suggested {truth[name]!r}," in suggested[name] for name in hits) / len(hits) >= 0.9
+    assert set(marked.events["action"]) == {"flag"}
+    mixed = rows.sample(fraction=1, shuffle=True, seed=1)
+    assert sorted(apply("label_errors", mixed, action="drop").events.drop("action").rows()) == sorted(
+        marked.events.drop("action").rows()
+    )
+
+
+def small_set() -> polars.DataFrame:
+    """Two clear labels of twelve rows, one row of each under the other's label, and a label of two rows."""
+    red = [(f"the red apple tastes sweet {number % 3}", "apple") for number in range(12)]
+    blue = [(f"my blue car drives fast {number % 3}", "car") for number in range(12)]
+    return table(*red, *blue, ("the red apple tastes sweet", "car"), ("my blue car", "apple"), ("x", "y"), ("z", "y"))
+
+
+def test_label_errors_says_what_was_given_and_what_fits_better() -> None:
+    marked = apply("label_errors", small_set())
+    assert events_of(marked) == [("25", "flag", None), ("26", "flag", None)]
+    for reason, score, expected in zip(
+        marked.events["reason"], marked.events["score"], ["'car', suggested 'apple'", "'apple', suggested 'car'"],
+        strict=True,
+    ):  # fmt: skip
+        assert reason == f"given {expected}, margin {score:.3f}"
+        assert 0 < score <= 1
+
+
+def said(rows: polars.DataFrame, **options: Any) -> tuple[int, Sequence[str]]:
+    ctx = Context()
+    marked = label_errors.apply(label_errors.LabelErrors(**options), Rows.of(rows), ctx)
+    return len(marked.events), ctx.progress.said  # type: ignore[attr-defined]
+
+
+def test_label_errors_says_which_targets_are_too_small_to_judge() -> None:
+    assert said(small_set()) == (2, ["label_errors: 1 targets have fewer than 5 rows and are not judged (2 rows): 'y'"])
+    assert said(small_set(), folds=2)[1] == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("one", "a"), ("two", "b")],
+        [("one", "a")] * 9,
+        [(f"word{number}", "ab"[number % 2]) for number in range(20)],
+        [(" ", "ab"[number % 2]) for number in range(20)],
+    ],
+    ids=["small", "one target", "no shared word", "no word"],
+)
+def test_label_errors_says_that_there_is_nothing_to_judge(rows: Iterable[tuple[str, str]]) -> None:
+    count, lines = said(table(*rows))
+    assert count == 0
+    assert lines[-1] == "label_errors: nothing to judge: two targets are needed whose rows share words"
+
+
+def test_label_errors_refuses_more_rows_than_it_may_hold() -> None:
+    with pytest.raises(DataError, match="label_errors: 28 rows of train; at most 20 are judged: raise its max_rows"):
+        apply("label_errors", small_set(), max_rows=20)

@@ -1,0 +1,169 @@
+"""The trainer from Python, as the README shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import byte_level, context, model_of, save_base
+
+from ftkit import Trainer
+from ftkit.contracts import Context
+from ftkit.errors import BusyError, DataError, RecipeError, StoppedError
+from ftkit.recipe.schema import Train
+from ftkit.store import locked
+from ftkit.training.trainer import TrainOptions, _row
+
+ROWS = [{"input": f"message number {k}", "target": ("card", "cash?")[k % 2]} for k in range(12)]
+QUICK: Any = {"epochs": 2, "global_batch_size": 4, "learning_rate": 1e-2, "precision": "float32"}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    save_base(tmp_path / "base")
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> Context:
+    return context(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["lora", {"qlora": {"rank": 4}}, "full"])
+def test_fit_gives_the_folder_and_the_step_log(method: Any, base: Path, ctx: Context, tmp_path: Path) -> None:
+    result = Trainer(str(base), method, ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
+    assert [step["step"] for step in result.steps] == [1, 2, 3, 4, 5, 6]
+    assert result.loss == result.steps[-1]["loss"] < result.steps[0]["loss"]
+    assert result.weights_dir == tmp_path / "out" / ("model" if method == "full" else "adapter")
+    assert (result.weights_dir / "ftkit.json").is_file() and (result.weights_dir / "tokenizer.json").is_file()
+    if method == "full":
+        with pytest.raises(AttributeError, match="weights_dir"):
+            _ = result.adapter_dir
+    else:
+        assert result.adapter_dir == result.weights_dir
+
+
+def test_a_dataset_gives_the_bytes_that_a_list_gives(base: Path, ctx: Context, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    for name, rows in (("list", ROWS), ("dataset", Dataset.from_list(ROWS))):
+        Trainer(base, "lora", rows, output_dir=tmp_path / name, ctx=ctx, **QUICK).fit()
+    for name in ("steps.jsonl", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"):
+        assert (tmp_path / "list" / name).read_bytes() == (tmp_path / "dataset" / name).read_bytes()
+
+
+def test_a_model_in_memory_is_trained_too(ctx: Context, tmp_path: Path) -> None:
+    tokenizer = byte_level()
+    model = model_of(vocabulary=len(tokenizer))
+    result = Trainer(model, "lora", ROWS, tokenizer=tokenizer, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
+    assert result.adapter_dir.is_dir()
+    with pytest.raises(RecipeError, match="needs its tokenizer"):
+        Trainer(model, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx).fit()
+    with pytest.raises(RecipeError, match="qlora needs a base with quantisation nf4"):
+        Trainer(model, "qlora", ROWS, tokenizer=tokenizer, output_dir=tmp_path / "out", ctx=ctx).fit()
+
+
+def test_valid_rows_choose_the_weights(base: Path, ctx: Context, tmp_path: Path) -> None:
+    rows = [*ROWS[:4]] * 3
+    result = Trainer(
+        base,
+        "full",
+        rows,
+        valid_rows=ROWS[6:8],
+        output_dir=tmp_path / "out",
+        ctx=ctx,
+        **{**QUICK, "epochs": 8},
+    ).fit()
+    evaluations = {step["step"]: step["valid_loss"] for step in result.steps if "valid_loss" in step and step["step"]}
+    assert result.best_step == min(evaluations, key=lambda step: evaluations[step])
+
+
+def test_conversations_train_their_last_turn_only(base: Path, ctx: Context, tmp_path: Path) -> None:
+    trainer = Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, instruction="Do it.")
+    turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    loaded = trainer._base()
+    row = _row(loaded, {"messages": [{"role": role, "content": text} for role, text in turns]}, "Do it.", "rows[0]")
+    decode = loaded.renderer.tokenizer.decode
+    assert decode([id for id, counts in zip(row.ids, row.target_mask, strict=True) if counts]) == "d<|im_end|>"
+    assert decode(row.ids).startswith("<|im_start|>user\nDo it.\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>")
+
+
+def test_a_stopped_training_continues_to_the_same_bytes(base: Path, ctx: Context, tmp_path: Path) -> None:
+    checks = iter(range(100))
+
+    def stop_at_the_fourth() -> None:
+        if next(checks) == 3:
+            raise StoppedError("stopped")
+
+    stopping = dataclasses.replace(ctx, check_stop=stop_at_the_fourth)
+    with pytest.raises(StoppedError):
+        Trainer(base, "lora", ROWS, output_dir=tmp_path / "one", ctx=stopping, **QUICK).fit()
+    for name in ("one", "two"):
+        Trainer(base, "lora", ROWS, output_dir=tmp_path / name, ctx=ctx, **QUICK).fit()
+    for name in ("steps.jsonl", "adapter/adapter_model.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_another_seed_gives_other_weights(base: Path, ctx: Context, tmp_path: Path) -> None:
+    logs = [
+        Trainer(base, "lora", ROWS, output_dir=tmp_path / str(seed), seed=seed, ctx=ctx, **QUICK).fit().steps
+        for seed in (17, 18)
+    ]
+    assert logs[0] != logs[1]
+
+
+def test_the_random_numbers_of_the_caller_are_left_alone(base: Path, ctx: Context, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    Trainer(base, {"lora": {"dropout": 0.1}}, ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([], "rows is empty"),
+        ([{"input": "a"}], r"rows\[0\]: 'target' must be a text, found None; keys are \['input'\]"),
+        (
+            [ROWS[0], {"messages": [{"role": "user", "content": "a"}]}],
+            r"rows\[1\]: the last of two or more messages",
+        ),
+        ([{"messages": [{"role": "user"}]}], r"rows\[0\]: messages must be objects with role and content"),
+        ([{"input": "long " * 300, "target": "x"}], r"rows\[0\]: \d+ tokens; the model takes 256"),
+        ([{"input": "a", "target": "<|im_end|>"}], r"rows\[0\]: the answer .* ends a turn of this model"),
+    ],
+)
+def test_rows_that_cannot_be_trained_are_named(
+    rows: list[Any], found: str, base: Path, ctx: Context, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=found):
+        Trainer(base, "lora", rows, output_dir=tmp_path / "out", ctx=ctx).fit()
+
+
+def test_options_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"train\.epoch: unknown; did you mean 'epochs'\?"):
+        Trainer("nowhere", "lora", ROWS, output_dir=tmp_path, epoch=3)  # type: ignore[call-arg]
+    with pytest.raises(RecipeError, match=r"train\.epochs: .* found 0"):
+        Trainer("nowhere", "lora", ROWS, output_dir=tmp_path, epochs=0)
+    with pytest.raises(RecipeError, match=r"method\.loar"):
+        Trainer("nowhere", "loar", ROWS, output_dir=tmp_path)
+
+
+def test_the_options_are_those_of_the_recipe() -> None:
+    assert set(TrainOptions.__annotations__) == set(Train.model_fields) - {"method", "too_long"}
+
+
+def test_an_output_folder_in_use_is_refused(base: Path, ctx: Context, tmp_path: Path) -> None:
+    with locked(tmp_path / "out"), pytest.raises(BusyError):
+        Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
+
+
+def test_the_log_holds_no_clock_and_no_path(base: Path, ctx: Context, tmp_path: Path) -> None:
+    Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
+    keys = {key for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines() for key in json.loads(line)}
+    assert keys == {"step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"}
