@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from ftkit.errors import DataError
 
@@ -59,6 +59,18 @@ class Prediction:
     flags: tuple[str, ...]
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A check that must hold before a comparison may be believed; one that failed makes the verdict `invalid`.
+
+    `not_applicable`: what answered the rows has not what the check needs (log-probabilities, weights).
+    """
+
+    name: str
+    status: Literal["passed", "failed", "not_applicable"]
+    detail: str
 
 
 Record = TypeVar("Record", Example, Prediction)
