@@ -344,7 +344,7 @@ def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     from ftkit.contracts import Context
     from ftkit.run.stages.prepare import PrepareConfig, check
 
-    return check(PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed), Context(offline=offline))
+    return check(PrepareConfig.of(recipe), Context(offline=offline))
 
 
 def _print_findings(findings: Findings) -> None:

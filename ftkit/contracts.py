@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
-from ftkit.records import Example
 from ftkit.registry import Config
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 
     Table: TypeAlias = polars.DataFrame
     """Rows of prepare. A source gives its own columns; after mapping: id, input, target, group, weight, and more."""
+
+
+TooLong: TypeAlias = Literal["error", "drop", "cut"]
+"""What becomes of a row that does not fit the model's context. `cut` shortens its input, never its target."""
 
 
 class Machine(Config):
@@ -160,17 +163,6 @@ class TaskSpec:
     labels: tuple[str, ...]
     max_new_tokens: int
     extract: Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstrations:
-    """What a prompt strategy puts between instruction and question: rows of train, none for a bare instruction.
-
-    `label` says which options they were drawn with, e.g. `few_shot(k=4, balanced)`.
-    """
-
-    label: str
-    examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True)

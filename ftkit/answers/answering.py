@@ -1,36 +1,24 @@
-"""How an arm answers rows: prompt → ids → scores or text → answer → metrics. The same for every arm and every split.
+"""How an arm answers rows: prompt → question → scores or text → answer → metrics. The same for every arm and split.
 
-Knows no recipe and no files; the engine does the computing.
+Knows no recipe and no files; an answerer does the computing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.asking import Asker, ask_all, mean_loss
+from ftkit.answers.prompt import Normalization, Prompter
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.generate import generate
-from ftkit.engine.load import LoadedModel
-from ftkit.engine.render import Renderer
-from ftkit.engine.score import ContinuationScore, Request, score
-from ftkit.errors import DataError
+from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling
+from ftkit.errors import DataError, MachineError
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
 
 CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021 (arXiv 2102.09690), section 4
-NORMALIZATIONS = ("sum", "mean", "calibrated")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A row as ids. `cut` says that its input was shortened to fit the context."""
-
-    example: Example
-    context_ids: list[int]
-    continuations_ids: list[list[int]]
-    cut: bool
+NORMALIZATIONS: tuple[Normalization, ...] = ("sum", "mean", "calibrated")
 
 
 @dataclass(frozen=True)
@@ -51,11 +39,8 @@ class LabelScores:
 
     def target_loss(self, task: TaskSpec) -> float:
         """Mean negative log-probability of a target token over all rows."""
-        pairs = [
-            row[task.labels.index(question.example.target)]
-            for question, row in zip(self.questions, self.scores, strict=True)
-        ]
-        return -sum(pair.sum for pair in pairs) / sum(pair.num_tokens for pair in pairs)
+        rows = zip(self.questions, self.scores, strict=True)
+        return mean_loss(row[task.labels.index(question.example.target)] for question, row in rows)
 
     def _normalised(self, score: ContinuationScore, index: int, normalize: str) -> float:
         if normalize == "mean":
@@ -65,34 +50,16 @@ class LabelScores:
         return score.sum
 
 
-def questions(
-    loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
-) -> list[Question]:
-    """Every row as ids that fit the context, inputs shortened where they do not. DataError where that is not enough."""
-    asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
-    made = []
-    with ctx.progress.task(f"tokenising {prompt.label}", len(examples)) as bar:
-        for example in examples:
-            made.append(asker.fitted(example))
-            bar.advance()
-    return made
-
-
-def longest_prompt(loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example]) -> int:
-    """Tokens that the longest row needs, answer included; without rows, those around an empty input."""
-    asker = Asker(loaded.renderer, prompt, task, loaded.context_length)
-    rows = examples or [Example(id="", input="", target="", group="")]
-    return max(asker.needed(asker.ask(row, row.input)) for row in rows)
-
-
 def score_labels(
-    loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
+    answerer: Answerer, prompter: Prompter, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> LabelScores:
     """Score every label of the task behind every row, and behind content-free inputs for calibration."""
     free_rows = [Example(id=f"content-free {text!r}", input=text, target="", group="") for text in CONTENT_FREE]
-    asked = questions(loaded, prompt, task, [*free_rows, *examples], ctx)
-    requests = [Request(question.context_ids, question.continuations_ids) for question in asked]
-    scores = score(loaded, requests, ctx=ctx, description=f"scoring {prompt.label}")
+    asker = Asker.of_task(answerer, prompter, task)
+    asked = ask_all(asker, [*free_rows, *examples], ctx, description=f"tokenising {prompter.label}").questions
+    scores = answerer.label_scores(asked, ctx=ctx, description=f"scoring {prompter.label}")
+    if scores is None:
+        raise MachineError("task: classify needs log-probabilities of the labels, which this model does not give")
     free = [
         math.log(sum(math.exp(row[index].sum) for row in scores[: len(free_rows)]) / len(free_rows) or 5e-324)
         for index in range(len(task.labels))
@@ -100,43 +67,49 @@ def score_labels(
     return LabelScores(asked[len(free_rows) :], scores[len(free_rows) :], free)
 
 
+def target_scores(
+    answerer: Answerer, questions: Sequence[Question], ctx: Context, *, description: str
+) -> list[ContinuationScore] | None:
+    """The score of each row's target, of questions that ask for targets; None where the answerer gives none."""
+    scores = answerer.label_scores(questions, ctx=ctx, description=description)
+    return None if scores is None else [each[0] for each in scores]
+
+
 def label_predictions(arm: str, scores: LabelScores, task: TaskSpec, normalize: str) -> list[Prediction]:
     """The predictions of a classifying arm under one normalisation; not yet scored by metrics."""
     predictions = []
-    for question, label in zip(scores.questions, scores.decide(task, normalize), strict=True):
-        tokens = len(question.continuations_ids[task.labels.index(label)])
-        predictions.append(_prediction(arm, question, raw=label, parsed=label, tokens=tokens))
+    for question, row, label in zip(scores.questions, scores.scores, scores.decide(task, normalize), strict=True):
+        num_tokens = row[task.labels.index(label)].num_tokens if question.choices_ids else 0
+        predictions.append(_prediction(arm, question, raw=label, parsed=label, tokens=num_tokens))
     return predictions
 
 
-def generated_predictions(
-    arm: str, loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
+def written_predictions(
+    arm: str, answerer: Answerer, prompter: Prompter, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> list[Prediction]:
-    """The predictions of a generating arm, greedy; not yet scored by metrics."""
-    asked = questions(loaded, prompt, task, examples, ctx)
-    completions = generate(
-        loaded,
-        [question.context_ids for question in asked],
-        max_new_tokens=task.max_new_tokens,
-        ctx=ctx,
-        description=f"generating {prompt.label}",
+    """The predictions of an arm that writes; not yet scored by metrics."""
+    asker = Asker.of_task(answerer, prompter, task)
+    questions = ask_all(asker, examples, ctx, description=f"tokenising {prompter.label}").questions
+    completions = answerer.complete(
+        questions, Sampling(task.max_new_tokens), ctx=ctx, description=f"generating {prompter.label}"
     )
     predictions = []
-    for question, completion in zip(asked, completions, strict=True):
-        raw = loaded.renderer.decode(completion.ids)
-        made = _prediction(arm, question, raw=raw, parsed=task.extract(raw), tokens=len(completion.ids))
-        flags = made.flags + (("truncated",) if completion.truncated else ())
+    for question, completion in zip(questions, completions, strict=True):
+        parsed = prompter.answer([completion.text], task.extract)
+        made = _prediction(arm, question, raw=completion.text, parsed=parsed, tokens=completion.num_tokens)
+        flags = made.flags + (("truncated",) if completion.is_truncated else ())
         predictions.append(replace(made, flags=flags, reference=reference(task, question.example)))
     return predictions
 
 
 def predict(
-    arm: str, loaded: LoadedModel, prompt: Prompt, task: TaskSpec, examples: Sequence[Example], ctx: Context
+    arm: str, answerer: Answerer, prompter: Prompter, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> list[Prediction]:
     """Answers of one arm to all rows, in their order; not yet scored by metrics."""
     if task.kind == "classify":
-        return label_predictions(arm, score_labels(loaded, prompt, task, examples, ctx), task, prompt.normalize)
-    return generated_predictions(arm, loaded, prompt, task, examples, ctx)
+        scores = score_labels(answerer, prompter, task, examples, ctx)
+        return label_predictions(arm, scores, task, prompter.normalize)
+    return written_predictions(arm, answerer, prompter, task, examples, ctx)
 
 
 def reference(task: TaskSpec, example: Example) -> str:
@@ -166,72 +139,8 @@ def metric_value(metric: Choice, predictions: Sequence[Prediction]) -> float:
     return float(value) if isinstance(value, float) else math.fsum(value) / len(value)
 
 
-class Asker:
-    """Renders rows of one prompt; remembers the labels' ids, which are the same behind every row.
-
-    A label's ids are taken from a whole rendering. They are reused for the next row only after the first label
-    rendered behind that row gave the same ids again; else all labels are rendered behind it.
-    """
-
-    def __init__(self, renderer: Renderer, prompt: Prompt, task: TaskSpec, context_length: int) -> None:
-        self.renderer = renderer
-        self.prompt = prompt
-        self.task = task
-        self.context_length = context_length
-        self._known: list[list[int]] = []
-
-    def ask(self, example: Example, text: str) -> Question:
-        """The row as ids, with `text` in place of its input. Raises DataError that names the row."""
-        try:
-            return self._asked(example, text)
-        except DataError as error:
-            raise DataError(f"{example.id}: {error}") from None
-
-    def _asked(self, example: Example, text: str) -> Question:
-        messages = self.prompt.messages(text, example.history)
-        if self.task.kind == "generate":
-            return Question(example, self.renderer.render(messages).context_ids, [], text != example.input)
-        first = self.renderer.render(messages, self.task.labels[0])
-        if not self._known or self._known[0] != first.target_ids:
-            self._known = [each.target_ids for each in self.renderer.render_each(messages, self.task.labels)]
-        return Question(example, first.context_ids, self._known, text != example.input)
-
-    def needed(self, question: Question) -> int:
-        answer = max((len(ids) for ids in question.continuations_ids), default=self.task.max_new_tokens)
-        return len(question.context_ids) + answer
-
-    def fitted(self, example: Example) -> Question:
-        """The row with its whole input, or with the longest beginning of it that fits."""
-        question = self.ask(example, example.input)
-        if self.needed(question) <= self.context_length:
-            return question
-        text = longest_beginning(
-            example.input, lambda text: self.needed(self.ask(example, text)) <= self.context_length
-        )
-        if text is None:
-            need = self.needed(self.ask(example, ""))
-            raise DataError(
-                f"{example.id}: prompt {self.prompt.label} needs {need:,} tokens even with an empty input; "
-                f"the model takes {self.context_length:,}. Fewer demonstrations, a shorter instruction, or a smaller "
-                "task.generate.max_new_tokens make room"
-            )
-        return self.ask(example, text)
-
-
-def longest_beginning(text: str, fits: Callable[[str], bool]) -> str | None:
-    """The longest beginning of a text that fits, by bisection; None where not even the empty one does."""
-    shortest_over, longest_fit = len(text) + 1, -1
-    while shortest_over - longest_fit > 1:
-        middle = (shortest_over + longest_fit) // 2
-        if fits(text[:middle]):
-            longest_fit = middle
-        else:
-            shortest_over = middle
-    return text[:longest_fit] if longest_fit >= 0 else None
-
-
 def _prediction(arm: str, question: Question, *, raw: str, parsed: str | None, tokens: int) -> Prediction:
-    flags = ["input_cut"] if question.cut else []
+    flags = ["input_cut"] if question.is_cut else []
     flags += ["empty"] if not raw.strip() else ["unparsed"] if parsed is None else []
     return Prediction(
         arm=arm,

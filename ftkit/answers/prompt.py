@@ -1,72 +1,140 @@
-"""A frozen prompt, and an arm: a model with a prompt.
+"""Prompts: from a row to messages. And arms: what answers, with a prompt.
 
-Knows no strategy that made it, and no model.
+Knows no strategy that fits prompts, and no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
-from ftkit.records import Message
+from ftkit.records import Example, Message
+from ftkit.registry import Config, find
+
+Normalization = Literal["sum", "mean", "calibrated"]
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A frozen prompt: strategy and options as in the recipe, the wording, the normalisation of label scores.
+class Prompter(Config):
+    """One way to put a row to a model. Frozen: what a strategy found in train stands in its fields, as plain values.
 
-    `name` is `zero_shot` or `few_shot`, the short name arms use; `label` says which options it was drawn with.
+    `family` and `options` are the strategy and how the recipe has it; `label` tells prompts apart and names arms.
+    `instruction` is the wording, with labels filled in; `normalize` how label scores are compared. Strategies subclass
+    this for what they fit; the class itself is the bare instruction.
     """
 
-    name: str
     label: str
-    instruction: str
-    demonstrations: tuple[tuple[str, str], ...]
-    demonstration_ids: tuple[str, ...]
-    normalize: str
+    family: str = ""
+    options: dict[str, Any] = {}
+    instruction: str = ""
+    normalize: Normalization = "sum"
 
-    def messages(self, text: str, history: Sequence[Message] = ()) -> list[Message]:
-        """The turns before the answer to `text`: instruction first, demonstrations and `history` as earlier turns.
+    @property
+    def train_rows(self) -> Mapping[str, tuple[str, str]]:
+        """Input and target of the rows of train that the prompt shows, by id."""
+        return {}
+
+    def earlier_turns(self, example: Example) -> list[Message]:
+        """What stands between the instruction and the row's own conversation."""
+        return []
+
+    def messages(self, example: Example) -> list[Message]:
+        """The turns before the answer: instruction first, then the strategy's turns, the row's history, its input.
 
         No system turn but those of the history, which come first: not every chat template takes one.
         """
-        turns: list[Message] = [turn for turn in history if turn["role"] == "system"]
-        for asked, answered in self.demonstrations:
-            turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
-        turns += [turn for turn in history if turn["role"] != "system"]
-        turns.append({"role": "user", "content": text})
+        turns: list[Message] = [turn for turn in example.history if turn["role"] == "system"]
+        turns += self.earlier_turns(example)
+        turns += [turn for turn in example.history if turn["role"] != "system"]
+        turns.append({"role": "user", "content": example.input})
         if self.instruction:
             first = next(place for place, turn in enumerate(turns) if turn["role"] == "user")
             turns[first] = {"role": "user", "content": f"{self.instruction}\n\n{turns[first]['content']}"}
         return turns
 
+    def answer(self, texts: Sequence[str], extract: Callable[[str], str | None]) -> str | None:
+        """The one answer in what was written to a row; None where there is none."""
+        return extract(texts[0])
+
+    def named(self, family: str, options: Mapping[str, Any], instruction: str) -> Self:
+        """The same prompt of a strategy of the recipe, under a wording."""
+        return self.model_copy(update={"family": family, "options": dict(options), "instruction": instruction})
+
+    def normalized(self, normalize: Normalization) -> Self:
+        """The same prompt, its label scores compared otherwise."""
+        return self.model_copy(update={"normalize": normalize})
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object; `prompter_of` reads it back."""
+        return self.model_dump(mode="json")
+
+
+class Strategy(Config):
+    """Base of the Config of a prompt strategy; `prompter` is the class of what it fits."""
+
+    prompter: ClassVar[type[Prompter]] = Prompter
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A prompt that could not be what its label says, and why; never scored under that label."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FrozenPrompts:
+    """The prompts that the search kept, the best of each family, in the order tried; `best` names the best of all."""
+
+    prompts: tuple[Prompter, ...]
+    best: str
+
+    def of_family(self, family: str) -> Prompter | None:
+        """The best prompt of a strategy, None where none could be scored."""
+        return next((each for each in self.prompts if each.family == family), None)
+
     def as_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        return {**asdict(self), "demonstrations": [list(pair) for pair in self.demonstrations]}
+        return {"best": self.best, "prompts": [each.as_json() for each in self.prompts]}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Prompt:
-        """The prompt `as_json` wrote."""
-        pairs = tuple((str(one), str(two)) for one, two in value["demonstrations"])
-        return cls(**{**value, "demonstrations": pairs, "demonstration_ids": tuple(value["demonstration_ids"])})
+    def from_json(cls, value: Mapping[str, Any]) -> FrozenPrompts:
+        """The prompts `as_json` wrote."""
+        return cls(tuple(prompter_of(each) for each in value["prompts"]), value["best"])
+
+
+def prompter_of(value: Mapping[str, Any]) -> Prompter:
+    """The prompter that `as_json` wrote. Raises KeyError for an unknown family, ValidationError for other fields."""
+    strategy = find("prompting", value["family"]).config_type
+    assert issubclass(strategy, Strategy), f"prompting/{value['family']}: its Config is a Strategy"
+    return strategy.prompter.model_validate(value)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A model with a prompt. `model` is `base`, `base@nf4` or a method's name; `side` is prompting or fine_tuned."""
+    """What answers, with a prompt. `model` is `base`, `base@nf4`, a variant's label, or `linear`.
+
+    `side` is prompting, fine_tuned, simple or reference (there to look at, never chosen).
+    """
 
     name: str
     model: str
-    side: str
+    side: Literal["prompting", "fine_tuned", "simple", "reference"]
     precision: str
-    prompt: Prompt
+    prompter: Prompter
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        return {**asdict(self), "prompt": self.prompt.as_json()}
+        return {
+            "name": self.name,
+            "model": self.model,
+            "side": self.side,
+            "precision": self.precision,
+            "prompter": self.prompter.as_json(),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Arm:
         """The arm `as_json` wrote."""
-        return cls(**{**value, "prompt": Prompt.from_json(value["prompt"])})
+        return cls(**{**value, "prompter": prompter_of(value["prompter"])})

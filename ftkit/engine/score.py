@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ftkit.contracts import Context
+from ftkit.engine.answerer import ContinuationScore
 from ftkit.engine.batching import (
     PAD_ID,
     Budget,
@@ -40,14 +41,6 @@ class Request:
 
     context_ids: list[int]
     continuations_ids: list[list[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class ContinuationScore:
-    """Natural log-probability of a continuation, summed over its tokens."""
-
-    sum: float
-    num_tokens: int
 
 
 @dataclass(frozen=True)

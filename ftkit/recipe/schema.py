@@ -5,7 +5,6 @@ Knows which components exist (by listing their folders) and no stage, model or r
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
@@ -23,22 +22,19 @@ from ftkit.contracts import Machine
 from ftkit.errors import RecipeError
 from ftkit.recipe.data_block import Count, Data
 from ftkit.recipe.problems import problems
+from ftkit.recipe.templates import only_labels
+from ftkit.recipe.train_block import Train, Variant, variants_of
 from ftkit.recipe.yaml_tree import Tree, parse, set_value
-from ftkit.registry import Choice, Config, choice_of, name_or_object, one_or_more, suggest
+from ftkit.registry import Choice, Config, choice_of, name_or_object, suggest
 
 if TYPE_CHECKING:
     PromptChoice: TypeAlias = Choice
     ExtractorChoice: TypeAlias = Choice
-    MethodChoice: TypeAlias = Choice
     MetricChoice: TypeAlias = Choice
 else:
     PromptChoice = choice_of("prompting")
     ExtractorChoice = choice_of("extractors")
-    MethodChoice = choice_of("methods")
     MetricChoice = choice_of("metrics")
-
-
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
 
 
 class Model(Config):
@@ -108,55 +104,7 @@ class Baseline(Config):
     @field_validator("instructions")
     @classmethod
     def _plain_names_only(cls, instructions: list[str]) -> list[str]:
-        for text in instructions:
-            try:
-                found = [name for _, name, spec, conversion in string.Formatter().parse(text) if name is not None]
-            except ValueError as error:
-                raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
-            for name in found:
-                if name != "labels":
-                    raise ValueError(f"{text!r}: unknown placeholder {{{name}}}; only {{labels}} is known")
-        return instructions
-
-    @field_validator("prompts")
-    @classmethod
-    def _has_zero_shot(cls, prompts: list[Choice]) -> list[Choice]:
-        if not any(prompt.name == "zero_shot" for prompt in prompts):
-            raise ValueError("zero_shot must be among the prompts: training uses its wording")
-        return prompts
-
-
-class Train(Config):
-    """How the model is tuned. Learning rate and weight decay default to those of the method."""
-
-    method: Annotated[list[MethodChoice], one_or_more(MethodChoice), Field(min_length=1)] = Field(
-        default_factory=lambda: [MethodChoice.model_validate("lora")]
-    )
-    epochs: Positive = 3.0
-    max_steps: Count | None = Field(None, description="optimizer steps at most")
-    learning_rate: Positive | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
-    global_batch_size: Count = Field(32, description="rows per optimizer step")
-    max_grad_norm: Positive = 1.0
-    gradient_checkpointing: bool = False
-    num_evals: Count = Field(6, description="evaluations on valid, evenly spaced; the last one ends the training")
-    patience: Count | None = Field(
-        None, description="evaluations without improvement before training stops; null: never"
-    )
-    checkpoint_steps: Count = Field(50, description="optimizer steps between checkpoints")
-    too_long: Literal["error", "drop", "cut"] = Field(
-        "cut", description="rows that do not fit the context; cut shortens the input, never the target"
-    )
-
-    @field_validator("method")
-    @classmethod
-    def _methods_differ(cls, methods: list[Choice]) -> list[Choice]:
-        chosen = [method.name for method in methods]
-        if len(set(chosen)) != len(chosen):
-            raise ValueError("a method stands twice; name each at most once")
-        return methods
+        return [only_labels(text) for text in instructions]
 
 
 class Evaluate(Config):
@@ -269,6 +217,22 @@ class Recipe(DataRecipe):
         if self.compare.primary not in measured:
             hint = suggest(self.compare.primary, measured)
             raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
+        return self
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The trainings, in order."""
+        return variants_of(self.train, seed=self.seed)
+
+    @model_validator(mode="after")
+    def _training_has_a_wording(self) -> Recipe:
+        has_zero_shot = any(prompt.name == "zero_shot" for prompt in self.baseline.prompts)
+        for variant in self.variants:
+            if variant.train.wording.name == "best_zero_shot" and not has_zero_shot:
+                raise ValueError(
+                    "baseline.prompts: zero_shot must be among them, since training uses its wording; "
+                    "or give train.wording: {instruction: {text: …}}"
+                )
         return self
 
     @model_validator(mode="after")

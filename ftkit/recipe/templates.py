@@ -28,3 +28,15 @@ def pieces(template: str) -> Sequence[tuple[str, str | None]]:
     if all(name is None for _, name, _, _ in parsed):
         raise ValueError("the template names no column")
     return [(text, name) for text, name, _, _ in parsed]
+
+
+def only_labels(text: str) -> str:
+    """A wording, as it is. Raises ValueError where it has another placeholder than {labels}."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
+    for name in names:
+        if name != "labels":
+            raise ValueError(f"{text!r}: unknown placeholder {{{name}}}; only {{labels}} is known")
+    return text

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftkit.answers.prompt import Arm, Prompt
-from ftkit.records import Example, Prediction, read_examples, read_jsonl, read_predictions
+from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
+from ftkit.answers.search import Candidate
+from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
 from ftkit.store import read_json, write_json
+from ftkit.training.record import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class Baseline:
     FILES = frozenset({"candidates.jsonl", "prompt.json", "valid_predictions.jsonl", "timing.json"})
 
     @property
-    def prompts(self) -> dict[str, Prompt]:
-        """`zero_shot` and, where one was found that fits, `few_shot`."""
-        return {name: Prompt.from_json(value) for name, value in read_json(self.path / "prompt.json").items()}
+    def prompts(self) -> FrozenPrompts:
+        """The best prompt of each family, frozen on valid."""
+        return FrozenPrompts.from_json(read_json(self.path / "prompt.json"))
 
     @property
-    def candidates(self) -> list[dict[str, Any]]:
+    def candidates(self) -> list[Candidate]:
         """Every prompt tried, with its valid score, or why it was not tried."""
-        return list(read_jsonl(self.path / "candidates.jsonl"))
+        return [Candidate.model_validate(row) for row in read_jsonl(self.path / "candidates.jsonl")]
 
     @property
     def valid_predictions(self) -> list[Prediction]:
@@ -70,7 +72,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Trained:
-    """Output of train for one method: the weights, the log of steps, the tuned model's valid predictions."""
+    """Output of train for one variant: the weights, the log of steps, the tuned model's valid predictions."""
 
     path: Path
 
@@ -88,24 +90,24 @@ class Trained:
     )
 
     @property
-    def training(self) -> dict[str, Any]:
-        """`method`, `kind` (adapter or model), `best_step`, `num_steps`, `num_target_tokens`, counts of cut rows."""
-        return dict(read_json(self.path / "training.json"))
+    def training(self) -> TrainingRecord:
+        """The training in numbers."""
+        return TrainingRecord.model_validate(read_json(self.path / "training.json"))
 
     @property
     def weights(self) -> Path:
         """The folder `adapter/` or `model/`."""
-        return self.path / str(self.training["kind"])
+        return self.path / self.training.kind
 
     @property
-    def prompts(self) -> dict[str, Prompt]:
-        """The frozen prompts with the normalisation that suits the tuned model, chosen on valid."""
-        return {name: Prompt.from_json(value) for name, value in read_json(self.path / "prompt.json").items()}
+    def prompts(self) -> tuple[Prompter, ...]:
+        """The wording that was trained, then the best other prompt, each with the normalisation that suits on valid."""
+        return FrozenPrompts.from_json(read_json(self.path / "prompt.json")).prompts
 
     @property
-    def guards(self) -> list[dict[str, Any]]:
-        """Checks of the trained rows: name, passed, detail."""
-        return list(read_json(self.path / "guards.json"))
+    def guards(self) -> list[Guard]:
+        """Checks of the trained rows."""
+        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
 
     @property
     def steps(self) -> list[dict[str, Any]]:
@@ -120,11 +122,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Output of evaluate: the arms as they were frozen, then every arm's predictions on the same test rows."""
+    """Output of evaluate: the arms as they were frozen, then every arm's predictions on the same test rows.
+
+    `linear/` holds the linear model on word counts, where the task classifies.
+    """
 
     path: Path
 
-    FILES = frozenset({"arms.json", "predictions.jsonl", "floors.json", "guards.json", "timing.json"})
+    FILES = frozenset({"arms.json", "linear", "predictions.jsonl", "floors.json", "guards.json", "timing.json"})
 
     @property
     def arms(self) -> list[Arm]:
@@ -147,9 +152,9 @@ class Evaluated:
         return dict(read_json(self.path / "floors.json"))
 
     @property
-    def guards(self) -> list[dict[str, Any]]:
-        """Checks that need the model or the rows: name, passed, detail."""
-        return list(read_json(self.path / "guards.json"))
+    def guards(self) -> list[Guard]:
+        """Checks that need the model or the rows."""
+        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
 
 
 @dataclass(frozen=True)

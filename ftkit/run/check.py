@@ -11,17 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftkit.answers.answering import Asker
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.asking import Asker
+from ftkit.answers.prompt import Prompter, Skipped
+from ftkit.answers.search import prompts_of
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.load import context_length, load_renderer
-from ftkit.engine.render import Renderer
+from ftkit.engine.answerer import Tokenizing
 from ftkit.recipe.schema import Recipe
 from ftkit.records import Example
-from ftkit.run.artifacts import Prepared
-from ftkit.run.fitting import require_room
-from ftkit.run.models import model_spec, require, task_spec
-from ftkit.run.stages import baseline, prepare
+from ftkit.run.fitting import reader_of, require_room
+from ftkit.run.models import require, task_spec
+from ftkit.run.stages import prepare
 from ftkit.verdict.stats import equivalence_reachable
 
 NUM_SHOWN = 3
@@ -71,68 +70,61 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     """Prepare, render and count. Raises the same errors a run would raise up to its first prompt."""
     ctx = replace(ctx, machine=recipe.machine)
     require(recipe, ctx)
-    spec = model_spec(recipe)
-    renderer = load_renderer(spec, ctx)
-    limit = context_length(spec, ctx)
+    reader = reader_of(recipe, ctx)
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
-        config = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
-        prepared = prepare.run(config, Path(folder), ctx)
+        prepared = prepare.run(prepare.PrepareConfig.of(recipe), Path(folder), ctx)
         summary = prepared.summary
         task = task_spec(recipe.task, summary["labels"])
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
-        prompts = _prompts(recipe, prepared, task)
-    fits = [_fit(renderer, limit, prompt, task, train, valid) for prompt in prompts]
+    prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
+    skipped = [each[1] for each in prompts if not isinstance(each, Prompter)]
+    prompters = [each for each in prompts if isinstance(each, Prompter)]
+    fits = [_fit(reader, prompter, task, train, valid) for prompter in prompters]
+    learned = next((each for each in prompters if not each.train_rows), prompters[0])
     num_tests = int(summary["rows"]["test"])
     margin, level = recipe.compare.margin, recipe.compare.level
     return Findings(
         rows={name: int(count) for name, count in summary["rows"].items()},
         num_labels=len(task.labels),
-        template=renderer.template_note or "the model's own chat template",
-        context_length=limit,
-        shown=[_shown(renderer, prompts[0], row) for row in train[:NUM_SHOWN]],
+        template=reader.renderer.template_note or "the model's own chat template",
+        context_length=reader.context_length,
+        shown=[_shown(reader, learned, row) for row in train[:NUM_SHOWN]],
         prompts=fits,
         equivalence={
             f"{share:.0%}": equivalence_reachable(num_tests, margin=margin, disagreement=share, level=level)
             for share in DISAGREEMENTS
         },
-        notes=_notes(fits, num_tests=num_tests, margin=margin, level=level),
+        notes=_notes(fits, skipped, num_tests=num_tests, margin=margin, level=level),
     )
-
-
-def _prompts(recipe: Recipe, prepared: Prepared, task: TaskSpec) -> list[Prompt]:
-    config = baseline.BaselineConfig(task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
-    return [candidate.prompt for candidate in baseline.candidates(config, task, prepared.split("train"))]
 
 
 def _fit(
-    renderer: Renderer,
-    limit: int,
-    prompt: Prompt,
-    task: TaskSpec,
-    train: Sequence[Example],
-    valid: Sequence[Example],
+    reader: Tokenizing, prompter: Prompter, task: TaskSpec, train: Sequence[Example], valid: Sequence[Example]
 ) -> Fit:
-    asker = Asker(renderer, prompt, task, limit)
-    needed = [asker.needed(asker.ask(row, row.input)) for row in valid]
-    trained = [] if prompt.demonstrations else [asker.needed(asker.ask(row, row.input)) for row in train]
+    asker = Asker.of_task(reader, prompter, task)
+    needed = [asker.needed(asker.ask(row)) for row in valid]
+    trained = [] if prompter.train_rows else [asker.needed(asker.ask(row)) for row in train]
     return Fit(
-        label=prompt.label,
-        instruction=prompt.instruction,
+        label=prompter.label,
+        instruction=prompter.instruction,
         longest=max([*needed, *trained]),
-        num_valid_over=sum(count > limit for count in needed),
-        num_train_over=sum(count > limit for count in trained),
+        num_valid_over=sum(count > reader.context_length for count in needed),
+        num_train_over=sum(count > reader.context_length for count in trained),
     )
 
 
-def _shown(renderer: Renderer, prompt: Prompt, row: Example) -> Shown:
-    rendered = renderer.render(prompt.messages(row.input, row.history), row.target)
-    context, target = (renderer.tokenizer.decode(ids) for ids in (rendered.context_ids, rendered.target_ids))
-    return Shown(row.id, context, target, len(rendered.context_ids) + len(rendered.target_ids))
+def _shown(reader: Tokenizing, prompter: Prompter, row: Example) -> Shown:
+    question = Asker.of_targets(reader, prompter).ask(row)
+    (target_ids,) = question.choices_ids
+    context, target = (reader.renderer.tokenizer.decode(ids) for ids in (question.context_ids, target_ids))
+    return Shown(row.id, context, target, len(question.context_ids) + len(target_ids))
 
 
-def _notes(fits: Sequence[Fit], *, num_tests: int, margin: float, level: float) -> list[str]:
-    notes = []
+def _notes(
+    fits: Sequence[Fit], skipped: Sequence[Skipped], *, num_tests: int, margin: float, level: float
+) -> list[str]:
+    notes = [f"{each.label}: skipped, {each.reason}" for each in skipped]
     for fit in fits:
         if fit.num_valid_over:
             notes.append(f"{fit.label}, {fit.instruction[:60]!r}: does not fit, needs up to {fit.longest:,} tokens")

@@ -14,9 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftkit.answers.answering import predict
+from ftkit.answers.asking import Asker
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Context
+from ftkit.engine.files import ModelSpec
 from ftkit.engine.load import load, load_tuned, merge
+from ftkit.engine.local import LocalModel
 from ftkit.engine.probe import last_logits, logits_in_fresh_process
 from ftkit.errors import ArtifactError, DataError, RecipeError
 from ftkit.prepare.formats.json_rows import table_of
@@ -26,8 +29,10 @@ from ftkit.recipe.templates import names_in
 from ftkit.records import Example, read_numbered_jsonl
 from ftkit.registry import choice_of, suggest
 from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained
+from ftkit.run.given import TRAIN
+from ftkit.run.latest import place_of, read_latest
 from ftkit.run.models import ArmModel, arm_models, task_spec
-from ftkit.store import read_json, verify, write_json
+from ftkit.store import MANIFEST, read_json, verify, write_json
 
 NUM_PROBES = 4
 LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging rounds the weights once more
@@ -35,7 +40,7 @@ LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging round
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run directory with its verified artifacts, by stage."""
+    """A verdict of a run directory, with the verified artifacts that it was made of, by stage."""
 
     path: Path
     recipe: Recipe
@@ -47,14 +52,28 @@ class FinishedRun:
         return Compared(self.artifacts["compare"])
 
     @property
+    def prepared(self) -> Prepared:
+        """The rows."""
+        return Prepared(self.artifacts["prepare"])
+
+    @property
+    def evaluated(self) -> Evaluated:
+        """The predictions on test."""
+        return Evaluated(self.artifacts["evaluate"])
+
+    @property
     def trained(self) -> dict[str, Trained]:
-        """The tuned models, by method."""
-        found = {name: path for name, path in self.artifacts.items() if name.startswith("train-")}
-        return {name.removeprefix("train-"): Trained(path) for name, path in found.items()}
+        """The tuned models, by the label of their variant."""
+        names = [name for name in self.artifacts if name.startswith(TRAIN)]
+        return {name.removeprefix(TRAIN): Trained(self.artifacts[name]) for name in names}
+
+    def models(self, ctx: Context) -> dict[str, ArmModel]:
+        """The models of the arms, by name."""
+        return arm_models(self.recipe, self.trained, self.evaluated.path / "linear", ctx)
 
     def arm(self, name: str = "") -> Arm:
         """An arm by name; without one, the arm to ship. Raises RecipeError where there is none."""
-        arms = {arm.name: arm for arm in Evaluated(self.artifacts["evaluate"]).arms}
+        arms = {arm.name: arm for arm in self.evaluated.arms}
         chosen = name or self.compared.verdict["ship"]
         if chosen is None:
             raise RecipeError(f"{self.path}: the verdict is invalid, so no arm ships; name one with --arm")
@@ -63,34 +82,30 @@ class FinishedRun:
         return arms[chosen]
 
 
-def open_run(run_dir: Path) -> FinishedRun:
-    """Open a run whose verdict is there. Raises RecipeError where it is not, ArtifactError where it is damaged."""
-    names = _latest(run_dir)
-    if "compare" not in names:
-        raise RecipeError(f"{run_dir}: the run has not reached its verdict; run the same command again")
-    resolved = run_dir / "recipe.resolved.json"
+def open_run(path: Path) -> FinishedRun:
+    """Open a run directory at its newest verdict, or at the folder of one of its comparisons.
+
+    Raises RecipeError where there is no verdict, ArtifactError where something is damaged, foreign or too old.
+    """
+    place = place_of(path)
+    manifest = place.compared / MANIFEST
+    verify(place.compared)
     try:
-        recipe = Recipe.model_validate(read_json(resolved))
-    except (OSError, ValidationError):
-        raise ArtifactError(
-            f"{resolved}: missing, damaged, or of another version of ftkit; run the same command again"
-        ) from None
-    return FinishedRun(run_dir, recipe, {stage: verify(run_dir / name).path for stage, name in names.items()})
+        facts = read_json(manifest)["facts"]
+        recipe = Recipe.model_validate(facts["recipe"])
+        folders = {name: place.run_dir / str(folder) for name, folder in facts["reads"].items()}
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        raise ArtifactError(f"{manifest}: damaged, or of another version of ftkit; run the recipe again") from None
+    folders["compare"] = place.compared
+    return FinishedRun(place.run_dir, recipe, {stage: verify(folder).path for stage, folder in folders.items()})
 
 
 def prepared_folder(run_dir: Path) -> Path:
     """The folder of a run's prepared rows. Raises RecipeError where it is no run, ArtifactError where it is damaged."""
-    names = _latest(run_dir)
-    if "prepare" not in names:
+    stages = read_latest(run_dir).stages
+    if "prepare" not in stages:
         raise RecipeError(f"{run_dir}: its rows are not prepared yet; run the same command again")
-    return verify(run_dir / names["prepare"]).path
-
-
-def _latest(run_dir: Path) -> dict[str, str]:
-    latest = run_dir / "latest.json"
-    if not latest.is_file():
-        raise RecipeError(f"{run_dir}: not a run directory (no latest.json); expected something like runs/quickstart")
-    return dict(read_json(latest))
+    return verify(run_dir / stages["prepare"]).path
 
 
 def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> Iterator[dict[str, Any]]:
@@ -99,9 +114,9 @@ def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> I
     source = options_of(run.recipe.data.source[0])
     examples = _examples(rows, source.input or "input", source.id)
     chosen = run.arm(arm)
-    task = task_spec(run.recipe.task, Prepared(run.artifacts["prepare"]).summary["labels"])
-    loaded = arm_models(run.recipe, run.trained, ctx)[chosen.model].load()
-    for row in predict(chosen.name, loaded, chosen.prompt, task, examples, ctx):
+    task = task_spec(run.recipe.task, run.prepared.summary["labels"])
+    answerer = run.models(ctx)[chosen.model].load()
+    for row in predict(chosen.name, answerer, chosen.prompter, task, examples, ctx):
         yield {"id": row.id, "answer": row.parsed, "raw": row.raw, "flags": list(row.flags)}
 
 
@@ -109,35 +124,46 @@ def export_model(run_dir: Path, out: Path, *, arm: str = "", ctx: Context) -> Pa
     """Write the model of an arm as one folder that transformers loads, with its prompt in `arm.json`.
 
     Adapters are merged; one that was trained on nf4 is merged onto the unquantised base. Raises RecipeError where
-    `out` exists already.
+    `out` exists already. The linear model is copied as it is.
     """
     if out.exists():
         raise RecipeError(f"--out {out}: exists already; name a new folder")
     run = open_run(run_dir)
     chosen = run.arm(arm)
-    model = arm_models(run.recipe, run.trained, ctx)[chosen.model]
+    model = run.models(ctx)[chosen.model]
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    if chosen.model in run.trained and run.trained[chosen.model].training["kind"] == "adapter":
-        merge(model.spec, run.trained[chosen.model].weights, partial, ctx)
+    if chosen.side == "simple":
+        shutil.copytree(run.evaluated.path / "linear", partial, dirs_exist_ok=True)
     else:
-        loaded = model.load()
-        loaded.model.save_pretrained(partial)
-        loaded.renderer.tokenizer.save_pretrained(partial)
+        _write_model(run, chosen, model, partial, ctx)
     write_json(partial / "arm.json", chosen.as_json())
-    _check_logits(run, chosen, model, partial, ctx)
     partial.rename(out)
     return out
 
 
-def _check_logits(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx: Context) -> None:
-    """Hold the folder's logits, computed in a fresh process, against those of the arm. Raises ArtifactError."""
-    spec = replace(model.spec, quantize="none")
+def _write_model(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx: Context) -> None:
+    """The model of an arm as transformers loads it, its logits checked."""
+    assert model.spec is not None, "arms of these sides have a base"
     trained = run.trained.get(arm.model)
-    loaded = load_tuned(spec, trained.weights, trained.training["kind"], ctx) if trained else load(spec, ctx)
-    rows = Prepared(run.artifacts["prepare"]).split("valid")[:NUM_PROBES]
-    ids = [loaded.renderer.render(arm.prompt.messages(row.input, row.history)).context_ids for row in rows]
+    if trained is not None and trained.training.kind == "adapter":
+        merge(model.spec, trained.weights, folder, ctx)
+    else:
+        answerer = model.load()
+        assert isinstance(answerer, LocalModel), "a base is a local model"
+        answerer.loaded.model.save_pretrained(folder)
+        answerer.renderer.tokenizer.save_pretrained(folder)
+    _check_logits(run, arm, model.spec, folder, ctx)
+
+
+def _check_logits(run: FinishedRun, arm: Arm, spec: ModelSpec, folder: Path, ctx: Context) -> None:
+    """Hold the folder's logits, computed in a fresh process, against those of the arm. Raises ArtifactError."""
+    spec = replace(spec, quantize="none")
+    trained = run.trained.get(arm.model)
+    loaded = load_tuned(spec, trained.weights, trained.training.kind, ctx) if trained else load(spec, ctx)
+    asker = Asker.of_free_text(LocalModel(loaded), arm.prompter)
+    ids = [asker.ask(row).context_ids for row in run.prepared.split("valid")[:NUM_PROBES]]
     expected = last_logits(loaded.model, ids)
     found = logits_in_fresh_process(folder, ids)
     difference = float((found - expected).norm() / expected.norm())

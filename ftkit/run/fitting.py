@@ -6,60 +6,72 @@ under the wording that is chosen later is the trainer's to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.asking import Asker, emptied
+from ftkit.answers.prompt import Prompter
+from ftkit.answers.search import prompts_of, worded
 from ftkit.contracts import Context, TaskSpec
+from ftkit.engine.answerer import Reader, Tokenizing
 from ftkit.engine.load import context_length, load_renderer
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Recipe
+from ftkit.recipe.train_block import OwnWording, Variant
+from ftkit.records import Example
 from ftkit.run.artifacts import Prepared
 from ftkit.run.models import model_spec
-from ftkit.run.stages import baseline
 
 SPARE_BYTES = 64  # a target's end-of-turn, and what a tokenizer puts in front
 
 
+def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
+    """The base as it reads: its tokenizer and context, no weights."""
+    spec = model_spec(recipe)
+    return Tokenizing(load_renderer(spec, ctx), context_length(spec, ctx))
+
+
 def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Context) -> None:
     """Raise DataError where no wording leaves room for an answer, or none for a train row that may not be dropped."""
-    spec = model_spec(recipe)
-    renderer, limit = load_renderer(spec, ctx), context_length(spec, ctx)
+    reader, train = reader_of(recipe, ctx), prepared.split("train")
+    for variant in recipe.variants:
+        prompter = _shortest(reader, _wordings(recipe, variant, train, task))
+        _require_room_to_answer(reader, prompter, task)
+        if variant.train.too_long != "drop":
+            _require_room_to_learn(reader, prompter, train[: variant.num_rows], is_cut=variant.train.too_long == "cut")
 
-    def tokens_around(prompt: Prompt) -> int:
-        return len(renderer.render(prompt.messages("")).context_ids)
 
-    prompt = min(_wordings(recipe, prepared, task), key=tokens_around)
-    around = tokens_around(prompt)
-    if around + task.max_new_tokens >= limit:
+def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSpec) -> None:
+    around = Asker.of_task(reader, prompter, replace(task, labels=())).longest([])
+    if around >= reader.context_length:
         wanted = f" and task.generate.max_new_tokens {task.max_new_tokens:,}" if task.max_new_tokens else ""
         raise DataError(
-            f"baseline.instructions: the shortest, {prompt.instruction[:60]!r}, takes {around:,} tokens{wanted}: "
-            f"nothing is left for an input in the model's context of {limit:,}"
+            f"baseline.instructions: the shortest, {prompter.instruction[:60]!r}, takes "
+            f"{around - task.max_new_tokens:,} tokens{wanted}: nothing is left for an input in the model's context of "
+            f"{reader.context_length:,}"
         )
-    if recipe.train.too_long == "drop":
-        return
-    whole = recipe.train.too_long == "error"
-    for row in prepared.split("train"):
-        text = row.input if whole else ""
-        if not row.history and around + len(text.encode()) + len(row.target.encode()) + SPARE_BYTES <= limit:
+
+
+def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequence[Example], *, is_cut: bool) -> None:
+    asker = Asker.of_targets(reader, prompter)
+    around = asker.longest([])
+    for row in train:
+        asked = emptied(row) if is_cut else row
+        num_bytes = len(asked.input.encode()) + len(row.target.encode())
+        if not row.history and around + num_bytes + SPARE_BYTES <= reader.context_length:
             continue  # a token is at least one byte
-        rendered = renderer.render(prompt.messages(text, row.history), row.target)
-        needed, target = len(rendered.context_ids) + len(rendered.target_ids), len(rendered.target_ids)
-        if needed > limit and whole:
-            raise DataError(
-                f"{row.id}: needs {needed:,} of {limit:,} tokens; set train.too_long to cut or drop, "
-                "or shorten the row (clean: length)"
-            )
-        if needed > limit:
-            raise DataError(
-                f"{row.id}: its target of {target:,} tokens does not fit the context of {limit:,} beside the "
-                "instruction; a target is never cut. Shorten the row, remove it, or set train.too_long to drop"
-            )
+        if not asker.fits(asker.ask(asked)):
+            asker.fitted(row, "cut" if is_cut else "error")
 
 
-def _wordings(recipe: Recipe, prepared: Prepared, task: TaskSpec) -> Iterator[Prompt]:
-    """The recipe's prompts without demonstrations: training uses one of them."""
-    config = baseline.BaselineConfig(task=recipe.task, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
-    for candidate in baseline.candidates(config, task, prepared.split("train")):
-        if not candidate.prompt.demonstrations:
-            yield candidate.prompt
+def _shortest(reader: Reader, prompters: Sequence[Prompter]) -> Prompter:
+    return min(prompters, key=lambda each: Asker.of_targets(reader, each).longest([]))
+
+
+def _wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:
+    """The prompts that training may use."""
+    own = variant.train.wording.options
+    if isinstance(own, OwnWording):
+        return [Prompter(label="own_wording", instruction=worded(own.text, task))]
+    prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
+    return [each for each in prompts if isinstance(each, Prompter) and each.family == "zero_shot"]

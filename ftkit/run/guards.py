@@ -1,36 +1,48 @@
 """Guards: checks that must hold before a comparison may be believed. One that fails makes the verdict `invalid`.
 
-They look at rows, prompts and scores that are already there; they compute no score themselves.
+They look at rows, prompts and scores that are already there; they compute no score themselves. A guard says what it
+needs, and is `not_applicable` where what answered has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from ftkit.answers.answering import Question
 from ftkit.answers.prompt import Arm
+from ftkit.engine.answerer import Question
 from ftkit.prepare.texts.similarity import text_keys
-from ftkit.records import Example
+from ftkit.records import Example, Guard
 
 if TYPE_CHECKING:
     import polars
 
-Guard: TypeAlias = dict[str, Any]
+SCORES = "log-probabilities"
 
 
-def guard(name: str, passed: bool, detail: str) -> Guard:
-    """One line of `guards.json`."""
-    return {"name": name, "passed": passed, "detail": detail}
+def guard(name: str, is_passed: bool, detail: str) -> Guard:
+    """A guard that could be checked."""
+    return Guard(name, "passed" if is_passed else "failed", detail)
 
 
-def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float]]) -> Guard:
-    """Every tuned model scores the probe rows otherwise than the base does."""
-    base = next(fingerprints[arm.name] for arm in arms if arm.model == "base")
+def lacking(name: str, need: str, answerers: Sequence[str]) -> Guard:
+    """A guard that does not apply, since these answerers have not what it needs."""
+    return Guard(name, "not_applicable", f"needs {need}, which {', '.join(answerers)} cannot give")
+
+
+def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float] | None]) -> Guard:
+    """Every tuned model scores the probe rows otherwise than the base does. Needs log-probabilities of both."""
+    name = "adapter_changes_logits"
+    base = next(arm for arm in arms if arm.model == "base")
     tuned = [arm for arm in arms if arm.side == "fine_tuned"]
-    same = sorted({arm.model for arm in tuned if list(fingerprints[arm.name]) == list(base)})
-    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{len(base)} probe scores differ"
-    return guard("adapter_changes_logits", not same, detail)
+    scores = {arm.name: fingerprints[arm.name] for arm in (base, *tuned)}
+    mute = sorted({arm.model for arm in (base, *tuned) if scores[arm.name] is None})
+    if mute:
+        return lacking(name, SCORES, mute)
+    of_base = list(scores[base.name] or ())
+    same = sorted({arm.model for arm in tuned if list(scores[arm.name] or ()) == of_base})
+    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{len(of_base)} probe scores differ"
+    return guard(name, not same, detail)
 
 
 def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example], *, identity: str | None = None) -> Guard:
@@ -59,23 +71,22 @@ def arms_frozen_before_test(unchanged: bool) -> Guard:
 
 
 def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:
-    """Every demonstration is a row of train, word for word."""
+    """Every row that a prompt shows is a row of train, word for word."""
     known = {row.id: (row.input, row.target) for row in train}
-    foreign = [
-        row_id
-        for arm in arms
-        for row_id, pair in zip(arm.prompt.demonstration_ids, arm.prompt.demonstrations, strict=True)
-        if known.get(row_id) != pair
-    ]
+    shown = [pair for arm in arms for pair in arm.prompter.train_rows.items()]
+    foreign = [row_id for row_id, pair in shown if known.get(row_id) != pair]
     return guard("demonstrations_from_train", not foreign, f"not in train: {foreign[:5]}" if foreign else "all are")
 
 
-def scored_ids_are_trained_ids(probes: Sequence[tuple[Question, Sequence[int]]], labels: Sequence[str]) -> Guard:
-    """The ids scored for a row's label are the ids trained for it. `probes`: a row as scored, its ids as trained."""
+def scored_ids_are_trained_ids(asked: Sequence[Question], learned: Sequence[Question]) -> Guard:
+    """The ids scored for a row's label are the ids trained for it, on the same rows. Needs ids of labels."""
+    name = "scored_ids_are_trained_ids"
+    if not all(question.choices_ids for question in asked):
+        return Guard(name, "not_applicable", "needs ids of labels; here a text is written, or no ids are known")
     wrong = [
-        question.example.id
-        for question, trained_ids in probes
-        if question.continuations_ids[labels.index(question.example.target)] != list(trained_ids)
+        one.example.id
+        for one, other in zip(asked, learned, strict=True)
+        if [one.choices_ids[one.choices.index(one.example.target)]] != other.choices_ids
     ]
-    detail = f"differ for {wrong[:5]}" if wrong else f"equal on {len(probes)} rows"
-    return guard("scored_ids_are_trained_ids", not wrong, detail)
+    detail = f"differ for {wrong[:5]}" if wrong else f"equal on {len(asked)} rows"
+    return guard(name, not wrong, detail)

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ftkit.answers.linear import load_linear
 from ftkit.contracts import Context, TaskSpec
+from ftkit.engine.answerer import Answerer
 from ftkit.engine.files import ModelSpec, fetch, identify
 from ftkit.engine.load import (
-    LoadedModel,
     context_length,
     load,
     load_renderer,
@@ -23,6 +24,7 @@ from ftkit.engine.load import (
     resolve_device,
     resolve_precision,
 )
+from ftkit.engine.local import LocalModel
 from ftkit.engine.train import refuse_several_processes
 from ftkit.errors import DataError, MachineError
 from ftkit.recipe.schema import Classify, Generate, Recipe, TaskChoice
@@ -32,14 +34,16 @@ from ftkit.run.artifacts import Trained
 from ftkit.store import digest
 from ftkit.training.trainer import method_module
 
+LINEAR = "linear"  # the model of the simple side
+
 
 @dataclass(frozen=True)
 class ArmModel:
-    """A model that answers for arms: the precision it would ship in, and how it is loaded."""
+    """What answers for arms: the precision it would ship in, and how it is loaded. `spec` is None without a base."""
 
-    spec: ModelSpec
+    spec: ModelSpec | None
     precision: str
-    load: Callable[[], LoadedModel]
+    load: Callable[[], Answerer]
 
 
 def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
@@ -70,23 +74,30 @@ def quantization(method: Choice) -> Literal["none", "nf4"]:
     return wanted
 
 
-def arm_models(recipe: Recipe, trained: Mapping[str, Trained], ctx: Context) -> dict[str, ArmModel]:
-    """The models of the arms, by name: the base, the base as a method quantises it, then the tuned ones."""
+def load_local(spec: ModelSpec, ctx: Context) -> LocalModel:
+    """The base as an answerer."""
+    return LocalModel(load(spec, ctx))
+
+
+def arm_models(
+    recipe: Recipe, trained: Mapping[str, Trained], linear: Path | None, ctx: Context
+) -> dict[str, ArmModel]:
+    """The models of the arms, by name: the base, the base as a method quantises it, the tuned ones, the linear one."""
     base = model_spec(recipe)
-    models = {"base": ArmModel(base, shipped_precision(base, ctx), partial(load, base, ctx))}
-    specs = {name: model_spec(recipe, quantize=quantization(method)) for name, method in _methods(recipe)}
+    models = {"base": ArmModel(base, shipped_precision(base, ctx), partial(load_local, base, ctx))}
+    specs = {each.label: model_spec(recipe, quantize=quantization(each.method)) for each in recipe.variants}
     for spec in specs.values():
         if spec.quantize != "none":
-            models[f"base@{spec.quantize}"] = ArmModel(spec, spec.quantize, partial(load, spec, ctx))
-    for name, spec in specs.items():
-        made = trained[name]
-        load_it = partial(load_tuned, spec, made.weights, made.training["kind"], ctx)
-        models[name] = ArmModel(spec, shipped_precision(spec, ctx), load_it)
+            models[f"base@{spec.quantize}"] = ArmModel(spec, spec.quantize, partial(load_local, spec, ctx))
+    for label, spec in specs.items():
+        models[label] = ArmModel(spec, shipped_precision(spec, ctx), partial(_load_tuned, spec, trained[label], ctx))
+    if linear is not None and linear.is_dir():
+        models[LINEAR] = ArmModel(None, "float64", partial(load_linear, linear))
     return models
 
 
-def _methods(recipe: Recipe) -> list[tuple[str, Choice]]:
-    return [(method.name, method) for method in recipe.train.method]
+def _load_tuned(spec: ModelSpec, trained: Trained, ctx: Context) -> LocalModel:
+    return LocalModel(load_tuned(spec, trained.weights, trained.training.kind, ctx))
 
 
 def model_id(spec: ModelSpec, ctx: Context) -> str:
@@ -115,9 +126,9 @@ def require(recipe: Recipe, ctx: Context) -> None:
     """
     refuse_several_processes()
     resolve_precision(recipe.model.precision, resolve_device(ctx.machine))
-    for method in recipe.train.method:
-        if quantization(method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
-            raise MachineError(f"train.method: {method.name} needs bitsandbytes: pip install bitsandbytes")
+    for variant in recipe.variants:
+        if quantization(variant.method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
+            raise MachineError(f"train.method: {variant.method.name} needs bitsandbytes: pip install bitsandbytes")
     spec = model_spec(recipe)
     fetch(spec, ctx)
     context_length(spec, ctx)

@@ -1,6 +1,6 @@
-"""The order of the stages, from recipe to verdict, as functions that can be read from top to bottom.
+"""A run: stage after stage of the graph, from recipe to verdict. What is published is reused, the rest is made.
 
-Knows which stage reads what; knows nothing of how a stage works.
+Knows no stage by name but their order; what a stage reads and does is declared in `graph.py`.
 """
 
 from __future__ import annotations
@@ -9,38 +9,28 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from ftkit.contracts import Context
-from ftkit.engine.load import load
 from ftkit.errors import DataError, RecipeError
 from ftkit.prepare.intake import options_of
 from ftkit.prepare.sources import SourceConfig
 from ftkit.recipe.data_block import Data
-from ftkit.recipe.schema import DataRecipe, Recipe, TaskChoice
+from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.records import write_jsonl
-from ftkit.registry import Choice, Config
-from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
-from ftkit.run.fitting import require_room
+from ftkit.run.artifacts import Compared
+from ftkit.run.given import TRAIN, Given
+from ftkit.run.graph import Stage, preparing, stages_of
+from ftkit.run.latest import note_latest
 from ftkit.run.machine import environment
-from ftkit.run.models import arm_models, model_id, model_spec, quantization, require, task_spec
+from ftkit.run.models import require
 from ftkit.run.runlog import RunLog
-from ftkit.run.stages import baseline, compare, evaluate, prepare, train
-from ftkit.store import (
-    Artifact,
-    begin,
-    digest,
-    locked,
-    publish,
-    published,
-    read_json,
-    stage_key,
-    write_bytes,
-    write_json,
-)
+from ftkit.store import MANIFEST, Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
 
-Stage = Literal["prepare", "baseline", "train", "evaluate", "compare"]
+STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
+Until = Literal["prepare", "baseline", "train", "evaluate", "compare"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ def run(
     recipe: Recipe,
     *,
     runs_dir: Path = Path("runs"),
-    until: Stage = "compare",
+    until: Until = "compare",
     fresh: bool = False,
     ctx: Context | None = None,
 ) -> Result:
@@ -71,11 +61,17 @@ def run(
     """
     with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
         refuse_code(recipe, ctx)
-        this = _Run(run_dir, require=lambda: require(recipe, ctx), fresh=fresh, ctx=ctx)
-        for name in this.stages(recipe):
-            if name == until:
+        this = _Run(run_dir, Given(recipe, ctx), require=lambda: require(recipe, ctx), fresh=fresh)
+        for stage in stages_of(recipe):
+            if _place(stage.name) > STAGES.index(until):
                 break
+            this.publish(stage)
         return Result(run_dir, dict(this.artifacts))
+
+
+def _place(stage: str) -> int:
+    """Place of a stage among the kinds of stages: all trainings are one kind."""
+    return STAGES.index("train" if stage.startswith(TRAIN) else stage)
 
 
 def prepare_rows(
@@ -93,8 +89,8 @@ def prepare_rows(
     """
     with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
         recipe = recipe if rows is None else _with_rows(recipe, rows, run_dir.absolute())
-        this = _Run(run_dir, require=_nothing, fresh=fresh, ctx=ctx)
-        this.prepare(prepare_plan(recipe))
+        this = _Run(run_dir, Given(recipe, ctx), require=_nothing, fresh=fresh)
+        this.publish(preparing(recipe))
         return Result(run_dir, dict(this.artifacts))
 
 
@@ -136,225 +132,46 @@ def refuse_code(recipe: Recipe, ctx: Context) -> None:
             )
 
 
-StageConfig = TypeVar("StageConfig", bound=Config)
-
-
-@dataclass(frozen=True)
-class Plan(Generic[StageConfig]):
-    """What decides a stage's key: its name, VERSION and config, and the contents it reads, by name.
-
-    Names of contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded),
-    `code/evaluate` (a metric's script), the name of a stage for all it published, `prepare/train.jsonl` for a file.
-    """
-
-    name: str
-    version: int
-    config: StageConfig
-    reads: tuple[str, ...]
-
-    def key(self, ids: Mapping[str, str]) -> str:
-        """The stage's key, from the content ids of what it reads."""
-        inputs = {name: ids[name] for name in self.reads}
-        return stage_key(self.name, self.version, self.config.model_dump(mode="json"), inputs)
-
-
-@dataclass(frozen=True)
-class Plans:
-    """The stages of one recipe, in order; `train` by method."""
-
-    prepare: Plan[prepare.PrepareConfig]
-    baseline: Plan[baseline.BaselineConfig]
-    train: Mapping[str, Plan[train.TrainConfig]]
-    evaluate: Plan[evaluate.EvaluateConfig]
-    compare: Plan[compare.CompareConfig]
-
-    def __iter__(self) -> Iterator[Plan[Any]]:
-        before: list[Plan[Any]] = [self.prepare, self.baseline]
-        yield from [*before, *self.train.values(), self.evaluate, self.compare]
-
-
-def plans(recipe: Recipe) -> Plans:
-    """What each stage depends on. Nothing is read: the recipe decides it alone."""
-    asked = _without_labels(recipe.task)
-    search = baseline.BaselineConfig(task=asked, search=recipe.baseline, primary=recipe.primary, seed=recipe.seed)
-    measure = evaluate.EvaluateConfig(
-        task=asked,
-        metrics=recipe.evaluate.metrics,
-        primary=recipe.primary,
-        seed=recipe.seed,
-        identity=recipe.data.decontaminate.identity,
-    )
-    seen = ("labels", "prepare/train.jsonl", "prepare/valid.jsonl", *_code([recipe.primary]))
-    trained = {method.name: _train_plan(recipe, method, asked, seen) for method in recipe.train.method}
-    measured = ("prepare/test.jsonl", *_code(recipe.evaluate.metrics))
-    names = tuple(plan.name for plan in trained.values())
-    prompted = ("baseline/prompt.json", "baseline/valid_predictions.jsonl")
-    return Plans(
-        prepare_plan(recipe),
-        Plan("baseline", baseline.VERSION, search, (*seen, "model")),
-        trained,
-        Plan("evaluate", evaluate.VERSION, measure, (*seen, *measured, *prompted, "model", *names)),
-        Plan(
-            "compare",
-            compare.VERSION,
-            compare.CompareConfig.of(recipe),
-            ("prepare", "baseline", *names, "evaluate", *_code(recipe.evaluate.metrics)),
-        ),
-    )
-
-
-def prepare_plan(recipe: DataRecipe) -> Plan[prepare.PrepareConfig]:
-    """What prepare depends on."""
-    config = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
-    return Plan("prepare", prepare.VERSION, config, prepare.reads(recipe.data))
-
-
-def _train_plan(recipe: Recipe, method: Choice, asked: TaskChoice, seen: tuple[str, ...]) -> Plan[train.TrainConfig]:
-    how = train.TrainConfig(
-        task=asked,
-        method=method,
-        train=recipe.train,
-        normalize=list(recipe.baseline.normalize),
-        max_valid_rows=recipe.baseline.max_valid_rows,
-        primary=recipe.primary,
-        seed=recipe.seed,
-    )
-    model = _model_name(method)
-    return Plan(f"train-{method.name}", train.VERSION, how, (*seen, "baseline/prompt.json", model))
-
-
-def _code(metrics: Sequence[Choice]) -> tuple[str, ...]:
-    """Names, among contents, of the metrics that are code from elsewhere."""
-    return tuple(f"code/{metric.name}" for metric in metrics if metric.options.runs_code)
-
-
-def _without_labels(task: TaskChoice) -> TaskChoice:
-    """The task as the stages behind prepare see it: the labels that were found are a content of their own."""
-    return TaskChoice.model_validate("classify") if task.name == "classify" else task
-
-
-def _model_name(method: Choice) -> str:
-    """The name, among contents, of the base as a method wants it."""
-    quantize = quantization(method)
-    return "model" if quantize == "none" else f"model@{quantize}"
-
-
 def _nothing() -> None:
     """No check before a stage."""
 
 
 class _Run:
-    """One run directory while it is held: what is published is reused, the rest is made and published.
+    """One run directory while it is held: what is published is reused, the rest is made and published."""
 
-    `ids` holds the content ids known so far, by the names of `Plan.reads`.
-    """
-
-    def __init__(self, run_dir: Path, *, require: Callable[[], None], fresh: bool, ctx: Context) -> None:
+    def __init__(self, run_dir: Path, given: Given, *, require: Callable[[], None], fresh: bool) -> None:
         self.run_dir = run_dir
+        self.given = given
+        self.ctx = given.ctx
         self.require = require
         self.fresh = fresh
-        self.ctx = ctx
-        self.artifacts: dict[str, Artifact] = {}
-        self.ids: dict[str, str] = {}
         self.required = False
 
-    def prepare(self, plan: Plan[prepare.PrepareConfig]) -> Prepared:
-        """The rows, made or reused."""
-        inputs = prepare.inputs_of(plan.config, self.ctx)
-        self.ids |= inputs.ids
-        rows = self._stage(plan, Prepared.FILES, lambda out: prepare.run(plan.config, out, self.ctx, inputs=inputs))
-        return Prepared(rows.path)
+    @property
+    def artifacts(self) -> dict[str, Artifact]:
+        """What is published so far, by stage."""
+        return self.given.artifacts
 
-    def stages(self, recipe: Recipe) -> Iterator[Stage]:
-        """Run stage after stage; yields the name of each when it is published."""
-        ctx, plan = self.ctx, plans(recipe)
-
-        prepared = self.prepare(plan.prepare)
-        yield "prepare"
-
-        scripts = [metric for metric in recipe.evaluate.metrics if metric.options.runs_code]
-        self.ids |= {f"code/{metric.name}": metric.options.code_id() for metric in scripts}
-        task = task_spec(recipe.task, prepared.summary["labels"])
-        base = model_spec(recipe)
-        self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
-        prompted = self._stage(
-            plan.baseline,
-            Baseline.FILES,
-            lambda out: baseline.run(plan.baseline.config, prepared, load(base, ctx), task, out, ctx),
-            before=lambda: require_room(recipe, prepared, task, ctx),
-        )
-        yield "baseline"
-
-        best = Baseline(prompted.path)
-        trained: dict[str, Trained] = {}
-        for method in recipe.train.method:
-            how = plan.train[method.name]
-            spec = model_spec(recipe, quantize=quantization(method))
-            self.ids[_model_name(method)] = model_id(spec, ctx)
-            tuned = self._stage(
-                how,
-                Trained.FILES,
-                lambda out, how=how, spec=spec: train.run(  # type: ignore[misc]
-                    how.config, prepared, best.prompts, load(spec, ctx), task, out, ctx
-                ),
-            )
-            trained[method.name] = Trained(tuned.path)
-        yield "train"
-
-        arms = evaluate.EvaluateInputs(prepared, best, trained, arm_models(recipe, trained, ctx))
-        tested = self._stage(
-            plan.evaluate,
-            Evaluated.FILES,
-            lambda out: evaluate.run(plan.evaluate.config, arms, task, out, ctx),
-        )
-        yield "evaluate"
-
-        everything = compare.CompareInputs(
-            recipe.resolved(), prepared, best, trained, Evaluated(tested.path), self._timings()
-        )
-        self._stage(plan.compare, Compared.FILES, lambda out: compare.run(plan.compare.config, everything, out, ctx))
-        yield "compare"
-
-    def _timings(self) -> dict[str, dict[str, Any]]:
-        """`timing.json` of every stage so far."""
-        files = {name: artifact.path / "timing.json" for name, artifact in self.artifacts.items()}
-        return {name: read_json(path) for name, path in files.items() if path.exists()}
-
-    def _stage(
-        self,
-        plan: Plan[Any],
-        files: frozenset[str],
-        work: Callable[[Path], Any],
-        *,
-        before: Callable[[], None] = _nothing,
-    ) -> Artifact:
-        """The artifact of a stage: verified if it is published, else made by `work(folder)` and published.
-
-        `before` raises what should be known before the work begins.
-        """
-        name, key = plan.name, plan.key(self.ids)
+    def publish(self, stage: Stage[Any]) -> None:
+        """The artifact of a stage: verified if it is published, else made in a `.partial` folder and published."""
+        self.given.reads = stage.reads
+        key = stage.key(self.given.ids())
         if self.fresh:
-            self._forget(f"{name}-{key}")
-        artifact = published(self.run_dir, name, key)
+            self._forget(f"{stage.name}-{key}")
+        artifact = published(self.run_dir, stage.name, key)
         if artifact is not None:
-            self.ctx.progress.say(f"{name}: reused, {artifact.path.name}")
+            self.ctx.progress.say(f"{stage.name}: reused, {artifact.path.name}{_otherwise(artifact, stage)}")
         else:
             self._require_once()
-            before()
             self.ctx.check_stop()
-            self.ctx.progress.say(f"{name}: started")
-            partial = begin(self.run_dir, name, key)
-            facts = self._environment(partial)
-            work(partial)
-            artifact = publish(partial, keep=files, facts=facts)
-            self.ctx.progress.say(f"{name}: done, {artifact.path.name}")
-        self.artifacts[name] = artifact
-        self.ids |= {
-            name: artifact.content_id,
-            **{f"{name}/{file}": id for file, id in artifact.files.items()},
-        }
-        write_json(self.run_dir / "latest.json", {each: made.path.name for each, made in self.artifacts.items()})
-        return artifact
+            self.ctx.progress.say(f"{stage.name}: started")
+            partial = begin(self.run_dir, stage.name, key)
+            facts = self._facts(stage, partial)
+            stage.work(stage.config, self.given, partial, self.ctx)
+            artifact = publish(partial, keep=stage.publishes, facts=facts)
+            self.ctx.progress.say(f"{stage.name}: done, {artifact.path.name}")
+        self.artifacts[stage.name] = artifact
+        note_latest(self.run_dir, self.artifacts)
 
     def _require_once(self) -> None:
         """Before the first stage that is made: what can be known to fail later, known now."""
@@ -371,6 +188,17 @@ class _Run:
             final.rename(partial)
             shutil.rmtree(partial)
 
+    def _facts(self, stage: Stage[Any], partial: Path) -> dict[str, Any]:
+        """What a manifest says of the making: versions, machine and day, the recipe, the stages that were read."""
+        read = {name: each.path.name for name, each in self.artifacts.items() if _is_read(name, stage.reads)}
+        return {
+            "environment": self._environment(partial),
+            "day": datetime.now(tz=UTC).date().isoformat(),
+            "recipe": self.given.asked.resolved(),
+            "blocks": dict(stage.blocks),
+            "reads": read,
+        }
+
     def _environment(self, partial: Path) -> dict[str, Any]:
         """Versions and machine. Those of earlier attempts are kept; that they differ is said."""
         now = environment(self.ctx.machine)
@@ -382,3 +210,28 @@ class _Run:
                 self.ctx.progress.say(f"{partial.stem}: {what}: its bytes may differ from a run never stopped")
         write_json(kept, [*earlier, now])
         return {**now, "earlier": earlier} if earlier else now
+
+
+def _is_read(stage: str, reads: Sequence[str]) -> bool:
+    return any(name == stage or name.startswith(f"{stage}/") for name in reads)
+
+
+def _otherwise(artifact: Artifact, stage: Stage[Any]) -> str:
+    """What the recipe says otherwise than when the stage was made; none of it changes a result."""
+    blocks = read_json(artifact.path / MANIFEST)["facts"]["blocks"]
+    before, now = (dict(_leaves(each, "")) for each in (blocks, dict(stage.blocks)))
+    changed = [
+        f"{key} {before.get(key)} (now {now.get(key)})"
+        for key in sorted(before | now)
+        if before.get(key) != now.get(key)
+    ]
+    return f"; made with {', '.join(changed)}, which changes no result" if changed else ""
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Plain values of a block, by their full key."""
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, each in value.items():
+        yield from _leaves(each, f"{key}.{name}" if key else name)

@@ -1,7 +1,6 @@
 """Fine-tuning from Python: `Trainer` stands alone; the stage train calls the same `tune`.
 
-Knows no stage and no run directory. The loop is the engine's, the options are those of a recipe's `train`
-block.
+Knows no stage and no run directory. The loop is the engine's, the rows and options are those of a recipe.
 """
 
 from __future__ import annotations
@@ -14,15 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from ftkit.contracts import Context, MethodDefaults
+from ftkit.answers.asking import learnable, mean_loss
+from ftkit.answers.prompt import Prompter
+from ftkit.contracts import Context, MethodDefaults, TooLong
 from ftkit.errors import DataError, RecipeError
-from ftkit.recipe.schema import MethodChoice, Train
-from ftkit.records import Message, read_jsonl
+from ftkit.recipe.train_block import MethodChoice, Train
+from ftkit.records import Example, read_jsonl
 from ftkit.registry import Choice, suggest
 from ftkit.store import derive_seed, locked
 
 if TYPE_CHECKING:
     from ftkit.engine.load import LoadedModel
+    from ftkit.engine.local import LocalModel
     from ftkit.engine.settings import TrainSettings
     from ftkit.engine.train import Evaluation, FitResult, Row
 
@@ -42,13 +44,14 @@ class TrainOptions(TypedDict, total=False):
     num_evals: int
     patience: int | None
     checkpoint_steps: int
+    too_long: TooLong
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned model in memory with its best weights, and their folder (`kind`: adapter or model)."""
+    """A tuned model with its best weights, as an answerer, and their folder (`kind`: adapter or model)."""
 
-    loaded: LoadedModel
+    answerer: LocalModel
     fit: FitResult
     kind: Literal["adapter", "model"]
     weights_dir: Path
@@ -56,7 +59,10 @@ class Tuned:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What `Trainer.fit` gives back. `loss` is the last step's, `steps` the lines of the step log."""
+    """What `Trainer.fit` gives back. `loss` is the last step's, `steps` the lines of the step log.
+
+    `num_cut` and `num_dropped` count the rows that did not fit the model's context as they were (`too_long`).
+    """
 
     weights_dir: Path
     kind: Literal["adapter", "model"]
@@ -64,6 +70,8 @@ class TrainResult:
     loss: float
     num_steps: int
     best_step: int
+    num_cut: int
+    num_dropped: int
     tuned: LoadedModel
 
     @property
@@ -80,11 +88,12 @@ class Trainer:
         result = Trainer("data/tiny-base", "lora", rows, output_dir="out", epochs=3).fit()
 
     `model` is a folder, a hub repository, or a transformers model in memory (then `tokenizer` is needed, and
-    the model is changed in place). `method` is a name or `{name: {options}}`. `rows` are dicts with `input`
-    and `target`, or with `messages` whose last turn is the assistant's; only that turn is learned. With
-    `valid_rows` the weights with the lowest loss on them are kept. `instruction` comes before the first user
-    turn, as in a recipe. Further keywords are those of the recipe's `train` block. A stopped training
-    continues when it is started again.
+    the model is changed in place). `method` is a name or `{name: {options}}`. `rows` are dicts as prepare writes
+    them (`input`, `target`, perhaps `history` and `weight`), or of any shape that a recipe's source may have, such as
+    `messages`, whose last assistant turn is learned. With `valid_rows` the weights with the lowest loss on them are
+    kept. `instruction` comes before the first user turn, as in a recipe. Further keywords are those of the recipe's
+    `train` block; rows that do not fit the context are cut, dropped or refused as its `too_long` says, and counted. A
+    stopped training continues when it is started again.
     """
 
     def __init__(
@@ -113,20 +122,26 @@ class Trainer:
         self.precision = precision
         self.ctx = ctx if ctx is not None else Context()
         self.method = _validated(MethodChoice, dict(method) if isinstance(method, Mapping) else method, "method")
-        self.settings = train_settings(_validated(Train, train, "train"), self.method, seed=seed)
+        block = _validated(Train, train, "train")
+        self.too_long = block.too_long
+        self.settings = train_settings(block, self.method, seed=seed)
 
     def fit(self) -> TrainResult:
         """Train and save. Raises an FtkitError for what a user can mend; see ftkit.errors."""
+        from ftkit.training.rows import training_rows
+
         with locked(self.output_dir):
             base = self._base()
-            rows = self._encode(base, self.rows, "rows")
-            valid = None if self.valid_rows is None else self._encode(base, self.valid_rows, "valid_rows")
+            prompter = Prompter(label="rows", instruction=self.instruction)
+            made = training_rows(
+                base, prompter, self._examples(self.rows, "rows"), too_long=self.too_long, where="rows", ctx=self.ctx
+            )
             tuned = tune(
                 base,
                 self.method,
-                rows,
+                made.rows,
                 self.settings,
-                evaluate=None if valid is None else lambda model: _by_loss(model, valid, self.ctx),
+                evaluate=None if self.valid_rows is None else self._by_loss(base, prompter, self.valid_rows),
                 work_dir=self.output_dir,
                 ctx=self.ctx,
             )
@@ -138,11 +153,36 @@ class Trainer:
             loss=[step["loss"] for step in steps if "loss" in step][-1],
             num_steps=tuned.fit.num_steps,
             best_step=tuned.fit.best_step,
-            tuned=tuned.loaded,
+            num_cut=made.num_cut,
+            num_dropped=made.num_dropped,
+            tuned=tuned.answerer.loaded,
         )
 
-    def _base(self) -> LoadedModel:
+    def _examples(self, rows: Sequence[Mapping[str, Any]], where: str) -> list[Example]:
+        from ftkit.training.rows import examples_of
+
+        if not rows:
+            raise DataError(f"Trainer: {where} is empty")
+        return examples_of(rows, where)
+
+    def _by_loss(
+        self, base: LocalModel, prompter: Prompter, rows: Sequence[Mapping[str, Any]]
+    ) -> Callable[[LocalModel], Evaluation]:
+        """Judges by the mean loss of the target tokens; the lower, the better the value."""
+        from ftkit.answers.answering import target_scores
+        from ftkit.engine.train import Evaluation
+
+        questions = learnable(base, prompter, self._examples(rows, "valid_rows"), self.ctx)
+
+        def evaluate(model: LocalModel) -> Evaluation:
+            loss = mean_loss(target_scores(model, questions, self.ctx, description="valid loss") or [])
+            return Evaluation(-loss, loss)
+
+        return evaluate
+
+    def _base(self) -> LocalModel:
         from ftkit.engine.load import ModelSpec, load, wrap
+        from ftkit.engine.local import LocalModel
 
         quantize = method_module(self.method).QUANTIZE
         if not isinstance(self.model, str | Path):
@@ -154,7 +194,7 @@ class Trainer:
                     f"Trainer: {self.method.name} needs a base with quantisation {quantize}, the model has "
                     f"{base.quantize}; give its folder or hub repository instead"
                 )
-            return base
+            return LocalModel(base)
         is_hub = isinstance(self.model, str) and not Path(self.model).exists() and self.model.count("/") == 1
         is_hub = is_hub and not str(self.model).startswith((".", "/", "~"))
         spec = ModelSpec(
@@ -164,21 +204,16 @@ class Trainer:
             precision=self.precision,
             quantize=quantize,
         )
-        return load(spec, self.ctx)
-
-    def _encode(self, base: LoadedModel, rows: Sequence[Mapping[str, Any]], where: str) -> list[Row]:
-        if not rows:
-            raise DataError(f"Trainer: {where} is empty")
-        return [_row(base, row, self.instruction, f"{where}[{index}]") for index, row in enumerate(rows)]
+        return LocalModel(load(spec, self.ctx))
 
 
 def tune(
-    base: LoadedModel,
+    base: LocalModel,
     method: Choice,
     rows: Sequence[Row],
     settings: TrainSettings,
     *,
-    evaluate: Callable[[LoadedModel], Evaluation] | None,
+    evaluate: Callable[[LocalModel], Evaluation] | None,
     work_dir: Path,
     ctx: Context,
 ) -> Tuned:
@@ -188,22 +223,23 @@ def tune(
     checkpoints in `work_dir` from which the same call continues.
     """
     from ftkit.engine.load import save_tuned
+    from ftkit.engine.local import LocalModel
     from ftkit.engine.train import fit, seeded
 
     with seeded(derive_seed(settings.seed, "weights")):
-        trainable = method(base)
-    tuned = replace(base, model=trainable.model)
+        trainable = method(base.loaded)
+    tuned = LocalModel(replace(base.loaded, model=trainable.model))
     result = fit(
         trainable,
         rows,
         settings,
-        loaded=tuned,
+        loaded=tuned.loaded,
         evaluate=None if evaluate is None else lambda: evaluate(tuned),
         work_dir=work_dir,
         ctx=ctx,
     )
     weights_dir = work_dir / trainable.kind
-    save_tuned(trainable, base, weights_dir)
+    save_tuned(trainable, base.loaded, weights_dir)
     return Tuned(tuned, result, trainable.kind, weights_dir)
 
 
@@ -232,54 +268,6 @@ def train_settings(train: Train, method: Choice, *, seed: int) -> TrainSettings:
 def method_module(method: Choice) -> Any:
     """The file of a method: `DEFAULTS` says what it trains with, `QUANTIZE` how its base is loaded."""
     return sys.modules[method.component.function.__module__]
-
-
-def _row(base: LoadedModel, row: Mapping[str, Any], instruction: str, where: str) -> Row:
-    from ftkit.engine.train import Row
-
-    messages, target = _conversation(row, where)
-    if instruction:
-        first = next((index for index, turn in enumerate(messages) if turn["role"] == "user"), None)
-        if first is None:
-            raise DataError(f"{where}: no user turn, which the instruction could stand in")
-        messages[first] = {"role": "user", "content": f"{instruction}\n\n{messages[first]['content']}"}
-    try:
-        rendered = base.renderer.render(messages, target)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
-    ids = rendered.context_ids + rendered.target_ids
-    if len(ids) > base.context_length:
-        raise DataError(f"{where}: {len(ids)} tokens; the model takes {base.context_length}; shorten or drop the row")
-    return Row(ids, [False] * len(rendered.context_ids) + [True] * len(rendered.target_ids))
-
-
-def _conversation(row: Mapping[str, Any], where: str) -> tuple[list[Message], str]:
-    if "messages" in row:
-        turns = list(row["messages"])
-        if not all(isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in turns):
-            raise DataError(f"{where}: messages must be objects with role and content")
-        if len(turns) < 2 or turns[-1]["role"] != "assistant":
-            raise DataError(f"{where}: the last of two or more messages must be the assistant's: it is what is learned")
-        *before, last = ({"role": str(turn["role"]), "content": str(turn["content"])} for turn in turns)
-        return [Message(role=turn["role"], content=turn["content"]) for turn in before], last["content"]
-    for key in ("input", "target"):
-        if not isinstance(row.get(key), str):
-            raise DataError(f"{where}: {key!r} must be a text, found {row.get(key)!r}; keys are {sorted(row)}")
-    return [{"role": "user", "content": row["input"]}], row["target"]
-
-
-def _by_loss(model: LoadedModel, rows: Sequence[Row], ctx: Context) -> Evaluation:
-    """Mean loss of the target tokens; the lower, the better the value."""
-    from ftkit.engine.score import Request, score
-    from ftkit.engine.train import Evaluation
-
-    requests = []
-    for row in rows:
-        start = row.target_mask.index(True)
-        requests.append(Request(row.ids[:start], [row.ids[start:]]))
-    scores = [each[0] for each in score(model, requests, ctx=ctx, description="valid loss")]
-    loss = -sum(each.sum for each in scores) / sum(each.num_tokens for each in scores)
-    return Evaluation(-loss, loss)
 
 
 def _validated(schema: Any, value: Any, where: str) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftkit.contracts import Demonstrations, TaskSpec
+from ftkit.answers.prompt import Prompter, Strategy
+from ftkit.contracts import TaskSpec
 from ftkit.records import Example
-from ftkit.registry import Config, component
+from ftkit.registry import component
 
 
-class ZeroShot(Config):
+class ZeroShot(Strategy):
     """No options."""
 
 
 @component
-def draw(config: ZeroShot, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Demonstrations]:
-    """One prompt without demonstrations."""
-    return [Demonstrations("zero_shot", ())]
+def fit(config: ZeroShot, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Prompter]:
+    """One prompt, which shows nothing of train."""
+    return [Prompter(label="zero_shot")]

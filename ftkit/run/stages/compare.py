@@ -34,7 +34,7 @@ from ftkit.verdict.paired import (
 )
 from ftkit.verdict.stats import Contrast, holm, verdict
 
-VERSION = 1
+VERSION = 2
 
 
 class CompareConfig(Config):
@@ -67,7 +67,9 @@ class CompareConfig(Config):
 
 @dataclass(frozen=True)
 class CompareInputs:
-    """What compare reads: the resolved recipe, the output of every earlier stage, timings by stage name."""
+    """What compare reads: the recipe as it was made, the output of every earlier stage; by stage name `timings` and
+    `environments` (versions and machine).
+    """
 
     recipe: dict[str, Any]
     prepared: Prepared
@@ -75,6 +77,7 @@ class CompareInputs:
     trained: dict[str, Trained]
     evaluated: Evaluated
     timings: dict[str, dict[str, Any]]
+    environments: dict[str, Mapping[str, Any]]
 
 
 def run(config: CompareConfig, inputs: CompareInputs, out: Path, ctx: Context) -> Compared:
@@ -114,6 +117,7 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         metrics={"level": config.compare.level, "arms": values, "secondary": secondary},
         verdict={**decided, "arms": entries, "floors": inputs.evaluated.floors, "guards": guards},
         timings=inputs.timings,
+        environments=inputs.environments,
     )
 
 

@@ -6,26 +6,29 @@ The only stage that scores test.
 from __future__ import annotations
 
 import math
+import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
-from ftkit.answers.answering import metric_value, predict, scored
-from ftkit.answers.floors import floor_predictions
-from ftkit.answers.prompt import Arm
+from ftkit.answers.answering import metric_value, predict, scored, target_scores
+from ftkit.answers.asking import learnable
+from ftkit.answers.floors import majority_predictions
+from ftkit.answers.linear import fit_linear, save_linear
+from ftkit.answers.prompt import Arm, Prompter
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.load import LoadedModel
-from ftkit.engine.score import Request, score
+from ftkit.engine.answerer import Answerer
 from ftkit.recipe.schema import MetricChoice, TaskChoice
 from ftkit.records import Example, Prediction, read_predictions, write_jsonl
 from ftkit.registry import Choice, Config
 from ftkit.run import guards
 from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_timing
-from ftkit.run.models import ArmModel
+from ftkit.run.models import LINEAR, ArmModel
 from ftkit.store import derive_seed, file_digest, read_json, write_json
 
-VERSION = 1
+VERSION = 2
 NUM_PROBES = 4
 
 
@@ -41,52 +44,67 @@ class EvaluateConfig(Config):
 
 @dataclass(frozen=True)
 class EvaluateInputs:
-    """Earlier artifacts, and the models of the arms by name: `base`, `base@nf4`, and each method's."""
+    """Earlier artifacts, and the models of the arms by name. `models` is given the folder of the linear model."""
 
     prepared: Prepared
     baseline: Baseline
     trained: Mapping[str, Trained]
-    models: Mapping[str, ArmModel]
+    models: Callable[[Path], Mapping[str, ArmModel]]
 
 
 def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Path, ctx: Context) -> Evaluated:
     """Freeze the arms, then score all of them on test. An interrupted run continues with the next arm."""
     started = time.monotonic()
-    arms = _arms(inputs)
+    train = inputs.prepared.split("train")
+    _fit_linear(config, task, train, out / "linear")
+    models = inputs.models(out / "linear")
+    arms = _arms(inputs, models)
     chosen = _choose(arms, inputs, config.primary)
     write_json(out / "arms.json", {"arms": [arm.as_json() for arm in arms], "chosen": chosen})
     frozen = file_digest(out / "arms.json")
     ctx.progress.say(f"arms frozen on valid: prompting {chosen['prompting']}, fine-tuned {chosen['fine_tuned']}")
 
     tests = inputs.prepared.split("test")
-    answers, seconds, fingerprints = _answer_all(arms, inputs, task, tests, out=out, ctx=ctx)
+    answers, seconds, fingerprints = _answer_all(arms, models, inputs, task, tests, out=out, ctx=ctx)
     predictions = {name: scored(rows, config.metrics) for name, rows in answers.items()}
     write_jsonl(out / "predictions.jsonl", (row for arm in arms for row in predictions[arm.name]))
-    train = inputs.prepared.split("train")
     write_json(out / "floors.json", _floors(config, task, train, tests))
-    write_json(
-        out / "guards.json",
-        [
-            guards.adapter_changes_logits(arms, fingerprints),
-            guards.no_test_row_in_train(train, tests, identity=config.identity),
-            guards.demonstrations_from_train(arms, train),
-            guards.arms_frozen_before_test(file_digest(out / "arms.json") == frozen),
-            *(guard for trained in inputs.trained.values() for guard in trained.guards),
-        ],
-    )
+    checks = [
+        guards.adapter_changes_logits(arms, fingerprints),
+        guards.no_test_row_in_train(train, tests, identity=config.identity),
+        guards.demonstrations_from_train(arms, train),
+        guards.arms_frozen_before_test(file_digest(out / "arms.json") == frozen),
+        *(guard for trained in inputs.trained.values() for guard in trained.guards),
+    ]
+    write_json(out / "guards.json", [asdict(each) for each in checks])
     per_arm = {name: {"seconds": value, "rows": len(tests)} for name, value in seconds.items()}
     write_timing(out, {"total": time.monotonic() - started}, arms=per_arm)
     return Evaluated(out)
 
 
-def _arms(inputs: EvaluateInputs) -> list[Arm]:
-    """Base arms first, then each method's; `base@…` arms are there to look at and never chosen."""
+def _fit_linear(config: EvaluateConfig, task: TaskSpec, train: Sequence[Example], folder: Path) -> None:
+    """Write the model of the simple side, where the task classifies and train has two labels and a word."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if task.kind == "classify":
+        model = fit_linear(train, seed=derive_seed(config.seed, "evaluate", "floors"))
+        if model is not None:
+            save_linear(model, folder)
+
+
+def _arms(inputs: EvaluateInputs, models: Mapping[str, ArmModel]) -> list[Arm]:
+    """Base arms first, then each variant's, then the simple side; `base@…` arms are never chosen."""
     arms = []
-    for model, described in inputs.models.items():
-        side = "fine_tuned" if model in inputs.trained else "prompting" if model == "base" else "reference"
-        prompts = inputs.trained[model].prompts if side == "fine_tuned" else inputs.baseline.prompts
-        for name, prompt in prompts.items():
-            arms.append(Arm(f"{model}+{name}", model, side, described.precision, prompt))
+    for model, described in models.items():
+        if model == LINEAR:
+            words = Prompter(label="words", family="zero_shot")
+            arms.append(Arm(LINEAR, model, "simple", described.precision, words))
+        elif model in inputs.trained:
+            own = inputs.trained[model].prompts
+            arms += [Arm(f"{model}+{each.label}", model, "fine_tuned", described.precision, each) for each in own]
+        else:
+            side: Literal["prompting", "reference"] = "prompting" if model == "base" else "reference"
+            shared = inputs.baseline.prompts.prompts
+            arms += [Arm(f"{model}+{each.label}", model, side, described.precision, each) for each in shared]
     return arms
 
 
@@ -125,47 +143,51 @@ def _mean_tokens(rows: Sequence[Prediction]) -> float:
 
 def _answer_all(
     arms: Sequence[Arm],
+    models: Mapping[str, ArmModel],
     inputs: EvaluateInputs,
     task: TaskSpec,
     tests: Sequence[Example],
     *,
     out: Path,
     ctx: Context,
-) -> tuple[dict[str, list[Prediction]], dict[str, float], dict[str, list[float]]]:
+) -> tuple[dict[str, list[Prediction]], dict[str, float], dict[str, list[float] | None]]:
     """Answers, seconds and a fingerprint of the model, by arm; one model in memory at a time."""
     answered = out / "answered"
     answered.mkdir(exist_ok=True)
-    for model, described in inputs.models.items():
-        missing = [arm for arm in arms if arm.model == model and not (answered / f"{arm.name}.json").exists()]
+    places = {arm.name: answered / str(index) for index, arm in enumerate(arms)}
+    for model, described in models.items():
+        missing = [arm for arm in arms if arm.model == model and not _facts(places[arm.name]).exists()]
         if not missing:
             continue
-        loaded = described.load()
+        answerer = described.load()
         for arm in missing:
             ctx.check_stop()
             begun = time.monotonic()
-            rows = predict(arm.name, loaded, arm.prompt, task, tests, ctx)
-            write_jsonl(answered / f"{arm.name}.jsonl", rows)
-            facts = {"seconds": time.monotonic() - begun, "fingerprint": _fingerprint(loaded, inputs, ctx)}
-            write_json(answered / f"{arm.name}.json", facts)  # last: says that the rows are complete
-        del loaded
-    facts_of = {arm.name: read_json(answered / f"{arm.name}.json") for arm in arms}
+            rows = predict(arm.name, answerer, arm.prompter, task, tests, ctx)
+            write_jsonl(places[arm.name].with_suffix(".jsonl"), rows)
+            facts = {"seconds": time.monotonic() - begun, "fingerprint": _fingerprint(answerer, inputs, ctx)}
+            write_json(_facts(places[arm.name]), facts)  # last: says that the rows are complete
+        del answerer
+    facts_of = {arm.name: read_json(_facts(places[arm.name])) for arm in arms}
     return (
-        {arm.name: read_predictions(answered / f"{arm.name}.jsonl") for arm in arms},
+        {arm.name: read_predictions(places[arm.name].with_suffix(".jsonl")) for arm in arms},
         {name: float(facts["seconds"]) for name, facts in facts_of.items()},
-        {name: list(facts["fingerprint"]) for name, facts in facts_of.items()},
+        {name: facts["fingerprint"] for name, facts in facts_of.items()},
     )
 
 
-def _fingerprint(loaded: LoadedModel, inputs: EvaluateInputs, ctx: Context) -> list[float]:
-    """Scores of the targets of some valid rows under the base's zero-shot prompt: what makes two models comparable."""
-    prompt = inputs.baseline.prompts["zero_shot"]
+def _facts(place: Path) -> Path:
+    return place.with_suffix(".json")
+
+
+def _fingerprint(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> list[float] | None:
+    """Scores of the targets of some valid rows under one prompt, the same for all models; None where there are none."""
+    if answerer.renderer is None:
+        return None
     rows = inputs.prepared.split("valid")[:NUM_PROBES]
-    requests = []
-    for row in rows:
-        rendered = loaded.renderer.render(prompt.messages(row.input, row.history), row.target)
-        room = loaded.context_length - len(rendered.target_ids)
-        requests.append(Request(rendered.context_ids[:room], [rendered.target_ids]))
-    return [scores[0].sum for scores in score(loaded, requests, ctx=ctx, description="probing")]
+    probes = learnable(answerer, inputs.baseline.prompts.prompts[0], rows, ctx)
+    scores = target_scores(answerer, probes, ctx, description="probing")
+    return None if scores is None else [each.sum for each in scores]
 
 
 def _floors(
@@ -173,7 +195,5 @@ def _floors(
 ) -> dict[str, dict[str, float]]:
     if task.kind != "classify":
         return {}
-    floors = floor_predictions(train, tests, seed=derive_seed(config.seed, "evaluate", "floors"))
-    return {
-        name: {metric.name: metric_value(metric, rows) for metric in config.metrics} for name, rows in floors.items()
-    }
+    rows = majority_predictions(train, tests)
+    return {"majority": {metric.name: metric_value(metric, rows) for metric in config.metrics}}

@@ -40,7 +40,7 @@ from ftkit.prepare.splitting import SPLITS, order_keys
 from ftkit.prepare.summary import summary_of
 from ftkit.prepare.texts.similarity import numbered, text_key
 from ftkit.recipe.data_block import Data
-from ftkit.recipe.schema import Classify, TaskChoice
+from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
 from ftkit.registry import Choice, Config, suggest
 from ftkit.report.data import page
 from ftkit.run.artifacts import Prepared
@@ -64,6 +64,11 @@ class PrepareConfig(Config):
     task: TaskChoice
     data: Data
     seed: int
+
+    @classmethod
+    def of(cls, recipe: DataRecipe) -> PrepareConfig:
+        """The fields of a recipe that decide what prepare writes."""
+        return cls(task=recipe.task, data=recipe.data, seed=recipe.seed)
 
     @field_serializer("task")
     def _labels_only(self, task: TaskChoice) -> dict[str, Any]:

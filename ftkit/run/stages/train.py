@@ -1,4 +1,4 @@
-"""Training: one method on the frozen zero-shot wording, the best checkpoint chosen on valid.
+"""Training: one variant on its wording, the best checkpoint chosen on valid.
 
 Reads train and valid; never opens test. The loop is the engine's.
 """
@@ -6,8 +6,8 @@ Reads train and valid; never opens test. The loop is the engine's.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,217 +16,207 @@ from pydantic import field_serializer
 from ftkit.answers.answering import (
     NORMALIZATIONS,
     label_predictions,
-    longest_beginning,
     metric_value,
     predict,
-    questions,
     score_labels,
     scored,
+    target_scores,
 )
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.asking import Asker, learnable, mean_loss
+from ftkit.answers.prompt import FrozenPrompts, Prompter
+from ftkit.answers.search import worded
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.load import LoadedModel
-from ftkit.engine.score import Request, score
-from ftkit.engine.train import Evaluation, Row
+from ftkit.engine.answerer import Answerer, Question, Reader
+from ftkit.engine.local import LocalModel
+from ftkit.engine.train import Evaluation
 from ftkit.errors import DataError
-from ftkit.recipe.schema import MethodChoice, MetricChoice, TaskChoice, Train
-from ftkit.records import Example, Prediction, write_jsonl
-from ftkit.registry import Config
+from ftkit.recipe.schema import MetricChoice, TaskChoice
+from ftkit.recipe.train_block import OwnWording, Train, Variant
+from ftkit.records import Example, Guard, Prediction, write_jsonl
+from ftkit.registry import Choice, Config
 from ftkit.run import guards
 from ftkit.run.artifacts import Prepared, Trained, write_timing
 from ftkit.store import derive_seed, write_json
-from ftkit.training.trainer import train_settings, tune
+from ftkit.training.record import TrainingRecord
+from ftkit.training.rows import TrainingRows, training_rows
+from ftkit.training.trainer import Tuned, train_settings, tune
 
-VERSION = 1
+VERSION = 2
 NUM_PROBES = 8
 
 
 class TrainConfig(Config):
-    """What the stage depends on, besides its inputs: one method of the recipe."""
+    """What the stage depends on, besides its inputs: one variant of the recipe."""
 
     task: TaskChoice
-    method: MethodChoice
+    label: str
     train: Train
+    num_rows: int | None
     normalize: list[str]
     max_valid_rows: int
     primary: MetricChoice
     seed: int
+
+    @classmethod
+    def of(cls, variant: Variant, **rest: Any) -> TrainConfig:
+        """A variant's training; `rest` is what it shares with the others."""
+        return cls(label=variant.label, train=variant.train, num_rows=variant.num_rows, seed=variant.seed, **rest)
+
+    @property
+    def method(self) -> Choice:
+        """What is trained of the model."""
+        (method,) = self.train.method
+        return method
 
     @field_serializer("train")
     def _what_decides(self, train: Train) -> dict[str, Any]:
         """The block with the method's numbers filled in. How often a checkpoint is written changes no result."""
         settings = train_settings(train, self.method, seed=self.seed)
         numbers = {"learning_rate": settings.learning_rate, "weight_decay": settings.weight_decay}
-        return {**train.model_dump(mode="json", exclude={"method", "checkpoint_steps"}), **numbers}
+        return {**train.model_dump(mode="json", exclude={"variants", "checkpoint_steps"}), **numbers}
 
 
 @dataclass(frozen=True)
-class TrainingRows:
-    """Rows as ids, and how many did not fit the context as they were."""
+class Judge:
+    """How weights are judged on valid: the primary metric and the loss of the targets, under the wording trained."""
 
-    rows: list[Row]
-    num_cut: int
-    num_dropped: int
+    config: TrainConfig
+    prompter: Prompter
+    task: TaskSpec
+    valid: Sequence[Example]
+    targets: Sequence[Question]
+    ctx: Context
+
+    def __call__(self, tuned: LocalModel) -> Evaluation:
+        if self.task.kind == "classify":
+            scores = score_labels(tuned, self.prompter, self.task, self.valid, self.ctx)
+            rows = label_predictions("tuned", scores, self.task, self.config.normalize[0])
+            return Evaluation(metric_value(self.config.primary, rows), scores.target_loss(self.task))
+        rows = predict("tuned", tuned, self.prompter, self.task, self.valid, self.ctx)
+        targets = target_scores(tuned, self.targets, self.ctx, description="valid loss") or []
+        return Evaluation(metric_value(self.config.primary, rows), mean_loss(targets))
 
 
 def run(
     config: TrainConfig,
     prepared: Prepared,
-    prompts: Mapping[str, Prompt],
-    loaded: LoadedModel,
+    frozen: FrozenPrompts,
+    base: LocalModel,
     task: TaskSpec,
     out: Path,
     ctx: Context,
 ) -> Trained:
-    """Tune, keep the best weights, and predict valid with every frozen prompt. Continues from the last checkpoint."""
+    """Tune, keep the best weights, and predict valid with the arms' prompts. Continues from the last checkpoint."""
     started = time.monotonic()
-    valid = prepared.split("valid")
-    zero_shot = prompts["zero_shot"]
-    made = training_rows(loaded, zero_shot, prepared.split("train"), too_long=config.train.too_long, ctx=ctx)
+    train, valid = prepared.split("train")[: config.num_rows], prepared.split("valid")
+    prompter = training_prompt(config.train, frozen, task)
+    made = training_rows(base, prompter, train, too_long=config.train.too_long, where="train", ctx=ctx)
     judged_on = valid[: config.max_valid_rows]
-    settings = train_settings(config.train, config.method, seed=derive_seed(config.seed, "train", config.method.name))
+    targets = learnable(base, prompter, judged_on, ctx) if task.kind == "generate" else []
+    settings = train_settings(config.train, config.method, seed=derive_seed(config.seed, "train", config.label))
     tuned = tune(
-        loaded,
+        base,
         config.method,
         made.rows,
         settings,
-        evaluate=lambda model: _judge(config, model, zero_shot, task, judged_on, ctx),
+        evaluate=Judge(config, prompter, task, judged_on, targets, ctx),
         work_dir=out,
         ctx=ctx,
     )
     fitted_s = time.monotonic() - started
-    own_prompts, predictions = _valid_predictions(config, tuned.loaded, prompts, task, valid, ctx)
+    prompts, predictions = _valid_predictions(config, tuned.answerer, prompter, frozen, task, valid, ctx)
     write_jsonl(out / "valid_predictions.jsonl", predictions)
-    write_json(out / "prompt.json", {name: prompt.as_json() for name, prompt in own_prompts.items()})
-    write_json(out / "guards.json", _guards(loaded, zero_shot, task, prepared.split("train"), ctx))
-    parameters = list(tuned.loaded.model.parameters())
-    write_json(
-        out / "training.json",
-        {
-            "method": config.method.name,
-            "kind": tuned.kind,
-            "num_rows": len(made.rows),
-            "num_cut": made.num_cut,
-            "num_dropped": made.num_dropped,
-            "num_steps": tuned.fit.num_steps,
-            "best_step": tuned.fit.best_step,
-            "valid_value": tuned.fit.best_value,
-            "num_target_tokens": tuned.fit.num_target_tokens,
-            "stopped_early": tuned.fit.stopped_early,
-            "learning_rate": settings.learning_rate,
-            "num_parameters": sum(each.numel() for each in parameters),
-            "num_trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
-        },
-    )
+    write_json(out / "prompt.json", prompts.as_json())
+    write_json(out / "guards.json", [asdict(each) for each in _guards(base, prompter, task, train)])
+    record = _record(config, made, tuned, learning_rate=settings.learning_rate)
+    write_json(out / "training.json", record.model_dump(mode="json"))
     write_timing(out, {"total": time.monotonic() - started, "fit": fitted_s})
     return Trained(out)
 
 
-def training_rows(
-    loaded: LoadedModel, prompt: Prompt, examples: Sequence[Example], *, too_long: str, ctx: Context
-) -> TrainingRows:
-    """Rows as the loop takes them. Raises DataError where a target does not fit, or nothing is left."""
-    rows, num_cut, num_dropped = [], 0, 0
-    with ctx.progress.task("tokenising train", len(examples)) as bar:
-        for example in examples:
-            row, cut = _training_row(loaded, prompt, example, too_long)
-            num_cut += cut and row is not None
-            num_dropped += row is None
-            rows += [row] if row is not None else []
-            bar.advance()
-    if num_cut or num_dropped:
-        ctx.progress.say(
-            f"train: {num_cut} rows cut, {num_dropped} dropped: longer than {loaded.context_length:,} tokens"
-        )
-    if not rows:
-        raise DataError("train: no row fits the model's context (train.too_long in the recipe)")
-    return TrainingRows(rows, num_cut, num_dropped)
-
-
-def _training_row(loaded: LoadedModel, prompt: Prompt, example: Example, too_long: str) -> tuple[Row | None, bool]:
-    limit = loaded.context_length
-
-    def ids_of(text: str) -> tuple[list[int], list[int]]:
-        rendered = loaded.renderer.render(prompt.messages(text, example.history), example.target)
-        return rendered.context_ids, rendered.target_ids
-
-    context_ids, target_ids = ids_of(example.input)
-    cut = len(context_ids) + len(target_ids) > limit
-    if cut and too_long == "error":
+def training_prompt(train: Train, frozen: FrozenPrompts, task: TaskSpec) -> Prompter:
+    """The prompt that training uses, as `train.wording` has it. Raises DataError where the search found none."""
+    own = train.wording.options
+    if isinstance(own, OwnWording):
+        return Prompter(label="own_wording", family="zero_shot", instruction=worded(own.text, task))
+    found = frozen.of_family("zero_shot")
+    if found is None:
         raise DataError(
-            f"{example.id}: needs {len(context_ids) + len(target_ids):,} of {limit:,} tokens; "
-            "set train.too_long to cut or drop, or shorten the row (clean: length)"
+            "train.wording: no zero-shot prompt fits the model's context; shorten baseline.instructions, or give "
+            "train.wording: {instruction: {text: …}}"
         )
-    if cut:
-        if too_long == "drop":
-            return None, True
-        text = longest_beginning(example.input, lambda text: sum(map(len, ids_of(text))) <= limit)
-        if text is None:
-            raise DataError(
-                f"{example.id}: its target of {len(target_ids):,} tokens does not fit the context of {limit:,} "
-                "beside the instruction; a target is never cut. Shorten or remove the row"
-            )
-        context_ids, target_ids = ids_of(text)
-    mask = [False] * len(context_ids) + [True] * len(target_ids)
-    return Row([*context_ids, *target_ids], mask, example.weight), cut
+    return found
 
 
-def _judge(
-    config: TrainConfig, tuned: LoadedModel, prompt: Prompt, task: TaskSpec, valid: Sequence[Example], ctx: Context
-) -> Evaluation:
-    """The primary metric and the loss of the targets on valid, under the wording that is trained."""
-    if task.kind == "classify":
-        scores = score_labels(tuned, prompt, task, valid, ctx)
-        rows = label_predictions("tuned", scores, task, config.normalize[0])
-        return Evaluation(metric_value(config.primary, rows), scores.target_loss(task))
-    rows = predict("tuned", tuned, prompt, task, valid, ctx)
-    return Evaluation(metric_value(config.primary, rows), _target_loss(tuned, prompt, task, valid, ctx))
-
-
-def _target_loss(tuned: LoadedModel, prompt: Prompt, task: TaskSpec, valid: Sequence[Example], ctx: Context) -> float:
-    requests = []
-    for question in questions(tuned, prompt, task, valid, ctx):
-        example = question.example
-        messages = prompt.messages(example.input, example.history)
-        target_ids = tuned.renderer.render(messages, example.target).target_ids
-        if len(question.context_ids) + len(target_ids) <= tuned.context_length:
-            requests.append(Request(question.context_ids, [target_ids]))
-    scores = [each[0] for each in score(tuned, requests, ctx=ctx, description="valid loss")]
-    return -sum(each.sum for each in scores) / max(sum(each.num_tokens for each in scores), 1)
+def _record(config: TrainConfig, made: TrainingRows, tuned: Tuned, *, learning_rate: float) -> TrainingRecord:
+    parameters = list(tuned.answerer.loaded.model.parameters())
+    return TrainingRecord(
+        variant=config.label,
+        method=config.method.name,
+        kind=tuned.kind,
+        num_rows=len(made.rows),
+        num_cut=made.num_cut,
+        num_dropped=made.num_dropped,
+        num_steps=tuned.fit.num_steps,
+        best_step=tuned.fit.best_step,
+        valid_value=tuned.fit.best_value,
+        num_target_tokens=tuned.fit.num_target_tokens,
+        stopped_early=tuned.fit.stopped_early,
+        learning_rate=learning_rate,
+        num_parameters=sum(each.numel() for each in parameters),
+        num_trainable_parameters=sum(each.numel() for each in parameters if each.requires_grad),
+    )
 
 
 def _valid_predictions(
     config: TrainConfig,
-    tuned: LoadedModel,
-    prompts: Mapping[str, Prompt],
+    tuned: Answerer,
+    trained_under: Prompter,
+    frozen: FrozenPrompts,
     task: TaskSpec,
     valid: Sequence[Example],
     ctx: Context,
-) -> tuple[dict[str, Prompt], list[Prediction]]:
-    """The frozen prompts with the normalisation that suits the tuned model, and its predictions under them."""
-    own, predictions = {}, []
-    for name, prompt in prompts.items():
-        arm = f"{config.method.name}+{name}"
-        if task.kind == "generate":
-            own[name] = prompt
-            predictions += scored(predict(arm, tuned, prompt, task, valid, ctx), [config.primary])
-            continue
-        scores = score_labels(tuned, prompt, task, valid, ctx)
-        tried = {each: label_predictions(arm, scores, task, each) for each in config.normalize}
-        best = max(tried, key=lambda each: (metric_value(config.primary, tried[each]), -NORMALIZATIONS.index(each)))
-        own[name] = replace(prompt, normalize=best)
-        predictions += scored(tried[best], [config.primary])
-    return own, predictions
+) -> tuple[FrozenPrompts, list[Prediction]]:
+    """The prompts of the variant's arms, with the normalisation that suits the tuned model, and its predictions.
+
+    They are the wording that was trained, and the best frozen prompt that is another one.
+    """
+    own, predictions, values = [], list[Prediction](), {}
+    for prompter in (trained_under, *_best_other(trained_under, frozen)):
+        arm = f"{config.label}+{prompter.label}"
+        rows, chosen = _predicted(config, arm, tuned, prompter, task, valid, ctx)
+        own.append(chosen)
+        values[chosen.label] = metric_value(config.primary, rows)
+        predictions += scored(rows, [config.primary])
+    return FrozenPrompts(tuple(own), max(values, key=lambda label: values[label])), predictions
 
 
-def _guards(
-    loaded: LoadedModel, prompt: Prompt, task: TaskSpec, train: Sequence[Example], ctx: Context
-) -> list[dict[str, Any]]:
-    """That what is scored is what was trained, on some rows of train."""
-    if task.kind != "classify":
-        return []
-    probes = []
-    for question in questions(loaded, prompt, task, train[:NUM_PROBES], ctx):
-        messages = prompt.messages(question.example.input, question.example.history)
-        probes.append((question, loaded.renderer.render(messages, question.example.target).target_ids))
-    return [guards.scored_ids_are_trained_ids(probes, task.labels)]
+def _best_other(trained_under: Prompter, frozen: FrozenPrompts) -> list[Prompter]:
+    others = [each for each in frozen.prompts if each.label != trained_under.label]
+    return sorted(others, key=lambda each: each.label != frozen.best)[:1]
+
+
+def _predicted(
+    config: TrainConfig,
+    arm: str,
+    tuned: Answerer,
+    prompter: Prompter,
+    task: TaskSpec,
+    valid: Sequence[Example],
+    ctx: Context,
+) -> tuple[list[Prediction], Prompter]:
+    """Predictions of the tuned model, and the prompt with the normalisation that is best on valid."""
+    if task.kind == "generate":
+        return predict(arm, tuned, prompter, task, valid, ctx), prompter
+    scores = score_labels(tuned, prompter, task, valid, ctx)
+    tried = {each: label_predictions(arm, scores, task, each) for each in NORMALIZATIONS if each in config.normalize}
+    best = max(tried, key=lambda each: metric_value(config.primary, tried[each]))
+    return tried[best], prompter.normalized(best)
+
+
+def _guards(base: Reader, prompter: Prompter, task: TaskSpec, train: Sequence[Example]) -> list[Guard]:
+    """That what is scored is what was trained, on some rows of train that fit."""
+    asking, learning = Asker.of_task(base, prompter, task), Asker.of_targets(base, prompter)
+    pairs = [(asking.fitted(row), learning.fitted(row, "drop")) for row in train[:NUM_PROBES]]
+    whole = [(one, other) for one, other in pairs if one is not None and other is not None]
+    return [guards.scored_ids_are_trained_ids([one for one, _ in whole], [other for _, other in whole])]

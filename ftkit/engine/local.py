@@ -1,0 +1,55 @@
+"""The answerer that a model in memory is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ftkit.contracts import Context
+from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
+from ftkit.engine.generate import generate
+from ftkit.engine.load import LoadedModel
+from ftkit.engine.render import Renderer
+from ftkit.engine.score import Request, score
+from ftkit.records import Message
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """Answers with a loaded model: scores of choices on shared contexts, greedy texts."""
+
+    loaded: LoadedModel
+
+    @property
+    def renderer(self) -> Renderer:
+        """The model's own."""
+        return self.loaded.renderer
+
+    @property
+    def context_length(self) -> int:
+        """Of the model, in tokens."""
+        return self.loaded.context_length
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the messages."""
+        return len(self.renderer.render(messages).context_ids)
+
+    def label_scores(
+        self, questions: Sequence[Question], *, ctx: Context, description: str
+    ) -> list[list[ContinuationScore]]:
+        """Log-probabilities of the choices, each with its end of turn."""
+        requests = [Request(question.context_ids, question.choices_ids) for question in questions]
+        return score(self.loaded, requests, ctx=ctx, description=description)
+
+    def complete(
+        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
+    ) -> list[Completion]:
+        """Greedy texts."""
+        generated = generate(
+            self.loaded,
+            [question.context_ids for question in questions],
+            max_new_tokens=sampling.max_new_tokens,
+            ctx=ctx,
+            description=description,
+        )
+        return [Completion(self.renderer.decode(each.ids), len(each.ids), each.truncated) for each in generated]

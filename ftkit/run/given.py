@@ -1,0 +1,136 @@
+"""What a stage is given: the contents that it declares to read, by name, as ids for its key and as values for its work.
+
+Nothing is opened before it is asked for. Asking for what was not declared is our bug, and fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ftkit.contracts import Context, TaskSpec
+from ftkit.engine.files import ModelSpec
+from ftkit.recipe.schema import DataRecipe, Recipe
+from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained
+from ftkit.run.models import model_id, model_spec, task_spec
+from ftkit.run.stages import prepare
+from ftkit.store import MANIFEST, Artifact, digest, read_json
+
+TRAIN = "train-"
+
+
+class Given:
+    """Contents by name. `artifacts` are the stages published so far; `reads` what the stage at hand may ask for."""
+
+    def __init__(self, asked: DataRecipe, ctx: Context) -> None:
+        self.asked = asked
+        self.ctx = ctx
+        self.artifacts: dict[str, Artifact] = {}
+        self.reads: tuple[str, ...] = ()
+
+    def ids(self) -> dict[str, str]:
+        """The content ids of what is read."""
+        return {name: self._id(name) for name in self.reads}
+
+    def _id(self, name: str) -> str:
+        head, _, rest = name.partition("/")
+        if name in self.artifacts:
+            return self.artifacts[name].content_id
+        if head in self.artifacts:
+            return self.artifacts[head].files[rest]
+        if head in ("sources", "cleaning"):
+            return self.inputs.ids[name]
+        if head == "labels":
+            return digest(list(self.task.labels))
+        if head == "code":
+            metric = next(each for each in self.recipe.evaluate.metrics if each.name == rest)
+            return metric.options.code_id()
+        return model_id(self.base(name), self.ctx)
+
+    @cached_property
+    def inputs(self) -> prepare.Inputs:
+        """Ids and stamps of the sources, found once: what changes afterwards is noticed."""
+        return prepare.inputs_of(prepare.PrepareConfig.of(self.asked), self.ctx)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, where it has a model."""
+        assert isinstance(self.asked, Recipe), "stages behind prepare need a whole recipe"
+        return self.asked
+
+    @property
+    def prepared(self) -> Prepared:
+        """The rows."""
+        return Prepared(self._artifact("prepare").path)
+
+    @property
+    def task(self) -> TaskSpec:
+        """The task with its labels."""
+        self._require("labels")
+        return task_spec(self.recipe.task, Prepared(self.artifacts["prepare"].path).summary["labels"])
+
+    @property
+    def baseline(self) -> Baseline:
+        """The frozen prompts."""
+        return Baseline(self._artifact("baseline").path)
+
+    @property
+    def trained(self) -> dict[str, Trained]:
+        """The tuned models, by the label of their variant."""
+        names = [name for name in self.artifacts if name.startswith(TRAIN) and name in self.reads]
+        return {name.removeprefix(TRAIN): Trained(self.artifacts[name].path) for name in names}
+
+    @property
+    def evaluated(self) -> Evaluated:
+        """The predictions on test."""
+        return Evaluated(self._artifact("evaluate").path)
+
+    def base(self, name: str) -> ModelSpec:
+        """The base, as `model` or `model@nf4` names it."""
+        self._require(name)
+        quantize = name.partition("@")[2]
+        return model_spec(self.recipe, quantize="nf4" if quantize == "nf4" else "none")
+
+    @property
+    def manifests(self) -> dict[str, Mapping[str, Any]]:
+        """What each stage that is read wrote down of its making: environment, blocks of the recipe."""
+        names = [name for name in self.artifacts if name in self.reads]
+        return {name: read_json(self.artifacts[name].path / MANIFEST)["facts"] for name in names}
+
+    @property
+    def timings(self) -> dict[str, dict[str, Any]]:
+        """`timing.json` of every stage that is read."""
+        files = {name: artifact.path / "timing.json" for name, artifact in self.artifacts.items()}
+        return {name: read_json(path) for name, path in files.items() if name in self.reads and path.exists()}
+
+    @property
+    def environments(self) -> dict[str, Mapping[str, Any]]:
+        """Versions and machine that each stage that is read was made with."""
+        return {name: facts["environment"] for name, facts in self.manifests.items()}
+
+    @property
+    def recipe_as_made(self) -> dict[str, Any]:
+        """The recipe with every block as its stage was made with it, also in what changes no result.
+
+        A variant that was made with another train block than the recipe's stands under `train.variants`.
+        """
+        made = self.asked.resolved()
+        for name, facts in self.manifests.items():
+            if not name.startswith(TRAIN):
+                made |= facts["blocks"]
+        own = {each.label: each.train.model_dump(mode="json", exclude={"variants"}) for each in self.recipe.variants}
+        used = {label: self.manifests[TRAIN + label]["blocks"]["train"] for label in own}
+        if len(used) == 1:
+            ((label, block),) = used.items()
+            made["train"] = made["train"] | (block if not made["train"]["variants"] else {"variants": {label: block}})
+        elif used != own:
+            made["train"] = made["train"] | {"variants": used}
+        return made
+
+    def _artifact(self, stage: str) -> Artifact:
+        assert any(name == stage or name.startswith(f"{stage}/") for name in self.reads), f"{stage} is not declared"
+        return self.artifacts[stage]
+
+    def _require(self, name: str) -> None:
+        assert name in self.reads, f"{name} is not declared: the stage reads {', '.join(self.reads)}"

@@ -1,0 +1,75 @@
+"""What a run directory holds, by name: the newest artifact of every stage and variant, and every verdict.
+
+`latest.json` is written after each stage; trying `full` after `lora` loses neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from ftkit.errors import ArtifactError, RecipeError
+from ftkit.registry import Config
+from ftkit.store import Artifact, read_json, write_json
+
+NAME, FORMAT = "latest.json", 2
+
+
+class Latest(Config):
+    """latest.json."""
+
+    format: int = Field(FORMAT, description="of run directories")
+    stages: dict[str, str] = Field({}, description="folder of the newest artifact by stage; train-<label> by variant")
+    verdicts: list[str] = Field([], description="folders of every comparison, the newest last")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A verdict of a run directory: of the directory itself the newest, of a folder in it that one."""
+
+    run_dir: Path
+    compared: Path
+
+
+def note_latest(run_dir: Path, artifacts: Mapping[str, Artifact]) -> None:
+    """Bring latest.json up to date. One that cannot be read is begun anew: the folders say the same."""
+    try:
+        known = read_latest(run_dir)
+    except (ArtifactError, RecipeError):
+        known = Latest()
+    stages = {**known.stages, **{name: each.path.name for name, each in artifacts.items()}}
+    verdicts = [name for name in known.verdicts if name != stages.get("compare")]
+    verdicts += [stages["compare"]] if "compare" in artifacts else []
+    write_json(run_dir / NAME, Latest(stages=stages, verdicts=verdicts).model_dump(mode="json"))
+
+
+def read_latest(run_dir: Path) -> Latest:
+    """latest.json. Raises RecipeError where this is no run directory, ArtifactError where it is of another format."""
+    path = run_dir / NAME
+    if not path.is_file():
+        raise RecipeError(f"{run_dir}: not a run directory (no {NAME}); expected something like runs/quickstart")
+    value = read_json(path)
+    if isinstance(value, dict) and "format" not in value:
+        raise ArtifactError(f"{path}: made by an older ftkit, whose runs this one does not read; run the recipe again")
+    try:
+        latest = Latest.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        raise ArtifactError(f"{path}: {key}: {first['msg']}; delete it and run the recipe again") from None
+    if latest.format != FORMAT:
+        raise ArtifactError(f"{path}: of format {latest.format}; this ftkit reads {FORMAT}: run the recipe again")
+    return latest
+
+
+def place_of(path: Path) -> Place:
+    """Which verdict a run directory, or the folder of a comparison in one, names. Raises RecipeError where none."""
+    if not (path / NAME).is_file() and (path.parent / NAME).is_file() and path.name.startswith("compare-"):
+        return Place(path.parent, path)
+    verdicts = read_latest(path).verdicts
+    if not verdicts:
+        raise RecipeError(f"{path}: the run has not reached its verdict; run the same command again")
+    return Place(path, path / verdicts[-1])
