@@ -87,7 +87,8 @@ def run(
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
         paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
-        _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": result.verdict})
+        verdict = result.verdict.as_json() if result.verdict else None
+        _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": verdict})
     elif result.verdict is None:
         print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
@@ -117,7 +118,7 @@ def prepare(
         result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
     made = Prepared(result.artifacts["prepare"].path)
     if as_json:
-        _print_json({"folder": str(made.path), **made.summary})
+        _print_json({"folder": str(made.path), **made.summary.as_json()})
     else:
         print(f"rows: {made.path}")
         print(f"report: {made.path / 'data.html'}")
@@ -188,7 +189,7 @@ def report(run_dir: RunPath, as_json: AsJson = False) -> None:
 
     artifact = open_run(run_dir).compared
     if as_json:
-        _print_json(artifact.verdict)
+        _print_json(artifact.verdict.as_json())
     else:
         print((artifact.path / "report.md").read_text(encoding="utf-8"))
         print(f"report: {artifact.path / 'report.html'}", file=sys.stderr)
@@ -207,13 +208,13 @@ def compare(
     """Compare two prediction files; nothing is trained. They must hold the same rows."""
     from ftkit.run.stages.compare import compare as compare_files
 
-    found = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
+    result = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
     if as_json:
-        _print_json(found)
+        _print_json(result.as_json())
     else:
         from ftkit.report.wording import one_sentence
 
-        print(one_sentence(found))
+        print(one_sentence(result))
 
 
 @app.command()

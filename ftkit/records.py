@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
+
+from pydantic import Field
 
 from ftkit.errors import DataError
 
@@ -68,9 +70,9 @@ class Guard:
     `not_applicable`: what answered the rows has not what the check needs (log-probabilities, weights).
     """
 
-    name: str
-    status: Literal["passed", "failed", "not_applicable"]
-    detail: str
+    name: Annotated[str, Field(description="what was checked")]
+    status: Annotated[Literal["passed", "failed", "not_applicable"], Field(description="how it ended")]
+    detail: Annotated[str, Field(description="what was found, in words; may be empty")]
 
 
 Record = TypeVar("Record", Example, Prediction)

@@ -78,15 +78,15 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         config = prepare.PrepareConfig(task=recipe.task, data=recipe.data, seed=recipe.seed)
         prepared = prepare.run(config, Path(folder), ctx)
         summary = prepared.summary
-        task = task_spec(recipe.task, summary["labels"])
+        task = task_spec(recipe.task, summary.labels)
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
         prompts = _prompts(recipe, prepared, task)
     fits = [_fit(renderer, limit, prompt, task, train, valid) for prompt in prompts]
-    num_tests = int(summary["rows"]["test"])
+    num_tests = summary.rows["test"]
     margin, level = recipe.compare.margin, recipe.compare.level
     return Findings(
-        rows={name: int(count) for name, count in summary["rows"].items()},
+        rows=dict(summary.rows),
         num_labels=len(task.labels),
         template=renderer.template_note or "the model's own chat template",
         context_length=limit,

@@ -39,6 +39,7 @@ from ftkit.store import (
     write_bytes,
     write_json,
 )
+from ftkit.verdict.results import Verdict
 
 Stage = Literal["prepare", "baseline", "train", "evaluate", "compare"]
 
@@ -51,8 +52,8 @@ class Result:
     artifacts: Mapping[str, Artifact]
 
     @property
-    def verdict(self) -> dict[str, Any] | None:
-        """`verdict.json`."""
+    def verdict(self) -> Verdict | None:
+        """Whether fine-tuning is worth it, as in `verdict.json`."""
         compared = self.artifacts.get("compare")
         return Compared(compared.path).verdict if compared else None
 
@@ -274,7 +275,7 @@ class _Run:
 
         scripts = [metric for metric in recipe.evaluate.metrics if metric.options.runs_code]
         self.ids |= {f"code/{metric.name}": metric.options.code_id() for metric in scripts}
-        task = task_spec(recipe.task, prepared.summary["labels"])
+        task = task_spec(recipe.task, prepared.summary.labels)
         base = model_spec(recipe)
         self.ids |= {"labels": digest(list(task.labels)), "model": model_id(base, ctx)}
         prompted = self._stage(

@@ -45,10 +45,10 @@ def render(config: Prompts, comparison: Comparison) -> Section:
 
 def _winners(comparison: Comparison) -> dict[str, Prompt]:
     """The frozen prompts by the short name arms use, as the base model's arms have them."""
-    found: dict[str, Prompt] = {}
+    winners: dict[str, Prompt] = {}
     for arm in sorted(comparison.arms, key=lambda arm: arm.side != "prompting"):
-        found.setdefault(arm.prompt.name, arm.prompt)
-    return found
+        winners.setdefault(arm.prompt.name, arm.prompt)
+    return winners
 
 
 def _conversation(turns: Sequence[Message], *, max_turns: int) -> Html:

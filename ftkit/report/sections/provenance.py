@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Any
 
 import yaml
 
@@ -35,7 +34,7 @@ class Provenance(Config):
 def render(config: Provenance, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
-    recipe = yaml.safe_dump(comparison.recipe, sort_keys=False, allow_unicode=True)
+    recipe = yaml.safe_dump(comparison.recipe.resolved(), sort_keys=False, allow_unicode=True)
     html = facts(entries) + folded("The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>"))
     parts = [
         facts_markdown(entries),
@@ -47,10 +46,10 @@ def render(config: Provenance, comparison: Comparison) -> Section:
 
 
 def _entries(comparison: Comparison) -> dict[str, Cell]:
-    entries: dict[str, Cell] = {"run": comparison.recipe["name"], "seed": str(comparison.recipe["seed"])}
-    model = comparison.recipe["model"]
+    entries: dict[str, Cell] = {"run": comparison.recipe.name, "seed": str(comparison.recipe.seed)}
+    model: dict[str, object] = comparison.recipe.model.model_dump(mode="json")
     entries |= {f"base model, {name}": _text(value) for name, value in model.items() if value is not None}
-    entries |= {f"sha256 of {name}": value for name, value in comparison.summary["sources"].items()}
+    entries |= {f"sha256 of {name}": value for name, value in comparison.summary.sources.items()}
     entries |= {f"{package}": _version(package) for package in PACKAGES}
     entries["python"] = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     return entries | _machine(comparison)
@@ -58,11 +57,10 @@ def _entries(comparison: Comparison) -> dict[str, Cell]:
 
 def _machine(comparison: Comparison) -> dict[str, Cell]:
     """What the stages wrote down beside their durations."""
-    found: dict[str, Cell] = {}
+    entries: dict[str, Cell] = {}
     for stage, timing in comparison.timings.items():
-        rest = {name: value for name, value in timing.items() if name not in ("seconds", "arms")}
-        found |= {f"{stage}, {name}": _text(value) for name, value in rest.items()}
-    return found
+        entries |= {f"{stage}, {name}": _text(value) for name, value in timing.facts.items()}
+    return entries
 
 
 def _version(package: str) -> str:
@@ -72,5 +70,5 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else dump(value)
