@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ftkit.recipe.schema import DataRecipe, Recipe, load_data_recipe, load_recipe
     from ftkit.run.pipeline import prepare_rows, run
-    from ftkit.run.stages.compare import compare
+    from ftkit.run.side_by_side import compare
     from ftkit.training.trainer import Trainer
 
 __all__ = ["DataRecipe", "Recipe", "Trainer", "compare", "load_data_recipe", "load_recipe", "prepare_rows", "run"]
@@ -22,7 +22,7 @@ _HOMES = {
     "DataRecipe": "ftkit.recipe.schema",
     "Recipe": "ftkit.recipe.schema",
     "Trainer": "ftkit.training.trainer",
-    "compare": "ftkit.run.stages.compare",
+    "compare": "ftkit.run.side_by_side",
     "load_data_recipe": "ftkit.recipe.schema",
     "load_recipe": "ftkit.recipe.schema",
     "prepare_rows": "ftkit.run.pipeline",

@@ -24,7 +24,6 @@ from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeEr
 if TYPE_CHECKING:
     from ftkit.contracts import Context
     from ftkit.recipe.schema import DataRecipe, Recipe
-    from ftkit.run.check import Findings
 
 app = typer.Typer(
     add_completion=False,
@@ -87,7 +86,8 @@ def run(
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
         paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
-        _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": result.verdict})
+        verdict = result.verdict.as_json() if result.verdict else None
+        _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": verdict})
     elif result.verdict is None:
         print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
@@ -117,7 +117,7 @@ def prepare(
         result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
     made = Prepared(result.artifacts["prepare"].path)
     if as_json:
-        _print_json({"folder": str(made.path), **made.summary})
+        _print_json({"folder": str(made.path), **made.summary.as_json()})
     else:
         print(f"rows: {made.path}")
         print(f"report: {made.path / 'data.html'}")
@@ -175,10 +175,17 @@ def check(
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
     with _context(offline=offline) as ctx:
-        from ftkit.run.check import check_recipe
+        from ftkit.run.check import check_recipe, rendered
 
         findings = check_recipe(loaded, ctx)
-    _print_json(findings.as_json()) if as_json else _print_findings(findings)
+    if as_json:
+        _print_json(findings.as_json())
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for text in rendered(findings):
+        console.print(text)
 
 
 @app.command()
@@ -188,32 +195,48 @@ def report(run_dir: RunPath, as_json: AsJson = False) -> None:
 
     artifact = open_run(run_dir).compared
     if as_json:
-        _print_json(artifact.verdict)
+        _print_json(artifact.verdict.as_json())
     else:
         print((artifact.path / "report.md").read_text(encoding="utf-8"))
         print(f"report: {artifact.path / 'report.html'}", file=sys.stderr)
 
 
 @app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="run directories, or one of them")] = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List every verdict: run, both arms, difference, rows, day."""
+    from ftkit.run.listing import as_lines, list_runs
+
+    lines = list_runs(folder)
+    _print_json([asdict(line) for line in lines]) if as_json else print("\n".join(as_lines(lines)))
+
+
+@app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="predictions.jsonl of the candidate")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="predictions.jsonl of what it is compared with")],
-    metric: Annotated[str, typer.Option(help="metric that decides")] = "accuracy",
-    margin: Annotated[float, typer.Option(help="difference that would matter")] = 0.02,
-    level: Annotated[float, typer.Option(help="confidence level")] = 0.95,
+    a: Annotated[Path, typer.Argument(metavar="A", help="run, its arm to ship (RUN#ARM: another), or predictions")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="what A is compared with, likewise")],
+    metric: Annotated[
+        Optional[str], typer.Option(help="metric that decides; default: of the runs, or accuracy")
+    ] = None,
+    margin: Annotated[
+        Optional[float], typer.Option(help="difference that would matter; default: of the runs, or 0.02")
+    ] = None,
+    level: Annotated[Optional[float], typer.Option(help="confidence level; default: of the runs, or 0.95")] = None,
     seed: Annotated[int, typer.Option(help="of the resampling")] = 17,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two prediction files; nothing is trained. They must hold the same rows."""
-    from ftkit.run.stages.compare import compare as compare_files
+    """Compare the arms of two runs, or two prediction files; nothing is trained. They must hold the same rows."""
+    from ftkit.run.side_by_side import compare as compare_sides
 
-    found = compare_files(a, b, metric=metric, margin=margin, level=level, seed=seed)
+    result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed)
     if as_json:
-        _print_json(found)
+        _print_json(result.as_json())
     else:
         from ftkit.report.wording import one_sentence
 
-        print(one_sentence(found))
+        print(one_sentence(result))
 
 
 @app.command()
@@ -345,28 +368,6 @@ def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     from ftkit.run.stages.prepare import PrepareConfig, check
 
     return check(PrepareConfig.of(recipe), Context(offline=offline))
-
-
-def _print_findings(findings: Findings) -> None:
-    """The findings for people: context dim, what is learned green, what needs attention yellow."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=True)
-    counts = ", ".join(f"{name} {count:,}" for name, count in findings.rows.items())
-    labels = f"; {findings.num_labels} labels" if findings.num_labels else ""
-    console.print(f"rows: {counts}{labels}")
-    console.print(f"template: {findings.template}; context {findings.context_length:,} tokens")
-    for row in findings.shown:
-        console.print(f"\n{row.id}: {row.num_tokens} tokens; what is learned is marked")
-        console.print(Text(row.context, style="dim") + Text(row.target, style="bold green underline"))
-    console.print("\nlongest row by prompt, answer included:")
-    for fit in findings.prompts:
-        over = f", {fit.num_valid_over} valid and {fit.num_train_over} train rows do not fit"
-        line = f"  {fit.longest:6,} tokens  {fit.label}: {fit.instruction[:70]}"
-        console.print(Text(line + (over if fit.num_valid_over or fit.num_train_over else "")))
-    for note in findings.notes:
-        console.print(Text(note, style="yellow"))
 
 
 def _print_json(value: Any) -> None:

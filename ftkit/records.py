@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar
+
+from pydantic import Field
 
 from ftkit.errors import DataError
 
@@ -61,6 +63,10 @@ class Prediction:
     completion_tokens: int
 
 
+Side: TypeAlias = Literal["prompting", "fine_tuned", "simple", "reference"]
+"""Of the comparison, that an arm is on. Arms of the side `reference` are there to look at, and never chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A check that must hold before a comparison may be believed; one that failed makes the verdict `invalid`.
@@ -68,9 +74,9 @@ class Guard:
     `not_applicable`: what answered the rows has not what the check needs (log-probabilities, weights).
     """
 
-    name: str
-    status: Literal["passed", "failed", "not_applicable"]
-    detail: str
+    name: Annotated[str, Field(description="what was checked")]
+    status: Annotated[Literal["passed", "failed", "not_applicable"], Field(description="how it ended")]
+    detail: Annotated[str, Field(description="what was found, in words; may be empty")]
 
 
 Record = TypeVar("Record", Example, Prediction)

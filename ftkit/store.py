@@ -18,13 +18,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ftkit.errors import ArtifactError, BusyError
 
 MANIFEST = "manifest.json"
 # part of no content id: they hold clock values, or depend on optional libraries
 UNHASHED = ("timing.json", "report.html", "report.md", "data.html", "data.json")
+
+
+class JsonRecord(BaseModel):
+    """Base of what a stage writes as one JSON file: frozen; unknown keys, other types, NaN and infinity are refused.
+
+    Its fields are the keys of the file, in their order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; `read_record` reads them back."""
+        return self.model_dump(mode="json")
+
+
+AnyRecord = TypeVar("AnyRecord", bound=JsonRecord)
 
 
 @dataclass(frozen=True)
@@ -176,6 +195,14 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
 
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """Read one JSON file as a record. Raises ArtifactError that names file and key where it does not fit."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ArtifactError(f"{path}: {_mismatch(error.errors()[0])}; was another version of ftkit here?") from None
+
+
 def fsync(path: Path) -> None:
     """Bring a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -183,6 +210,18 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _mismatch(detail: ErrorDetails) -> str:
+    """One pydantic error in words: the key, and what is wrong with it."""
+    key, message = ".".join(map(str, detail["loc"])), detail["msg"]
+    if detail["type"] == "missing":
+        return f"{key}: is missing"
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: unknown key"
+    found = detail["input"]
+    shown = "" if isinstance(found, (dict, list, bytes)) else f", found {found!r}"
+    return (f"{key}: " if key else "") + message[0].lower() + message[1:] + shown
 
 
 def _content_id(files: Mapping[str, str]) -> str:

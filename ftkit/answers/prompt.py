@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from ftkit.records import Example, Message
+from ftkit.records import Example, Message, Side
 from ftkit.registry import Config, find
 
 Normalization = Literal["sum", "mean", "calibrated"]
@@ -113,14 +113,11 @@ def prompter_of(value: Mapping[str, Any]) -> Prompter:
 
 @dataclass(frozen=True)
 class Arm:
-    """What answers, with a prompt. `model` is `base`, `base@nf4`, a variant's label, or `linear`.
-
-    `side` is prompting, fine_tuned, simple or reference (there to look at, never chosen).
-    """
+    """What answers, with a prompt. `model` is `base`, `base@nf4`, a variant's label, or `linear`."""
 
     name: str
     model: str
-    side: Literal["prompting", "fine_tuned", "simple", "reference"]
+    side: Side
     precision: str
     prompter: Prompter
 

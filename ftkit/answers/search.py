@@ -20,11 +20,11 @@ from ftkit.engine.answerer import Answerer
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Baseline as Search
 from ftkit.records import Example, Prediction
-from ftkit.registry import Choice, Config
-from ftkit.store import derive_seed, read_json, write_json
+from ftkit.registry import Choice
+from ftkit.store import JsonRecord, derive_seed, read_record, write_json
 
 
-class Candidate(Config):
+class Candidate(JsonRecord):
     """A line of candidates.jsonl: a prompt of the search, and what it came to on valid."""
 
     index: int = Field(description="place in the order in which prompts are tried")
@@ -145,10 +145,10 @@ def _tried(
         return candidate.model_copy(update={"status": "over budget", "detail": detail})
     kept = kept_in / f"{index}.json"
     if kept.exists():
-        return Candidate.model_validate(read_json(kept))
+        return read_record(kept, Candidate)
     judged = _judged(candidate, prompt, judging, answerer, ctx)
     kept_in.mkdir(exist_ok=True)
-    write_json(kept, judged.model_dump(mode="json"))
+    write_json(kept, judged.as_json())
     return judged
 
 

@@ -1,4 +1,4 @@
-"""What the rows of the splits look like, in numbers: rows, groups, labels and lengths.
+"""What prepare did and what the splits look like, in numbers: the record `summary.json`, and how it is counted.
 
 Knows no step and no file; reads a batch at a time.
 """
@@ -6,11 +6,14 @@ Knows no step and no file; reads a batch at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
+
+from pydantic import Field
 
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.texts.word_counts import word_counts
 from ftkit.prepare.threads import Threads
+from ftkit.store import JsonRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +27,68 @@ UNITS = ("characters", "words")
 COUNTED_ROWS = 4_000  # at a time: one thread's share
 
 
+class Lengths(JsonRecord):
+    """How long the texts of one split are on one side."""
+
+    characters_mean: float = Field(description="characters, mean over rows")
+    characters_max: int = Field(description="characters of the longest text")
+    words_mean: float = Field(description="words, mean over rows")
+    words_max: int = Field(description="words of the text with most words")
+
+
+class SideLengths(JsonRecord):
+    """Lengths of what goes in and of what should come out."""
+
+    input: Lengths = Field(description="of the inputs, without their history")
+    target: Lengths = Field(description="of the targets")
+
+
+class FunnelLine(JsonRecord):
+    """One step of prepare: rows that went in, and how many of them each action met (a row counts once)."""
+
+    step: str = Field(description="name of the step")
+    rows_in: int = Field(description="rows that the step saw")
+    dropped: int = Field(description="rows that went no further")
+    changed: int = Field(description="rows that go on with another text")
+    flagged: int = Field(description="rows that go on as they are, with an event in the ledger")
+    added: int = Field(0, exclude_if=lambda added: not added, description="rows that the step made; left out where 0")
+
+
+class Standing(JsonRecord):
+    """How many rows of a held-out split stood in train, before train was cleared of them."""
+
+    identical: int = Field(description="rows whose text is a train row's")
+    equal: int = Field(description="rows whose text is a train row's after normalising")
+
+
+class Summary(JsonRecord):
+    """`summary.json`: what prepare did, and what is in the splits."""
+
+    labels: tuple[str, ...] = Field(description="labels of the task; empty to generate")
+    rows: dict[str, int] = Field(description="rows, by split")
+    groups: dict[str, int] = Field(description="groups of rows that are never split apart, by split")
+    label_counts: dict[str, dict[str, int]] = Field(description="rows of each label, by split")
+    lengths: dict[str, SideLengths] = Field(description="lengths of the texts, by split")
+    funnel: tuple[FunnelLine, ...] = Field(description="the steps, in the order in which they ran")
+    stood_in_train: dict[str, Standing] = Field(description="valid and test rows that were in train, by split")
+    sources: dict[str, str] = Field(description="content id of each source: SHA-256 of its files, or repository@commit")
+    test_sha256: str = Field(description="SHA-256 of the test rows; data.split.test_sha256 of a recipe pins it")
+
+
+class SplitFacts(TypedDict):
+    """The keys of `summary.json` that are about the splits, as plain values."""
+
+    labels: list[str]
+    rows: dict[str, int]
+    groups: dict[str, int]
+    label_counts: dict[str, dict[str, int]]
+    lengths: dict[str, dict[str, dict[str, float]]]
+
+
 def summary_of(
     splits: Mapping[str, Rows], labels: Sequence[str], groups: Mapping[str, NDArray[np.uint64]], *, threads: int
-) -> dict[str, Any]:
-    """Rows, groups, labels and lengths (in characters and in words) of each split; plain values.
+) -> SplitFacts:
+    """Rows, groups, labels and lengths (in characters and in words) of each split.
 
     `groups` are the `distinct` groups of each split.
     """
@@ -62,8 +123,8 @@ def _lengths(rows: Rows, threads: int) -> dict[str, dict[str, float]]:
 
 
 def _mean_and_max(counts: Mapping[str, polars.Series]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    lengths: dict[str, float] = {}
     for unit, values in counts.items():
-        found[f"{unit}_mean"] = round(float(values.cast(float).mean()), 3)
-        found[f"{unit}_max"] = int(values.max())
-    return found
+        lengths[f"{unit}_mean"] = round(float(values.cast(float).mean()), 3)
+        lengths[f"{unit}_max"] = int(values.max())
+    return lengths

@@ -37,7 +37,7 @@ class Page:
 def render(comparison: Comparison) -> Page:
     """Render every section that has something to say. Everything from data is escaped."""
     sections = dict(_sections(comparison))
-    name = str(comparison.recipe["name"])
+    name = comparison.recipe.name
     return Page(_html(name, sections), _markdown(name, sections))
 
 

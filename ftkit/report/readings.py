@@ -4,16 +4,15 @@ Lays nothing out and reads no file.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ftkit.report import wording
 from ftkit.report.comparison import Comparison
 from ftkit.verdict.cost import Rates, break_even_requests, machine_money, request_money
+from ftkit.verdict.results import MetricValue
 
 
 def primary(comparison: Comparison) -> str:
     """Name of the metric that decides."""
-    return str(comparison.verdict["primary"]["metric"])
+    return comparison.verdict.primary.metric
 
 
 def is_share(comparison: Comparison, metric: str) -> bool:
@@ -21,9 +20,9 @@ def is_share(comparison: Comparison, metric: str) -> bool:
     return wording.is_share(comparison.verdict, metric)
 
 
-def measured(comparison: Comparison, arm: str, metric: str) -> dict[str, Any]:
-    """`value` and `interval` of a metric of an arm."""
-    return dict(comparison.verdict["arms"][arm]["metrics"][metric])
+def metric_of(comparison: Comparison, arm: str, metric: str) -> MetricValue:
+    """A metric of an arm, with its interval."""
+    return comparison.verdict.arms[arm].metrics[metric]
 
 
 def row_scores(comparison: Comparison, arm: str) -> list[float]:
@@ -34,20 +33,20 @@ def row_scores(comparison: Comparison, arm: str) -> list[float]:
 
 def rates(comparison: Comparison) -> Rates:
     """The prices the recipe declares."""
-    return Rates(**comparison.recipe["compare"]["prices"])
+    prices = comparison.recipe.compare.prices
+    return Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
 
 
 def money_per_request(comparison: Comparison, arm: str) -> float:
     """Money for one request of an arm's mean length."""
-    entry = comparison.verdict["arms"][arm]
-    prompt, completion = entry["prompt_tokens_mean"], entry["completion_tokens_mean"]
+    result = comparison.verdict.arms[arm]
+    prompt, completion = result.prompt_tokens_mean, result.completion_tokens_mean
     return request_money(rates(comparison), prompt_tokens=prompt, completion_tokens=completion)
 
 
 def stage_seconds(comparison: Comparison, stage: str) -> float | None:
     """Seconds a stage took, or None where none were written down."""
-    seconds = comparison.timings.get(stage, {}).get("seconds", {})
-    return float(seconds["total"]) if "total" in seconds else None
+    return comparison.timings[stage].total_s if stage in comparison.timings else None
 
 
 def training_money(comparison: Comparison) -> float:

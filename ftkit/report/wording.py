@@ -1,15 +1,15 @@
 """A verdict in plain words: what to ship, the numbers behind it, and what they mean. Nothing is escaped.
-Takes the values of verdict.json, or of a comparison of two files; knows no page and no stage.
+Takes a verdict, or a comparison of two files; knows no page and no stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ftkit.report.markup import count, difference, interval, score
+from ftkit.verdict.results import FileComparison, Verdict
 
-Found: TypeAlias = Mapping[str, Any]
+Judged: TypeAlias = Verdict | FileComparison
 
 HEADLINES = {
     "fine_tuned": "Fine-tuning is worth it: ship {ship}.",
@@ -40,60 +40,60 @@ LEANS = {
 }
 
 
-def is_share(found: Found, metric: str) -> bool:
+def is_share(result: Judged, metric: str) -> bool:
     """Whether a metric reads as per cent: every arm's value lies in [0, 1]."""
-    values = [arm["metrics"][metric]["value"] for arm in found["arms"].values()]
+    values = [arm.metrics[metric].value for arm in result.arms.values()]
     return all(value is None or 0 <= value <= 1 for value in values)
 
 
-def headline(found: Found) -> str:
+def headline(result: Judged) -> str:
     """What to do."""
-    if "ship" not in found:
-        contrast = found["contrast"]
-        return HEADLINES_OF_FILES[found["verdict"]].format(a=contrast["a"], b=contrast["b"])
-    return HEADLINES[found["verdict"]].format(ship=found["ship"])
+    if isinstance(result, Verdict):
+        return HEADLINES[result.verdict].format(ship=result.ship)
+    return HEADLINES_OF_FILES[result.verdict].format(a=result.contrast.a, b=result.contrast.b)
 
 
-def numbers(found: Found) -> str:
+def numbers(result: Judged) -> str:
     """The deciding pair, its difference, its interval, and on how many rows, as one sentence."""
-    contrast, metric, level = found["contrast"], found["primary"]["metric"], found["primary"]["level"]
-    if contrast["difference"] is None:
+    contrast, metric = result.contrast, result.primary.metric
+    if contrast.difference is None:
         return "The arms have no test rows in common."
-    share = is_share(found, metric)
+    share = is_share(result, metric)
     unit = " points" if share else ""
-    gap = difference(contrast["difference"], share=share) + unit
-    values = {side: found["arms"][contrast[side]]["metrics"][metric]["value"] for side in ("a", "b")}
-    rows = f"the same {count(found['num_rows'])} test rows"
-    if found["num_groups"] < found["num_rows"]:
-        rows += f" (in {count(found['num_groups'])} groups)"
+    gap = difference(contrast.difference, share=share) + unit
+    rows = f"the same {count(result.num_rows)} test rows"
+    if result.num_groups < result.num_rows:
+        rows += f" (in {count(result.num_groups)} groups)"
     sure = "the rows do not vary enough for an interval"
-    if contrast["interval"] is not None:
-        ends = interval(contrast["interval"], share=share, signed=True)
-        sure = f"with {100 * level:.4g} % confidence the true difference lies in {ends}{unit}"
-    second = contrast["b"] if "ship" not in found else f"the best prompt, {contrast['b']},"
+    if contrast.interval is not None:
+        ends = interval(contrast.interval, share=share, signed=True)
+        level = f"{100 * result.primary.level:.4g} %"
+        sure = f"with {level} confidence the true difference lies in {ends}{unit}"
+    second = f"the best prompt, {contrast.b}," if isinstance(result, Verdict) else contrast.b
+    value_a, value_b = (result.arms[arm].metrics[metric].value for arm in (contrast.a, contrast.b))
     return (
-        f"On {rows} {contrast['a']} scores {score(values['a'], share=share)} in {metric} and {second} "
-        f"{score(values['b'], share=share)}: a difference of {gap}; {sure}."
+        f"On {rows} {contrast.a} scores {score(value_a, share=share)} in {metric} and {second} "
+        f"{score(value_b, share=share)}: a difference of {gap}; {sure}."
     )
 
 
-def meaning(found: Found) -> list[str]:
+def meaning(result: Judged) -> list[str]:
     """How the interval lies to the margin; where nothing is settled, what it would take; or what failed."""
-    share = is_share(found, found["primary"]["metric"])
-    margin = found["primary"]["margin"]
+    share, margin = is_share(result, result.primary.metric), result.primary.margin
     words = f"{100 * margin:.4g} points" if share else f"{margin:.4g}"
-    if found["verdict"] == "invalid":
-        failed = [guard for guard in found["guards"] if not guard["passed"]]
-        return [f"Guard “{guard_name(guard['name'])}” failed: {guard['detail'] or 'no detail'}." for guard in failed]
-    if found["verdict"] != "inconclusive":
-        return [MEANINGS[found["verdict"]].format(margin=words)]
-    lean = LEANS[found["lean"]].format(a=found["contrast"]["a"], margin=words)
-    return [" ".join([lean, *_what_it_takes(found, share=share)])]
+    if isinstance(result, Verdict) and result.verdict == "invalid":
+        failed = [guard for guard in result.guards if guard.status == "failed"]
+        return [f"Guard “{guard_name(guard.name)}” failed: {guard.detail or 'no detail'}." for guard in failed]
+    if result.verdict != "inconclusive":
+        return [MEANINGS[result.verdict].format(margin=words)]
+    assert result.lean is not None, "an undecided interval lies somewhere"
+    lean = LEANS[result.lean].format(a=result.contrast.a, margin=words)
+    return [" ".join([lean, *_what_it_takes(result, share=share)])]
 
 
-def one_sentence(found: Found) -> str:
+def one_sentence(result: Judged) -> str:
     """Headline and numbers on one line, for a terminal."""
-    return f"{headline(found)} {numbers(found)}"
+    return f"{headline(result)} {numbers(result)}"
 
 
 def guard_name(name: str) -> str:
@@ -101,10 +101,10 @@ def guard_name(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _what_it_takes(found: Found, *, share: bool) -> list[str]:
-    if found["rows_needed"] is not None:
-        return [f"About {count(found['rows_needed'])} test rows would settle a difference of this size."]
-    least = found["minimum_detectable_difference"]
+def _what_it_takes(result: Judged, *, share: bool) -> list[str]:
+    if result.rows_needed is not None:
+        return [f"About {count(result.rows_needed)} test rows would settle a difference of this size."]
+    least = result.minimum_detectable_difference
     if least is None:
         return []
     words = difference(least, share=share).lstrip("+") + (" points" if share else "")

@@ -12,9 +12,11 @@ from typing import Any
 
 from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
 from ftkit.answers.search import Candidate
+from ftkit.prepare.summary import Summary
 from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
-from ftkit.store import read_json, write_json
+from ftkit.store import read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
+from ftkit.verdict.results import Metrics, Verdict
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Prepared:
         return read_examples(self.path / f"{name}.jsonl")
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """`labels` (empty when the task generates), `rows` per split, `funnel` of steps, `sources` with sha256."""
-        return dict(read_json(self.path / "summary.json"))
+    def summary(self) -> Summary:
+        """What was done to the rows, and what is in the splits."""
+        return read_record(self.path / "summary.json", Summary)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Trained:
     @property
     def training(self) -> TrainingRecord:
         """The training in numbers."""
-        return TrainingRecord.model_validate(read_json(self.path / "training.json"))
+        return read_record(self.path / "training.json", TrainingRecord)
 
     @property
     def weights(self) -> Path:
@@ -166,9 +168,14 @@ class Compared:
     FILES = frozenset({"verdict.json", "metrics.json", "report.md", "report.html"})
 
     @property
-    def verdict(self) -> dict[str, Any]:
-        """The verdict, as in `verdict.json`."""
-        return dict(read_json(self.path / "verdict.json"))
+    def verdict(self) -> Verdict:
+        """Whether fine-tuning is worth it, and all that says so."""
+        return read_record(self.path / "verdict.json", Verdict)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Every metric of every arm."""
+        return read_record(self.path / "metrics.json", Metrics)
 
 
 def write_timing(folder: Path, seconds: Mapping[str, float], **facts: Any) -> None:

@@ -6,10 +6,10 @@ Prepares the rows in a temporary folder and tokenises them; loads no weights.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit.answers.asking import Asker
 from ftkit.answers.prompt import Prompter, Skipped
@@ -22,6 +22,9 @@ from ftkit.run.fitting import reader_of, require_room
 from ftkit.run.models import require, task_spec
 from ftkit.run.stages import prepare
 from ftkit.verdict.stats import equivalence_reachable
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 NUM_SHOWN = 3
 DISAGREEMENTS = (0.02, 0.05, 0.10, 0.20)
@@ -74,7 +77,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
         prepared = prepare.run(prepare.PrepareConfig.of(recipe), Path(folder), ctx)
         summary = prepared.summary
-        task = task_spec(recipe.task, summary["labels"])
+        task = task_spec(recipe.task, summary.labels)
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
     prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
@@ -82,10 +85,10 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     prompters = [each for each in prompts if isinstance(each, Prompter)]
     fits = [_fit(reader, prompter, task, train, valid) for prompter in prompters]
     learned = next((each for each in prompters if not each.train_rows), prompters[0])
-    num_tests = int(summary["rows"]["test"])
+    num_tests = summary.rows["test"]
     margin, level = recipe.compare.margin, recipe.compare.level
     return Findings(
-        rows={name: int(count) for name, count in summary["rows"].items()},
+        rows=dict(summary.rows),
         num_labels=len(task.labels),
         template=reader.renderer.template_note or "the model's own chat template",
         context_length=reader.context_length,
@@ -141,3 +144,22 @@ def _notes(
 
 def _reaches(num_tests: int, share: float, margin: float, level: float) -> bool:
     return equivalence_reachable(num_tests, margin=margin, disagreement=share, level=level)
+
+
+def rendered(findings: Findings) -> Iterator[Text]:
+    """The findings for people: context dim, what is learned green, what needs attention yellow."""
+    from rich.text import Text
+
+    counts = ", ".join(f"{name} {count:,}" for name, count in findings.rows.items())
+    yield Text(f"rows: {counts}" + (f"; {findings.num_labels} labels" if findings.num_labels else ""))
+    yield Text(f"template: {findings.template}; context {findings.context_length:,} tokens")
+    for row in findings.shown:
+        yield Text(f"\n{row.id}: {row.num_tokens} tokens; what is learned is marked")
+        yield Text(row.context, style="dim") + Text(row.target, style="bold green underline")
+    yield Text("\nlongest row by prompt, answer included:")
+    for fit in findings.prompts:
+        over = f", {fit.num_valid_over} valid and {fit.num_train_over} train rows do not fit"
+        line = f"  {fit.longest:6,} tokens  {fit.label}: {fit.instruction[:70]}"
+        yield Text(line + (over if fit.num_valid_over or fit.num_train_over else ""))
+    for note in findings.notes:
+        yield Text(note, style="yellow")

@@ -74,7 +74,7 @@ class FinishedRun:
     def arm(self, name: str = "") -> Arm:
         """An arm by name; without one, the arm to ship. Raises RecipeError where there is none."""
         arms = {arm.name: arm for arm in self.evaluated.arms}
-        chosen = name or self.compared.verdict["ship"]
+        chosen = name or self.compared.verdict.ship
         if chosen is None:
             raise RecipeError(f"{self.path}: the verdict is invalid, so no arm ships; name one with --arm")
         if chosen not in arms:
@@ -114,7 +114,7 @@ def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> I
     source = options_of(run.recipe.data.source[0])
     examples = _examples(rows, source.input or "input", source.id)
     chosen = run.arm(arm)
-    task = task_spec(run.recipe.task, run.prepared.summary["labels"])
+    task = task_spec(run.recipe.task, run.prepared.summary.labels)
     answerer = run.models(ctx)[chosen.model].load()
     for row in predict(chosen.name, answerer, chosen.prompter, task, examples, ctx):
         yield {"id": row.id, "answer": row.parsed, "raw": row.raw, "flags": list(row.flags)}

@@ -68,7 +68,7 @@ class Given:
     def task(self) -> TaskSpec:
         """The task with its labels."""
         self._require("labels")
-        return task_spec(self.recipe.task, Prepared(self.artifacts["prepare"].path).summary["labels"])
+        return task_spec(self.recipe.task, Prepared(self.artifacts["prepare"].path).summary.labels)
 
     @property
     def baseline(self) -> Baseline:
@@ -110,7 +110,7 @@ class Given:
         return {name: facts["environment"] for name, facts in self.manifests.items()}
 
     @property
-    def recipe_as_made(self) -> dict[str, Any]:
+    def recipe_as_made(self) -> Recipe:
         """The recipe with every block as its stage was made with it, also in what changes no result.
 
         A variant that was made with another train block than the recipe's stands under `train.variants`.
@@ -126,7 +126,7 @@ class Given:
             made["train"] = made["train"] | (block if not made["train"]["variants"] else {"variants": {label: block}})
         elif used != own:
             made["train"] = made["train"] | {"variants": used}
-        return made
+        return Recipe.model_validate(made)
 
     def _artifact(self, stage: str) -> Artifact:
         assert any(name == stage or name.startswith(f"{stage}/") for name in self.reads), f"{stage} is not declared"

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ftkit.errors import ArtifactError, RecipeError
-from ftkit.registry import Config
-from ftkit.store import Artifact, read_json, write_json
+from ftkit.store import Artifact, JsonRecord, read_json, read_record, write_json
 
 NAME, FORMAT = "latest.json", 2
 
 
-class Latest(Config):
+class Latest(JsonRecord):
     """latest.json."""
 
     format: int = Field(FORMAT, description="of run directories")
@@ -43,7 +42,7 @@ def note_latest(run_dir: Path, artifacts: Mapping[str, Artifact]) -> None:
     stages = {**known.stages, **{name: each.path.name for name, each in artifacts.items()}}
     verdicts = [name for name in known.verdicts if name != stages.get("compare")]
     verdicts += [stages["compare"]] if "compare" in artifacts else []
-    write_json(run_dir / NAME, Latest(stages=stages, verdicts=verdicts).model_dump(mode="json"))
+    write_json(run_dir / NAME, Latest(stages=stages, verdicts=verdicts).as_json())
 
 
 def read_latest(run_dir: Path) -> Latest:
@@ -54,12 +53,7 @@ def read_latest(run_dir: Path) -> Latest:
     value = read_json(path)
     if isinstance(value, dict) and "format" not in value:
         raise ArtifactError(f"{path}: made by an older ftkit, whose runs this one does not read; run the recipe again")
-    try:
-        latest = Latest.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        raise ArtifactError(f"{path}: {key}: {first['msg']}; delete it and run the recipe again") from None
+    latest = read_record(path, Latest)
     if latest.format != FORMAT:
         raise ArtifactError(f"{path}: of format {latest.format}; this ftkit reads {FORMAT}: run the recipe again")
     return latest

@@ -28,6 +28,7 @@ from ftkit.run.machine import environment
 from ftkit.run.models import require
 from ftkit.run.runlog import RunLog
 from ftkit.store import MANIFEST, Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
+from ftkit.verdict.results import Verdict
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
 Until = Literal["prepare", "baseline", "train", "evaluate", "compare"]
@@ -41,8 +42,8 @@ class Result:
     artifacts: Mapping[str, Artifact]
 
     @property
-    def verdict(self) -> dict[str, Any] | None:
-        """`verdict.json`."""
+    def verdict(self) -> Verdict | None:
+        """Whether fine-tuning is worth it, as in `verdict.json`."""
         compared = self.artifacts.get("compare")
         return Compared(compared.path).verdict if compared else None
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from ftkit.registry import Config
+from ftkit.store import JsonRecord
 
 
-class TrainingRecord(Config):
+class TrainingRecord(JsonRecord):
     """One training: what was trained, on how much, how far."""
 
     variant: str = Field(description="label of the variant")

@@ -5,21 +5,27 @@ Pure: predictions in, numbers out. Knows no stage, no recipe and no file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ftkit.answers.prompt import Arm
+from ftkit.contracts import Scores
 from ftkit.errors import DataError
-from ftkit.records import Example, Prediction
+from ftkit.records import Example, Guard, Prediction
 from ftkit.registry import Choice
 from ftkit.store import derive_seed
 from ftkit.verdict.power import minimum_detectable_difference, rows_needed
-from ftkit.verdict.resampling import IntArray, Interval, corpus_bootstrap_interval
-from ftkit.verdict.stats import Contrast, contrast, corpus_contrast, mean_interval, verdict
+from ftkit.verdict.resampling import BoolArray, IntArray, corpus_bootstrap_interval
+from ftkit.verdict.results import ArmContrast, ArmMetrics, FileComparison, FileOutcome, MetricValue, Primary
+from ftkit.verdict.stats import Contrast, Outcome, corpus_contrast, decide, mean_interval, row_contrast
 
 NUM_NAMED = 3  # ids named in an error or a guard's detail
-SIDES = {"fine_tuned": "a", "prompting": "b"}
+OUTCOMES_OF_FILES: Mapping[Outcome, FileOutcome] = {
+    "fine_tuned": "a",
+    "prompting": "b",
+    "equivalent": "equivalent",
+    "inconclusive": "inconclusive",
+}
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,12 @@ class Aligned:
 
 def align(tests: Sequence[Example], predictions: Sequence[Prediction], *, arms: Sequence[str]) -> Aligned:
     """Keep the test rows that every arm answered, in the order of `tests`. All of them, where guards pass."""
-    found: dict[str, dict[str, Prediction]] = {arm: {} for arm in arms}
+    by_id: dict[str, dict[str, Prediction]] = {arm: {} for arm in arms}
     for row in predictions:
-        if row.arm in found:
-            found[row.arm][row.id] = row
-    kept = [test for test in tests if all(test.id in rows for rows in found.values())]
-    return Aligned(kept, {arm: [rows[test.id] for test in kept] for arm, rows in found.items()})
+        if row.arm in by_id:
+            by_id[row.arm][row.id] = row
+    kept = [test for test in tests if all(test.id in rows for rows in by_id.values())]
+    return Aligned(kept, {arm: [rows[test.id] for test in kept] for arm, rows in by_id.items()})
 
 
 def check_predictions(
@@ -46,7 +52,7 @@ def check_predictions(
     *,
     arms: Sequence[Arm],
     metrics: Sequence[Choice],
-) -> list[dict[str, Any]]:
+) -> list[Guard]:
     """Guards that need predictions alone: one answer per row and arm, equal references, scores reproduced."""
     return [
         _guard("one_answer_per_row", _wrong_rows(tests, predictions, arms=[arm.name for arm in arms])),
@@ -63,31 +69,31 @@ def compare_predictions(
     margin: float,
     level: float,
     seed: int,
-) -> dict[str, Any]:
+) -> FileComparison:
     """Compare two lists of predictions of the same rows, in any order; positive differences favour `a`.
 
-    `verdict` is a, b, equivalent or inconclusive; `lean` (inconclusive only) is about `a`. Raises DataError
-    where ids or references differ, where an id stands twice, or where there are no rows.
+    Raises DataError where ids or references differ, where an id stands twice, or where there are no rows.
     """
     ordered = _paired(a, b)
-    found = contrast_of(metric, a, ordered, level=level, seed=derive_seed(seed, "compare", metric.name))
+    contrast = contrast_of(metric, a, ordered, level=level, seed=derive_seed(seed, "compare", metric.name))
     name_a, name_b = a[0].arm, b[0].arm
     if name_a == name_b:
         name_a, name_b = f"{name_a} (A)", f"{name_b} (B)"
-    decision = verdict(found, margin=margin, guards_passed=True)
-    return {
-        "verdict": SIDES.get(decision.verdict, decision.verdict),
-        "lean": decision.lean,
-        "primary": {"metric": metric.name, "margin": margin, "level": level},
-        "num_rows": found.num_rows,
-        "num_groups": found.num_groups,
-        "contrast": {"a": name_a, "b": name_b, **contrast_entry(found)},
-        **power_entry(found, margin=margin, level=level),
-        "arms": {
-            name: {"metrics": {metric.name: measured(metric, rows, level=level, seed=seed)}}
+    decision = decide(contrast, margin=margin, guards_passed=True)
+    return FileComparison(
+        verdict=OUTCOMES_OF_FILES[decision.verdict],
+        lean=decision.lean,
+        primary=Primary(metric=metric.name, margin=margin, level=level),
+        num_rows=contrast.num_rows,
+        num_groups=contrast.num_groups,
+        contrast=ArmContrast.of(contrast, a=name_a, b=name_b),
+        minimum_detectable_difference=detectable(contrast, margin=margin, level=level),
+        rows_needed=rows_to_settle(contrast, margin=margin, level=level),
+        arms={
+            name: ArmMetrics(metrics={metric.name: metric_value(metric, rows, level=level, seed=seed)})
             for name, rows in ((name_a, a), (name_b, ordered))
         },
-    }
+    )
 
 
 def contrast_of(
@@ -98,12 +104,12 @@ def contrast_of(
     A metric that runs code from elsewhere is not re-run per resample: its contrast is the difference alone.
     """
     groups = [row.group for row in a]
-    scores_a, scores_b = metric(a), metric(b)
-    if not isinstance(scores_a, (int, float)):
-        return contrast(scores_a, scores_b, groups=groups, seed=seed, level=level)
+    scores_a, scores_b = _scores(metric, a), _scores(metric, b)
+    if not isinstance(scores_a, float) and not isinstance(scores_b, float):
+        return row_contrast(scores_a, scores_b, groups=groups, seed=seed, level=level)
     if metric.options.runs_code:
         return Contrast(
-            difference=scores_a - scores_b,
+            difference=_corpus_score(metric, a) - _corpus_score(metric, b),
             interval=None,
             p_value=None,
             test="approximate_randomisation",
@@ -113,54 +119,61 @@ def contrast_of(
             deviation=0.0,
         )
 
-    def mixed(rows: IntArray, from_b: Any) -> float:
-        picked = zip(rows.tolist(), from_b.tolist(), strict=True)
-        return float(metric([b[row] if second else a[row] for row, second in picked]))
+    def mixed(rows: IntArray, from_b: BoolArray) -> float:
+        picked: list[int] = rows.tolist()
+        seconds: list[bool] = from_b.tolist()
+        return _corpus_score(
+            metric, [b[row] if second else a[row] for row, second in zip(picked, seconds, strict=True)]
+        )
 
     return corpus_contrast(mixed, len(a), groups=groups, seed=seed, level=level)
 
 
-def measured(metric: Choice, rows: Sequence[Prediction], *, level: float, seed: int) -> dict[str, Any]:
-    """`value` and `interval` of one arm's metric over all rows; both None where there are none."""
+def metric_value(metric: Choice, rows: Sequence[Prediction], *, level: float, seed: int) -> MetricValue:
+    """One arm's metric over all rows, with its interval; both None where there are no rows."""
     if not rows:
-        return {"value": None, "interval": None}
-    scores, groups = metric(rows), [row.group for row in rows]
-    if not isinstance(scores, (int, float)):
+        return MetricValue(value=None, interval=None)
+    scores, groups = _scores(metric, rows), [row.group for row in rows]
+    if not isinstance(scores, float):
         interval = mean_interval(scores, groups=groups, level=level, seed=seed)
-        return {"value": sum(scores) / len(scores), "interval": ends(interval)}
+        return MetricValue(value=sum(scores) / len(scores), interval=interval)
     if metric.options.runs_code:
-        return {"value": float(scores), "interval": None}
+        return MetricValue(value=scores, interval=None)
 
-    def resampled(picked: IntArray) -> float:
-        return float(metric([rows[row] for row in picked.tolist()]))
+    def resampled(drawn: IntArray) -> float:
+        picked: list[int] = drawn.tolist()
+        return _corpus_score(metric, [rows[row] for row in picked])
 
     interval = corpus_bootstrap_interval(resampled, groups=groups, level=level, seed=seed)
-    return {"value": float(scores), "interval": ends(interval)}
+    return MetricValue(value=scores, interval=interval)
 
 
-def contrast_entry(found: Contrast) -> dict[str, Any]:
-    """A contrast as verdict.json has it, without the names of the arms."""
-    return {
-        "difference": found.difference,
-        "interval": ends(found.interval),
-        "p_value": found.p_value,
-        "test": None if found.p_value is None else found.test,
-        "table": None if found.table is None else dict(found.table),
-    }
+def detectable(contrast: Contrast, *, margin: float, level: float) -> float | None:
+    """The true difference that this many rows can prove, at the disagreement seen."""
+    return minimum_detectable_difference(
+        contrast.num_rows,
+        margin=margin,
+        deviation=contrast.deviation,
+        disagreement=contrast.disagreement,
+        level=level,
+    )
 
 
-def power_entry(found: Contrast, *, margin: float, level: float) -> dict[str, Any]:
-    """What this many rows can prove, and how many would settle the observed difference."""
-    return {
-        "minimum_detectable_difference": minimum_detectable_difference(
-            found.num_rows,
-            margin=margin,
-            deviation=found.deviation,
-            disagreement=found.disagreement,
-            level=level,
-        ),
-        "rows_needed": rows_needed(found.difference, margin=margin, deviation=found.deviation, level=level),
-    }
+def rows_to_settle(contrast: Contrast, *, margin: float, level: float) -> int | None:
+    """How many rows would settle the observed difference."""
+    return rows_needed(contrast.difference, margin=margin, deviation=contrast.deviation, level=level)
+
+
+def _scores(metric: Choice, rows: Sequence[Prediction]) -> Sequence[float] | float:
+    """One number per row, or a float for the whole corpus."""
+    scores: Scores = metric(rows)
+    return float(scores) if isinstance(scores, (int, float)) else scores
+
+
+def _corpus_score(metric: Choice, rows: Sequence[Prediction]) -> float:
+    score = _scores(metric, rows)
+    assert isinstance(score, float), f"{metric.name}: a number for some rows, a list for others"
+    return score
 
 
 def _paired(a: Sequence[Prediction], b: Sequence[Prediction]) -> list[Prediction]:
@@ -182,13 +195,13 @@ def _paired(a: Sequence[Prediction], b: Sequence[Prediction]) -> list[Prediction
 def _by_id(rows: Sequence[Prediction], side: str) -> dict[str, Prediction]:
     if not rows:
         raise DataError(f"side {side} holds no predictions; expected one line for each test row")
-    found = {row.id: row for row in rows}
-    if len(found) != len(rows):
+    by_id = {row.id: row for row in rows}
+    if len(by_id) != len(rows):
         counts = Counter(row.id for row in rows)
         twice = {row_id for row_id, count in counts.items() if count > 1}
         arms = sorted({row.arm for row in rows})
         raise DataError(f"side {side}: {len(twice)} ids stand twice ({_first(twice)}), arms {arms}; give one arm")
-    return found
+    return by_id
 
 
 def _wrong_rows(tests: Sequence[Example], predictions: Sequence[Prediction], *, arms: Sequence[str]) -> str:
@@ -212,8 +225,10 @@ def _wrong_references(predictions: Sequence[Prediction]) -> str:
 def _wrong_scores(predictions: Sequence[Prediction], *, metrics: Sequence[Choice]) -> str:
     problems = []
     for metric in metrics:
-        scores = [] if metric.options.runs_code or not predictions else metric(predictions)
-        if isinstance(scores, (int, float)):
+        if metric.options.runs_code or not predictions:
+            continue
+        scores = _scores(metric, predictions)
+        if isinstance(scores, float):
             continue
         pairs = zip(predictions, scores, strict=False)
         wrong = {row.id for row, score in pairs if row.scores.get(metric.name) != score}
@@ -222,15 +237,10 @@ def _wrong_scores(predictions: Sequence[Prediction], *, metrics: Sequence[Choice
     return "; ".join(problems)
 
 
-def _guard(name: str, problem: str) -> dict[str, Any]:
-    return {"name": name, "passed": not problem, "detail": problem}
+def _guard(name: str, problem: str) -> Guard:
+    return Guard(name, "failed" if problem else "passed", problem)
 
 
 def _first(ids: Sequence[str] | set[str]) -> str:
     named = sorted(ids)[:NUM_NAMED]
     return ", ".join(map(repr, named)) + (", …" if len(ids) > NUM_NAMED else "")
-
-
-def ends(interval: Interval | None) -> list[float] | None:
-    """[low, high], or None."""
-    return None if interval is None else [interval.low, interval.high]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,8 @@ CELLS_PER_CHUNK = 2_000_000  # resamples times units held at once: 16 MB of floa
 BOOTSTRAP_STREAM, FLIP_STREAM = 1, 2
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Two-sided confidence interval, both ends included."""
+class Interval(NamedTuple):
+    """Two-sided confidence interval, both ends included; [low, high] in JSON."""
 
     low: float
     high: float

@@ -8,11 +8,12 @@ each row (None: every row its own). What it takes to prove a difference is compu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
 from ftkit.errors import DataError
 from ftkit.verdict.resampling import (
@@ -30,10 +31,20 @@ from ftkit.verdict.resampling import (
 )
 
 TestName: TypeAlias = Literal["mcnemar_exact", "sign_flip", "sign_flip_groups", "approximate_randomisation"]
-Verdict: TypeAlias = Literal["invalid", "fine_tuned", "prompting", "equivalent", "inconclusive"]
+Outcome: TypeAlias = Literal["invalid", "fine_tuned", "prompting", "equivalent", "inconclusive"]
 Lean: TypeAlias = Literal["better", "worse", "none"]
 
 MIN_GROUPS = 30  # fewer groups, with several rows in some, never decide
+
+
+@dataclass(frozen=True)
+class PairedTable:
+    """How many rows both arms answer right, only one of them, or neither."""
+
+    both: Annotated[int, Field(description="rows that both arms answer right")]
+    only_a: Annotated[int, Field(description="rows that only arm A answers right")]
+    only_b: Annotated[int, Field(description="rows that only arm B answers right")]
+    neither: Annotated[int, Field(description="rows that neither arm answers right")]
 
 
 @dataclass(frozen=True)
@@ -41,15 +52,14 @@ class Contrast:
     """What the rows say about A − B. `p_value` tests a difference of zero and decides nothing.
 
     `deviation` is √num_rows times the standard error of the difference, groups taken whole; 0 where nothing
-    varied. `table` counts rows where both, only A, only B or neither is right; None unless all scores are 0
-    or 1.
+    varied. `table` is None unless all scores are 0 or 1.
     """
 
     difference: float
     interval: Interval | None
     p_value: float | None
     test: TestName
-    table: Mapping[str, int] | None
+    table: PairedTable | None
     num_rows: int
     num_groups: int
     deviation: float
@@ -59,18 +69,18 @@ class Contrast:
         """Share of rows on which exactly one arm is right, for 0/1 scores in groups of one; else None."""
         if self.table is None or self.num_groups < self.num_rows:
             return None
-        return (self.table["only_a"] + self.table["only_b"]) / self.num_rows
+        return (self.table.only_a + self.table.only_b) / self.num_rows
 
 
 @dataclass(frozen=True)
 class Decision:
     """`lean` is where an undecided interval lies; None unless the verdict is inconclusive."""
 
-    verdict: Verdict
+    verdict: Outcome
     lean: Lean | None
 
 
-def contrast(
+def row_contrast(
     scores_a: Sequence[float] | FloatArray,
     scores_b: Sequence[float] | FloatArray,
     *,
@@ -92,8 +102,10 @@ def contrast(
     test: TestName
     if table is not None and single:
         test = "mcnemar_exact"
-        p_value = mcnemar_exact(table["only_a"], table["only_b"])
-        interval: Interval | None = newcombe_interval(**table, level=level)
+        p_value = mcnemar_exact(table.only_a, table.only_b)
+        interval: Interval | None = newcombe_interval(
+            table.both, table.only_a, table.only_b, table.neither, level=level
+        )
     else:
         test = "sign_flip" if single else "sign_flip_groups"
         p_value = sign_flip_test(differences, groups=groups, seed=seed)
@@ -144,7 +156,7 @@ def corpus_contrast(
     )
 
 
-def verdict(contrast: Contrast, *, margin: float, guards_passed: bool) -> Decision:
+def decide(contrast: Contrast, *, margin: float, guards_passed: bool) -> Decision:
     """The first rule that holds, A being the fine-tuned arm and B the prompted one."""
     if not guards_passed:
         return Decision("invalid", None)
@@ -249,9 +261,9 @@ def _is_binary(scores: FloatArray) -> bool:
     return bool(((scores == 0) | (scores == 1)).all())
 
 
-def _paired_table(a: FloatArray, b: FloatArray) -> dict[str, int]:
+def _paired_table(a: FloatArray, b: FloatArray) -> PairedTable:
     both, only_a, only_b = int((a * b).sum()), int((a * (1 - b)).sum()), int((b * (1 - a)).sum())
-    return {"both": both, "only_a": only_a, "only_b": only_b, "neither": len(a) - both - only_a - only_b}
+    return PairedTable(both, only_a, only_b, len(a) - both - only_a - only_b)
 
 
 def _deviation(sums: FloatArray, counts: FloatArray) -> float:

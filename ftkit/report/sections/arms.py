@@ -10,9 +10,9 @@ from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Table, count, difference, escape, interval, p_value, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
-from ftkit.report.readings import is_share, measured, primary
+from ftkit.report.readings import is_share, metric_of, primary
 
-FLOORS = {"majority": "most frequent label", "tfidf_logreg": "TF-IDF + logistic regression"}
+FLOORS = {"majority": "most frequent label"}
 COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there to look at, never chosen
 FLAGS = ("unparsed", "empty", "truncated", "input_cut")
 
@@ -38,7 +38,7 @@ def _picture(comparison: Comparison) -> str:
     metric = primary(comparison)
     share = is_share(comparison, metric)
     factor = 100 if share else 1
-    shown = [arm for arm in comparison.arms if measured(comparison, arm.name, metric)["value"] is not None]
+    shown = [arm for arm in comparison.arms if metric_of(comparison, arm.name, metric).value is not None]
     floors = _floors(comparison, metric)
 
     def draw(figure: Any) -> None:
@@ -65,15 +65,16 @@ def _picture(comparison: Comparison) -> str:
 
 
 def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
-    entry = measured(comparison, arm.name, primary(comparison))
+    metric = metric_of(comparison, arm.name, primary(comparison))
+    assert metric.value is not None, "only arms with a value are drawn"
     colour = COLOURS.get(arm.side, MUTED)
-    if entry["interval"] is not None:
-        ends = [factor * end for end in entry["interval"]]
+    if metric.interval is not None:
+        ends = [factor * end for end in metric.interval]
         axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="round")
     filled = arm.name in comparison.chosen.values()
     style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
-    axes.plot([factor * entry["value"]], [row], "o", markersize=9, **style)
-    text = score(entry["value"], share=factor == 100)
+    axes.plot([factor * metric.value], [row], "o", markersize=9, **style)
+    text = score(metric.value, share=factor == 100)
     for words, place, side in ((arm.name, 0.0, "left"), (text, 1.0, "right")):
         at = (place, row - 0.38)
         axes.annotate(words, at, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
@@ -86,42 +87,41 @@ def _beside(value: float, *, share: bool) -> dict[str, Any]:
 
 
 def _floors(comparison: Comparison, metric: str) -> dict[str, float]:
-    floors = comparison.verdict["floors"].items()
+    floors = comparison.verdict.floors.items()
     return {FLOORS.get(name, name): values[metric] for name, values in floors if metric in values}
 
 
 def _metrics(comparison: Comparison) -> Table:
-    arms = comparison.verdict["arms"]
-    names = list(comparison.metrics["arms"][comparison.arms[0].name])
+    names = list(comparison.metrics.arms[comparison.arms[0].name])
     rows: list[list[Cell]] = [
-        [arm.name, arm.precision, arm.prompt.label, *(_value(comparison, arm.name, name) for name in names)]
+        [arm.name, arm.precision, arm.prompter.label, *(_value(comparison, arm.name, name) for name in names)]
         for arm in comparison.arms
-        if arm.name in arms
+        if arm.name in comparison.verdict.arms
     ]
-    for floor, values in comparison.verdict["floors"].items():
+    for floor, values in comparison.verdict.floors.items():
         cells = [score(values.get(name), share=is_share(comparison, name)) for name in names]
         rows.append([FLOORS.get(floor, floor), "floor", None, *cells])
-    level = f"{100 * comparison.metrics['level']:.4g} %"
+    level = f"{100 * comparison.metrics.level:.4g} %"
     return Table(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
 
 
 def _value(comparison: Comparison, arm: str, metric: str) -> str:
-    entry, share = measured(comparison, arm, metric), is_share(comparison, metric)
-    value = score(entry["value"], share=share)
-    return value if entry["interval"] is None else f"{value} ({interval(entry['interval'], share=share)})"
+    measured, share = metric_of(comparison, arm, metric), is_share(comparison, metric)
+    value = score(measured.value, share=share)
+    return value if measured.interval is None else f"{value} ({interval(measured.interval, share=share)})"
 
 
 def _secondary(comparison: Comparison) -> list[Table]:
     """Other metrics and arms against the prompting arm; their p is corrected for being many."""
-    entries = comparison.metrics["secondary"]
-    if not entries:
+    contrasts = comparison.metrics.secondary
+    if not contrasts:
         return []
     rows: list[list[Cell]] = []
-    for entry in entries:
-        share = is_share(comparison, entry["metric"])
-        change = difference(entry["difference"], share=share)
-        ends = interval(entry["interval"], share=share, signed=True)
-        rows.append([entry["metric"], entry["a"], entry["b"], change, ends, p_value(entry["p_value_holm"])])
+    for contrast in contrasts:
+        share = is_share(comparison, contrast.metric)
+        change = difference(contrast.difference, share=share)
+        ends = interval(contrast.interval, share=share, signed=True)
+        rows.append([contrast.metric, contrast.a, contrast.b, change, ends, p_value(contrast.p_value_holm)])
     caption = "Secondary contrasts, which decide nothing (differences in points; p after Holm)"
     return [Table(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
 

@@ -22,7 +22,7 @@ class Confusion(Config):
 @component
 def render(config: Confusion, comparison: Comparison) -> Section:
     """Accuracy per label and most frequent confusions of the deciding pair; empty for other tasks."""
-    if "classify" not in comparison.recipe["task"] or not comparison.tests:
+    if comparison.recipe.task.name != "classify" or not comparison.tests:
         return Section("Labels", "", "")
     labels, confusions = _per_label(comparison), _confusions(config, comparison)
     many = len(labels.rows) > config.max_open_labels
@@ -34,17 +34,17 @@ def _per_label(comparison: Comparison) -> Table:
     """Labels with the largest change first."""
     prompting, tuned = comparison.chosen["prompting"], comparison.chosen["fine_tuned"]
     totals = Counter(row.reference for row in comparison.predictions[prompting])
-    found = {
+    right = {
         arm: Counter(row.reference for row in comparison.predictions[arm] if row.parsed == row.reference)
         for arm in (prompting, tuned)
     }
-    changes = {label: (found[tuned][label] - found[prompting][label]) / totals[label] for label in totals}
+    changes = {label: (right[tuned][label] - right[prompting][label]) / totals[label] for label in totals}
     rows: list[list[Cell]] = [
         [
             label,
             count(totals[label]),
-            percent(found[prompting][label] / totals[label]),
-            percent(found[tuned][label] / totals[label]),
+            percent(right[prompting][label] / totals[label]),
+            percent(right[tuned][label] / totals[label]),
             difference(changes[label], share=True),
         ]
         for label in sorted(totals, key=lambda label: (-abs(changes[label]), label))

@@ -55,12 +55,12 @@ def _thousand(comparison: Comparison, arm: str) -> str:
 
 
 def _per_arm(comparison: Comparison) -> Table:
-    timed = comparison.timings.get("evaluate", {}).get("arms", {})
+    evaluate = comparison.timings.get("evaluate")
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
-        entry = comparison.verdict["arms"][arm.name]
-        seconds = timed[arm.name]["seconds"] / timed[arm.name]["rows"] if timed.get(arm.name, {}).get("rows") else None
-        tokens = [f"{entry[f'{kind}_tokens_mean']:,.1f}" for kind in ("prompt", "completion")]
+        result = comparison.verdict.arms[arm.name]
+        seconds = evaluate.request_s.get(arm.name) if evaluate else None
+        tokens = [f"{mean:,.1f}" for mean in (result.prompt_tokens_mean, result.completion_tokens_mean)]
         price = _thousand(comparison, arm.name) if rates(comparison).any_tokens else None
         rows.append([arm.name, *tokens, duration(seconds), price])
     head = ("arm", "prompt tokens", "completion tokens", "time per request", "money per 1,000 requests")

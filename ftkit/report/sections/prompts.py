@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Section
-from ftkit.records import Message
+from ftkit.records import Example, Message
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Html, Table, count, escape, fenced, folded, plain, score
 from ftkit.report.readings import is_share, primary
 
-PLACE = "⟨the row's input⟩"
+PLACE = Example(id="", input="⟨the row's input⟩", target="", group="")
 
 
 class Prompts(Config):
@@ -27,11 +27,11 @@ class Prompts(Config):
 def render(config: Prompts, comparison: Comparison) -> Section:
     """Winning prompts as conversations, then the table of candidates, best first."""
     html, markdown = [], []
-    for prompt in _winners(comparison).values():
-        title = prompt.label
-        if prompt.normalize:
-            title += f", label scores by {prompt.normalize}"
-        turns = prompt.messages(PLACE)
+    for prompter in _winners(comparison):
+        title = prompter.label
+        if comparison.recipe.task.name == "classify":
+            title += f", label scores by {prompter.normalize}"
+        turns = prompter.messages(PLACE)
         html.append(f"<h3>{escape(title)}</h3>{_conversation(turns, max_turns=config.max_turns)}")
         text = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
         markdown.append(f"### {plain(title)}\n\n{fenced(text, 'text')}")
@@ -43,12 +43,13 @@ def render(config: Prompts, comparison: Comparison) -> Section:
     )
 
 
-def _winners(comparison: Comparison) -> dict[str, Prompt]:
-    """The frozen prompts by the short name arms use, as the base model's arms have them."""
-    found: dict[str, Prompt] = {}
+def _winners(comparison: Comparison) -> list[Prompter]:
+    """The frozen prompts as the base model's arms have them, then those that only tuned models have."""
+    winners: dict[str, Prompter] = {}
     for arm in sorted(comparison.arms, key=lambda arm: arm.side != "prompting"):
-        found.setdefault(arm.prompt.name, arm.prompt)
-    return found
+        if arm.side != "simple":
+            winners.setdefault(arm.prompter.label, arm.prompter)
+    return list(winners.values())
 
 
 def _conversation(turns: Sequence[Message], *, max_turns: int) -> Html:
@@ -70,13 +71,13 @@ def _turns(turns: Sequence[Message]) -> str:
 
 def _candidates(comparison: Comparison) -> Table:
     share = is_share(comparison, primary(comparison))
-    order = sorted(comparison.candidates, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["index"]))
+    order = sorted(comparison.candidates, key=lambda row: (row.value is None, -(row.value or 0.0), row.index))
     rows: list[list[Cell]] = []
     for row in order:
-        state = "chosen" if row["chosen"] else " – ".join(part for part in (row["status"], row["detail"]) if part)
-        tokens = None if row["prompt_tokens_mean"] is None else count(row["prompt_tokens_mean"])
-        value = score(row["value"], share=share)
-        rows.append([row["label"], row["instruction"], row["normalize"], state, value, tokens])
+        state = "chosen" if row.chosen else " – ".join(part for part in (row.status, row.detail) if part)
+        tokens = None if row.prompt_tokens_mean is None else count(row.prompt_tokens_mean)
+        value = score(row.value, share=share)
+        rows.append([row.label, row.instruction, row.normalize, state, value, tokens])
     head = (
         "prompt",
         "wording",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-from typing import Any
-
 import yaml
 
 from ftkit.contracts import Section
@@ -15,7 +11,6 @@ from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Html, escape, facts, facts_markdown, fenced, folded
 
 PACKAGES = (
-    "ftkit",
     "torch",
     "transformers",
     "peft",
@@ -35,7 +30,7 @@ class Provenance(Config):
 def render(config: Provenance, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
-    recipe = yaml.safe_dump(comparison.recipe, sort_keys=False, allow_unicode=True)
+    recipe = yaml.safe_dump(comparison.recipe.resolved(), sort_keys=False, allow_unicode=True)
     html = facts(entries) + folded("The recipe, with every default filled in", Html(f"<pre>{escape(recipe)}</pre>"))
     parts = [
         facts_markdown(entries),
@@ -47,30 +42,37 @@ def render(config: Provenance, comparison: Comparison) -> Section:
 
 
 def _entries(comparison: Comparison) -> dict[str, Cell]:
-    entries: dict[str, Cell] = {"run": comparison.recipe["name"], "seed": str(comparison.recipe["seed"])}
-    model = comparison.recipe["model"]
+    entries: dict[str, Cell] = {"run": comparison.recipe.name, "seed": str(comparison.recipe.seed)}
+    model: dict[str, object] = comparison.recipe.model.model_dump(mode="json")
     entries |= {f"base model, {name}": _text(value) for name, value in model.items() if value is not None}
-    entries |= {f"sha256 of {name}": value for name, value in comparison.summary["sources"].items()}
-    entries |= {f"{package}": _version(package) for package in PACKAGES}
-    entries["python"] = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return entries | _machine(comparison)
+    entries |= {f"sha256 of {name}": value for name, value in comparison.summary.sources.items()}
+    return entries | _environments(comparison) | _machine(comparison)
+
+
+def _environments(comparison: Comparison) -> dict[str, Cell]:
+    """Versions and machine that the stages were made with; where stages differ, each with its own."""
+    by_fact: dict[str, dict[str, list[str]]] = {}
+    for stage, environment in comparison.environments.items():
+        packages = environment["packages"]
+        facts_of_stage = {name: environment[name] for name in ("ftkit", "python", "processor", "threads", "machine")}
+        for name, value in (facts_of_stage | {name: packages.get(name) for name in PACKAGES}).items():
+            text = "not installed" if value is None else _text(value)
+            by_fact.setdefault(name, {}).setdefault(text, []).append(stage)
+    return {
+        name: next(iter(values))
+        if len(values) == 1
+        else ", ".join(f"{text} ({', '.join(stages)})" for text, stages in values.items())
+        for name, values in by_fact.items()
+    }
 
 
 def _machine(comparison: Comparison) -> dict[str, Cell]:
     """What the stages wrote down beside their durations."""
-    found: dict[str, Cell] = {}
+    entries: dict[str, Cell] = {}
     for stage, timing in comparison.timings.items():
-        rest = {name: value for name, value in timing.items() if name not in ("seconds", "arms")}
-        found |= {f"{stage}, {name}": _text(value) for name, value in rest.items()}
-    return found
+        entries |= {f"{stage}, {name}": _text(value) for name, value in timing.facts.items()}
+    return entries
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else dump(value)

@@ -11,6 +11,7 @@ from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Rich, count, escape, facts, facts_markdown, percent, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, primary
+from ftkit.training.record import TrainingRecord
 
 
 class Training(Config):
@@ -19,37 +20,37 @@ class Training(Config):
 
 @component
 def render(config: Training, comparison: Comparison) -> Section:
-    """One picture and one list of facts per method."""
+    """One picture and one list of facts per variant."""
     html, markdown = [], []
-    for index, (method, training) in enumerate(comparison.trainings.items()):
+    for index, (label, training) in enumerate(comparison.trainings.items()):
         entries = _entries(comparison, training)
-        html.append(f"<h3>{escape(method)}</h3>{_picture(comparison, method, index=index)}{facts(entries)}")
-        markdown.append(f"### {plain(method)}\n\n{facts_markdown(entries)}")
+        html.append(f"<h3>{escape(label)}</h3>{_picture(comparison, label, index=index)}{facts(entries)}")
+        markdown.append(f"### {plain(label)}\n\n{facts_markdown(entries)}")
     return Section("Training", "".join(html), "\n\n".join(markdown))
 
 
-def _entries(comparison: Comparison, training: dict[str, Any]) -> dict[str, Cell | Rich]:
+def _entries(comparison: Comparison, training: TrainingRecord) -> dict[str, Cell | Rich]:
     share = is_share(comparison, primary(comparison))
-    trainable, total = training["num_trainable_parameters"], training["num_parameters"]
-    ended = "before the last epoch, for lack of improvement" if training["stopped_early"] else "as planned"
+    trainable, total = training.num_trainable_parameters, training.num_parameters
+    ended = "before the last epoch, for lack of improvement" if training.stopped_early else "as planned"
     return {
-        "kept": f"step {count(training['best_step'])} of {count(training['num_steps'])}",
-        f"{primary(comparison)} on valid": score(training["valid_value"], share=share),
+        "kept": f"step {count(training.best_step)} of {count(training.num_steps)}",
+        f"{primary(comparison)} on valid": score(training.valid_value, share=share),
         "trained weights": f"{count(trainable)} of {count(total)} ({percent(trainable / total)})",
-        "rows": count(training["num_rows"]),
-        "inputs shortened to fit": count(training["num_cut"]),
-        "rows left out, too long": count(training["num_dropped"]),
-        "target tokens": count(training["num_target_tokens"]),
-        "learning rate": f"{training['learning_rate']:g}",
+        "rows": count(training.num_rows),
+        "inputs shortened to fit": count(training.num_cut),
+        "rows left out, too long": count(training.num_dropped),
+        "target tokens": count(training.num_target_tokens),
+        "learning rate": f"{training.learning_rate:g}",
         "ended": ended,
     }
 
 
-def _picture(comparison: Comparison, method: str, *, index: int) -> str:
-    steps = comparison.steps[method]
+def _picture(comparison: Comparison, label: str, *, index: int) -> str:
+    steps = comparison.steps[label]
     losses = [(row["step"], row["loss"]) for row in steps if "loss" in row]
     valid = [row for row in steps if "valid_value" in row]
-    best = comparison.trainings[method]["best_step"]
+    best = comparison.trainings[label].best_step
     share = is_share(comparison, primary(comparison))
 
     def draw(figure: Any) -> None:
@@ -73,8 +74,8 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
         if losses
         else "no steps"
     )
-    label = f"{method}: {words}; step {best} was kept."
-    return picture(f"training{index}", draw, height=4.4, label=label)
+    caption = f"{label}: {words}; step {best} was kept."
+    return picture(f"training{index}", draw, height=4.4, label=caption)
 
 
 def _draw_losses(axes: Any, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:

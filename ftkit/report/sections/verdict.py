@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ftkit.contracts import Section
+from ftkit.records import Guard
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import (
@@ -19,7 +22,7 @@ from ftkit.report.markup import (
     score,
 )
 from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
-from ftkit.report.readings import is_share, measured, primary, row_scores
+from ftkit.report.readings import is_share, metric_of, primary, row_scores
 from ftkit.report.wording import guard_name, headline, meaning, numbers
 
 CHIPS = {
@@ -29,69 +32,66 @@ CHIPS = {
     "inconclusive": "undecided",
     "invalid": "invalid",
 }
+STATUSES = {"passed": "passed", "failed": "FAILED", "not_applicable": "not applicable"}
 
 
-class Verdict(Config):
+class VerdictSection(Config):
     """No options."""
 
 
 @component
-def render(config: Verdict, comparison: Comparison) -> Section:
+def render(config: VerdictSection, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
-    found = comparison.verdict
-    title = headline(found)
-    sentences = [numbers(found), *meaning(found), *_floor_note(comparison)]
-    if found["verdict"] == "invalid":  # what failed matters more than numbers that cannot be trusted
-        sentences = [*meaning(found), numbers(found)]
-    chip = f'<p class="chip {found["verdict"]}">{escape(CHIPS[found["verdict"]])}</p>'
+    verdict = comparison.verdict
+    title = headline(verdict)
+    sentences = [numbers(verdict), *meaning(verdict), *_floor_note(comparison)]
+    if verdict.verdict == "invalid":  # what failed matters more than numbers that cannot be trusted
+        sentences = [*meaning(verdict), numbers(verdict)]
+    chip = f'<p class="chip {verdict.verdict}">{escape(CHIPS[verdict.verdict])}</p>'
     html = "".join(
         (
             f'{chip}<p class="headline">{escape(title)}</p>',
             *(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences),
             _tiles(comparison),
             _picture(comparison),
-            _guards_html(found["guards"]),
+            _guards_html(verdict.guards),
         )
     )
     lines = [
         f"**{plain(title)}**",
         *(plain(sentence) for sentence in sentences),
-        _guards(found["guards"]).markdown,
+        _guards(verdict.guards).markdown,
     ]
     return Section("Verdict", html, "\n\n".join(lines))
 
 
 def _floor_note(comparison: Comparison) -> list[str]:
     """Say so where a linear model is as good as what would be shipped."""
-    found, metric = comparison.verdict, primary(comparison)
-    linear = found["floors"].get("tfidf_logreg", {}).get(metric)
-    shipped = measured(comparison, found["ship"], metric)["value"] if found["ship"] else None
+    verdict, metric = comparison.verdict, primary(comparison)
+    linear = next(
+        (metric_of(comparison, arm.name, metric).value for arm in comparison.arms if arm.side == "simple"), None
+    )
+    shipped = metric_of(comparison, verdict.ship, metric).value if verdict.ship else None
     if linear is None or shipped is None or linear < shipped:
         return []
     return [
         f"A linear model on word counts reaches {score(linear, share=is_share(comparison, metric))}, "
-        f"no less than {found['ship']}: it may be all this task needs."
+        f"no less than {verdict.ship}: it may be all this task needs."
     ]
 
 
 def _tiles(comparison: Comparison) -> str:
-    found, metric = comparison.verdict, primary(comparison)
-    contrast, share = found["contrast"], is_share(comparison, metric)
+    metric, contrast = primary(comparison), comparison.verdict.contrast
+    share = is_share(comparison, metric)
     tiles = []
-    for side, kind, title in (("b", "prompting", "Prompting"), ("a", "tuned", "Fine-tuned")):
-        entry = measured(comparison, contrast[side], metric)
-        tiles.append(
-            _tile(
-                kind,
-                f"{title} · {contrast[side]}",
-                score(entry["value"], share=share),
-                interval(entry["interval"], share=share),
-            )
-        )
+    for arm, kind, title in ((contrast.b, "prompting", "Prompting"), (contrast.a, "tuned", "Fine-tuned")):
+        value = metric_of(comparison, arm, metric)
+        ends = interval(value.interval, share=share)
+        tiles.append(_tile(kind, f"{title} · {arm}", score(value.value, share=share), ends))
     unit = " points" if share else ""
-    ends = interval(contrast["interval"], share=share, signed=True)
-    tiles.append(_tile("ink", "Difference", difference(contrast["difference"], share=share) + unit, ends))
-    tiles.append(_tile("ink", "Test rows", count(found["num_rows"]), _win_loss(comparison)))
+    ends = interval(contrast.interval, share=share, signed=True)
+    tiles.append(_tile("ink", "Difference", difference(contrast.difference, share=share) + unit, ends))
+    tiles.append(_tile("ink", "Test rows", count(comparison.verdict.num_rows), _win_loss(comparison)))
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
@@ -111,12 +111,12 @@ def _win_loss(comparison: Comparison) -> str:
 
 def _picture(comparison: Comparison) -> str:
     """The interval of the difference against zero and the margin."""
-    contrast, margin = comparison.verdict["contrast"], comparison.verdict["primary"]["margin"]
-    if contrast["interval"] is None:
+    contrast, margin = comparison.verdict.contrast, comparison.verdict.primary.margin
+    if contrast.interval is None or contrast.difference is None:
         return ""
     share = is_share(comparison, primary(comparison))
     factor = 100 if share else 1
-    low, high, middle, edge = (factor * value for value in (*contrast["interval"], contrast["difference"], margin))
+    low, high, middle, edge = (factor * value for value in (*contrast.interval, contrast.difference, margin))
     reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
 
     def draw(figure: Any) -> None:
@@ -133,23 +133,22 @@ def _picture(comparison: Comparison) -> str:
         axes.annotate("fine-tuning better", (1.0, 0.8), xycoords="axes fraction", color=TUNED, ha="right")
         axes.set_xlabel("difference in points (band: the margin)" if share else "difference (band: the margin)")
 
-    ends = interval(contrast["interval"], share=share, signed=True)
+    ends = interval(contrast.interval, share=share, signed=True)
     label = f"Interval of the difference, fine-tuned minus prompting: {ends}; margin {edge:.4g} either way."
     return picture("contrast", draw, height=1.15, label=label)
 
 
-def _guards(guards: list[dict[str, Any]]) -> Table:
-    rows = [
-        (guard_name(guard["name"]), "passed" if guard["passed"] else "FAILED", guard["detail"] or NOTHING)
-        for guard in guards
-    ]
+def _guards(guards: Sequence[Guard]) -> Table:
+    rows = [(guard_name(guard.name), STATUSES[guard.status], guard.detail or NOTHING) for guard in guards]
     return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
 
 
-def _guards_html(guards: list[dict[str, Any]]) -> str:
-    passed = sum(guard["passed"] for guard in guards)
-    summary = f"{passed} of {len(guards)} guards passed"
+def _guards_html(guards: Sequence[Guard]) -> str:
+    numbers_of = Counter(guard.status for guard in guards)
+    summary = f"{numbers_of['passed']} of {len(guards)} guards passed"
+    if numbers_of["not_applicable"]:
+        summary += f", {numbers_of['not_applicable']} not applicable"
     table = _guards(guards).html
-    if passed == len(guards):
+    if not numbers_of["failed"]:
         return folded(summary, table)
     return f'<div class="alarm"><p>{escape(summary)}</p>{table}</div>'

@@ -57,7 +57,7 @@ def run(
     for prompter in found.frozen.prompts:
         rows = predict(f"base+{prompter.label}", base, prompter, task, valid, ctx)
         predictions += scored(rows, [config.primary])
-    write_jsonl(out / "candidates.jsonl", (each.model_dump(mode="json") for each in found.candidates))
+    write_jsonl(out / "candidates.jsonl", (each.as_json() for each in found.candidates))
     write_json(out / "prompt.json", found.frozen.as_json())
     write_jsonl(out / "valid_predictions.jsonl", predictions)
     write_timing(out, {"total": time.monotonic() - started})

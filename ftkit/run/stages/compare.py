@@ -4,21 +4,20 @@ Loads no model and scores nothing anew but its own check of the scores: answers 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Context, Task
-from ftkit.errors import DataError, RecipeError
 from ftkit.recipe.schema import Compare, MetricChoice, Recipe
-from ftkit.records import Prediction, read_predictions
-from ftkit.registry import Choice, Config, names, suggest
+from ftkit.records import Guard, Prediction
+from ftkit.registry import Choice, Config
 from ftkit.report import page as report
-from ftkit.report.comparison import Comparison
+from ftkit.report.comparison import Comparison, Timing
 from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.store import derive_seed, write_bytes, write_json
 from ftkit.verdict.cost import Rates, request_money
@@ -26,13 +25,21 @@ from ftkit.verdict.paired import (
     Aligned,
     align,
     check_predictions,
-    compare_predictions,
-    contrast_entry,
     contrast_of,
-    measured,
-    power_entry,
+    detectable,
+    metric_value,
+    rows_to_settle,
 )
-from ftkit.verdict.stats import Contrast, holm, verdict
+from ftkit.verdict.results import (
+    ArmContrast,
+    ArmResult,
+    Metrics,
+    MetricValue,
+    Primary,
+    SecondaryContrast,
+    Verdict,
+)
+from ftkit.verdict.stats import Contrast, Decision, Outcome, decide, holm
 
 VERSION = 2
 
@@ -67,11 +74,11 @@ class CompareConfig(Config):
 
 @dataclass(frozen=True)
 class CompareInputs:
-    """What compare reads: the recipe as it was made, the output of every earlier stage; by stage name `timings` and
+    """What compare reads: the recipe as it was carried out, the output of every earlier stage; by stage `timings` and
     `environments` (versions and machine).
     """
 
-    recipe: dict[str, Any]
+    recipe: Recipe
     prepared: Prepared
     baseline: Baseline
     trained: dict[str, Trained]
@@ -84,8 +91,8 @@ def run(config: CompareConfig, inputs: CompareInputs, out: Path, ctx: Context) -
     """Write verdict.json, metrics.json, report.md and report.html. The first two hold no clock value."""
     comparison = assemble(config, inputs, ctx)
     page = report.render(comparison)
-    write_json(out / "verdict.json", comparison.verdict)
-    write_json(out / "metrics.json", comparison.metrics)
+    write_json(out / "verdict.json", comparison.verdict.as_json())
+    write_json(out / "metrics.json", comparison.metrics.as_json())
     write_bytes(out / "report.md", page.markdown.encode())
     write_bytes(out / "report.html", page.html.encode())
     return Compared(out)
@@ -98,94 +105,67 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
     guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
     with ctx.progress.task("comparing arms", _num_statistics(config, arms), unit="statistics") as task:
-        values = _measure_arms(config, aligned, task=task, ctx=ctx)
-        secondary = _secondary(config, aligned, chosen=chosen, task=task, ctx=ctx)
-        found = _primary_contrast(config, aligned, chosen=chosen)
+        values = _metric_values(config, aligned, task=task, ctx=ctx)
+        others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
+        secondary = _secondary(config, aligned, chosen=chosen, others=others, task=task, ctx=ctx)
+        contrast = _primary_contrast(config, aligned, chosen=chosen)
         task.advance()
-    entries = {arm.name: _arm_entry(arm, aligned.by_arm[arm.name], values[arm.name]) for arm in arms}
-    decided = _decide(config, found, chosen=chosen, entries=entries, guards=guards)
+    results = {arm.name: _arm_result(arm, aligned.by_arm[arm.name], values[arm.name]) for arm in arms}
     return Comparison(
         recipe=inputs.recipe,
         summary=inputs.prepared.summary,
         candidates=inputs.baseline.candidates,
-        trainings={method: trained.training for method, trained in inputs.trained.items()},
-        steps={method: trained.steps for method, trained in inputs.trained.items()},
+        trainings={label: trained.training for label, trained in inputs.trained.items()},
+        steps={label: trained.steps for label, trained in inputs.trained.items()},
         arms=arms,
         chosen=chosen,
         tests=aligned.tests,
         predictions=aligned.by_arm,
-        metrics={"level": config.compare.level, "arms": values, "secondary": secondary},
-        verdict={**decided, "arms": entries, "floors": inputs.evaluated.floors, "guards": guards},
-        timings=inputs.timings,
+        metrics=Metrics(level=config.compare.level, arms=values, secondary=secondary),
+        verdict=_verdict(
+            config, contrast, chosen=chosen, results=results, floors=inputs.evaluated.floors, guards=guards
+        ),
+        timings={stage: _timing(values) for stage, values in inputs.timings.items()},
         environments=inputs.environments,
     )
 
 
-def compare(
-    a: str | Path,
-    b: str | Path,
-    *,
-    metric: str = "accuracy",
-    margin: float = 0.02,
-    level: float = 0.95,
-    seed: int = 17,
-) -> dict[str, Any]:
-    """Compare two files of predictions of the same rows; nothing is trained. See `compare_predictions`.
-
-    A file that holds several arms is named with one of them: `predictions.jsonl#base+zero_shot`.
-    """
-    if metric not in names("metrics"):
-        raise RecipeError(f"metric {metric!r}: unknown{suggest(metric, names('metrics'))}")
-    if not 0 <= margin < 1 or not 0.5 <= level < 1:
-        raise RecipeError(f"margin {margin}, level {level}; expected 0 ≤ margin < 1 and 0.5 ≤ level < 1")
-    try:
-        chosen = MetricChoice.model_validate(metric)
-    except ValidationError:
-        raise RecipeError(f"metric {metric!r}: needs options; run it from a recipe") from None
-    return compare_predictions(_read_arm(a), _read_arm(b), metric=chosen, margin=margin, level=level, seed=seed)
-
-
-def _read_arm(place: str | Path) -> list[Prediction]:
-    """The predictions of one arm: of a file that holds only one, or of the one named behind `#`."""
-    path, arm = Path(place), ""
-    if not path.exists() and "#" in str(place):
-        before, _, arm = str(place).rpartition("#")
-        path = Path(before)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file of predictions; expected a predictions.jsonl")
-    rows = read_predictions(path)
-    arms = sorted({row.arm for row in rows})
-    if arm and arm not in arms:
-        raise DataError(f"{path}: holds no arm {arm!r}{suggest(arm, arms)}")
-    if not arm and len(arms) > 1:
-        raise DataError(f"{path}: holds {len(arms)} arms ({', '.join(arms)}); name one as {path}#{arms[0]}")
-    return [row for row in rows if not arm or row.arm == arm]
-
-
-def _all_guards(inputs: CompareInputs, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _all_guards(inputs: CompareInputs, own: Sequence[Guard]) -> list[Guard]:
     """Those of training, of evaluate and of compare; what evaluate handed on from training stands once."""
-    guards: list[dict[str, Any]] = []
-    for found in [*(trained.guards for trained in inputs.trained.values()), inputs.evaluated.guards, own]:
-        guards += [guard for guard in found if guard not in guards]
+    stages = [*(trained.guards for trained in inputs.trained.values()), inputs.evaluated.guards]
+    guards: list[Guard] = []
+    for guard in [*chain.from_iterable(stages), *own]:
+        guards += [] if guard in guards else [guard]
     return guards
 
 
+def _timing(values: Mapping[str, Any]) -> Timing:
+    """`timing.json` as the report takes it."""
+    facts = {name: value for name, value in values.items() if name not in ("seconds", "arms")}
+    request_s = {
+        arm: timed["seconds"] / timed["rows"] for arm, timed in values.get("arms", {}).items() if timed.get("rows")
+    }
+    return Timing(values.get("seconds", {}).get("total"), request_s, facts)
+
+
 def _num_statistics(config: CompareConfig, arms: Sequence[Arm]) -> int:
-    contrasts = len(arms) - 1 + len(config.metrics) - 1
+    contrasts = sum(arm.side != "simple" for arm in arms) - 1 + len(config.metrics) - 1
     return len(arms) * len(config.metrics) + contrasts
 
 
-def _measure_arms(config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context) -> dict[str, dict[str, Any]]:
-    """Value and interval of every metric of every arm; None for both where there are no rows."""
-    found: dict[str, dict[str, Any]] = {}
+def _metric_values(
+    config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context
+) -> dict[str, dict[str, MetricValue]]:
+    """Every metric of every arm."""
+    values: dict[str, dict[str, MetricValue]] = {}
     for arm, rows in aligned.by_arm.items():
-        found[arm] = {}
+        values[arm] = {}
         for metric in config.metrics:
             ctx.check_stop()
             seed = derive_seed(config.seed, "compare", "interval", metric.name, arm)
-            found[arm][metric.name] = measured(metric, rows, level=config.compare.level, seed=seed)
+            values[arm][metric.name] = metric_value(metric, rows, level=config.compare.level, seed=seed)
             task.advance()
-    return found
+    return values
 
 
 def _primary_contrast(config: CompareConfig, aligned: Aligned, *, chosen: Mapping[str, str]) -> Contrast | None:
@@ -201,98 +181,104 @@ def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: 
 
 
 def _secondary(
-    config: CompareConfig, aligned: Aligned, *, chosen: Mapping[str, str], task: Task, ctx: Context
-) -> list[dict[str, Any]]:
+    config: CompareConfig,
+    aligned: Aligned,
+    *,
+    chosen: Mapping[str, str],
+    others: Sequence[str],
+    task: Task,
+    ctx: Context,
+) -> tuple[SecondaryContrast, ...]:
     """The other metrics of the chosen pair, and the other arms against prompting by the primary metric.
 
     One Holm family: `p_value_holm` holds over all entries together. None of them decides anything.
     """
     if not aligned.tests:
-        return []
+        return ()
     prompting, tuned = chosen["prompting"], chosen["fine_tuned"]
     wanted = [(metric, tuned) for metric in config.metrics if metric.name != config.primary]
-    wanted += [(config.metric, arm) for arm in aligned.by_arm if arm not in (prompting, tuned)]
-    entries = []
+    wanted += [(config.metric, arm) for arm in others]
+    contrasts = []
     for metric, arm in wanted:
         ctx.check_stop()
-        found = _contrast(config, metric, aligned, pair=(arm, prompting))
-        entries.append({"metric": metric.name, "a": arm, "b": prompting, **contrast_entry(found)})
+        contrast = _contrast(config, metric, aligned, pair=(arm, prompting))
+        contrasts.append((metric.name, ArmContrast.of(contrast, a=arm, b=prompting)))
         task.advance()
-    tested = [entry for entry in entries if entry["p_value"] is not None]
-    adjusted = iter(holm([entry["p_value"] for entry in tested]))
-    return [{**entry, "p_value_holm": None if entry["p_value"] is None else next(adjusted)} for entry in entries]
+    adjusted = iter(holm([contrast.p_value for _, contrast in contrasts if contrast.p_value is not None]))
+    return tuple(
+        SecondaryContrast(
+            metric=metric, **dict(contrast), p_value_holm=None if contrast.p_value is None else next(adjusted)
+        )
+        for metric, contrast in contrasts
+    )
 
 
-def _decide(
+def _verdict(
     config: CompareConfig,
-    found: Contrast | None,
+    contrast: Contrast | None,
     *,
     chosen: Mapping[str, str],
-    entries: Mapping[str, Mapping[str, Any]],
-    guards: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """The first keys of verdict.json, up to the arms."""
-    compare = config.compare
-    pair = {"a": chosen["fine_tuned"], "b": chosen["prompting"]}
-    primary = {"metric": config.primary, "margin": compare.margin, "level": compare.level}
-    if found is None:
-        nothing = dict.fromkeys(("difference", "interval", "p_value", "test", "table"))
-        return {
-            "verdict": "invalid",
-            "ship": None,
-            "lean": None,
-            "primary": primary,
-            "num_rows": 0,
-            "num_groups": 0,
-            "contrast": {**pair, **nothing},
-            "minimum_detectable_difference": None,
-            "rows_needed": None,
-        }
-    decision = verdict(found, margin=compare.margin, guards_passed=all(guard["passed"] for guard in guards))
-    return {
-        "verdict": decision.verdict,
-        "ship": _arm_to_ship(decision.verdict, chosen=chosen, entries=entries, compare=compare),
-        "lean": decision.lean,
-        "primary": primary,
-        "num_rows": found.num_rows,
-        "num_groups": found.num_groups,
-        "contrast": {**pair, **contrast_entry(found)},
-        **power_entry(found, margin=compare.margin, level=compare.level),
-    }
+    results: dict[str, ArmResult],
+    floors: dict[str, dict[str, float]],
+    guards: Sequence[Guard],
+) -> Verdict:
+    """The decision on what the rows say; None for `contrast` where the arms have no row in common."""
+    margin, level = config.compare.margin, config.compare.level
+    decision = Decision("invalid", None)
+    if contrast is not None:
+        guards_passed = not any(guard.status == "failed" for guard in guards)
+        decision = decide(contrast, margin=margin, guards_passed=guards_passed)
+    return Verdict(
+        verdict=decision.verdict,
+        ship=_arm_to_ship(decision.verdict, chosen=chosen, results=results, compare=config.compare),
+        lean=decision.lean,
+        primary=Primary(metric=config.primary, margin=margin, level=level),
+        num_rows=contrast.num_rows if contrast else 0,
+        num_groups=contrast.num_groups if contrast else 0,
+        contrast=ArmContrast.of(contrast, a=chosen["fine_tuned"], b=chosen["prompting"]),
+        minimum_detectable_difference=detectable(contrast, margin=margin, level=level) if contrast else None,
+        rows_needed=rows_to_settle(contrast, margin=margin, level=level) if contrast else None,
+        arms=results,
+        floors=floors,
+        guards=tuple(guards),
+    )
 
 
 def _arm_to_ship(
-    decided: str, *, chosen: Mapping[str, str], entries: Mapping[str, Mapping[str, Any]], compare: Compare
+    outcome: Outcome, *, chosen: Mapping[str, str], results: Mapping[str, ArmResult], compare: Compare
 ) -> str | None:
     """The arm the verdict names; of equivalent ones the cheaper per request, prompting on a tie."""
-    if decided == "invalid":
+    if outcome == "invalid":
         return None
     prompting, tuned = chosen["prompting"], chosen["fine_tuned"]
-    if decided == "fine_tuned":
+    if outcome == "fine_tuned":
         return tuned
-    if decided == "equivalent":
-        rates = Rates(**compare.prices.model_dump())
-        return min((prompting, tuned), key=lambda arm: _money(rates, entries[arm]))
+    if outcome == "equivalent":
+        prices = compare.prices
+        rates = Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
+        return min((prompting, tuned), key=lambda arm: _money(rates, results[arm]))
     return prompting
 
 
-def _money(rates: Rates, entry: Mapping[str, Any]) -> float:
-    tokens = {
-        "prompt_tokens": entry["prompt_tokens_mean"],
-        "completion_tokens": entry["completion_tokens_mean"],
-    }
-    return request_money(rates, **tokens)
+def _money(rates: Rates, result: ArmResult) -> float:
+    return request_money(
+        rates, prompt_tokens=result.prompt_tokens_mean, completion_tokens=result.completion_tokens_mean
+    )
 
 
-def _arm_entry(arm: Arm, rows: Sequence[Prediction], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "model": arm.model,
-        "precision": arm.precision,
-        "metrics": dict(metrics),
-        **{f"num_{flag}": sum(flag in row.flags for row in rows) for flag in ("unparsed", "empty", "truncated")},
-        "prompt_tokens_mean": _mean([row.prompt_tokens for row in rows]),
-        "completion_tokens_mean": _mean([row.completion_tokens for row in rows]),
-    }
+def _arm_result(arm: Arm, rows: Sequence[Prediction], metrics: dict[str, MetricValue]) -> ArmResult:
+    flags = Counter(flag for row in rows for flag in row.flags)
+    return ArmResult(
+        side=arm.side,
+        model=arm.model,
+        precision=arm.precision,
+        metrics=metrics,
+        num_unparsed=flags["unparsed"],
+        num_empty=flags["empty"],
+        num_truncated=flags["truncated"],
+        prompt_tokens_mean=_mean([row.prompt_tokens for row in rows]),
+        completion_tokens_mean=_mean([row.completion_tokens for row in rows]),
+    )
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from ftkit.answers.answering import metric_value, predict, scored, target_scores
 from ftkit.answers.asking import learnable
@@ -21,7 +20,7 @@ from ftkit.answers.prompt import Arm, Prompter
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.answerer import Answerer
 from ftkit.recipe.schema import MetricChoice, TaskChoice
-from ftkit.records import Example, Prediction, read_predictions, write_jsonl
+from ftkit.records import Example, Prediction, Side, read_predictions, write_jsonl
 from ftkit.registry import Choice, Config
 from ftkit.run import guards
 from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_timing
@@ -102,7 +101,7 @@ def _arms(inputs: EvaluateInputs, models: Mapping[str, ArmModel]) -> list[Arm]:
             own = inputs.trained[model].prompts
             arms += [Arm(f"{model}+{each.label}", model, "fine_tuned", described.precision, each) for each in own]
         else:
-            side: Literal["prompting", "reference"] = "prompting" if model == "base" else "reference"
+            side: Side = "prompting" if model == "base" else "reference"
             shared = inputs.baseline.prompts.prompts
             arms += [Arm(f"{model}+{each.label}", model, side, described.precision, each) for each in shared]
     return arms

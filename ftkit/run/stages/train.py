@@ -129,7 +129,7 @@ def run(
     write_json(out / "prompt.json", prompts.as_json())
     write_json(out / "guards.json", [asdict(each) for each in _guards(base, prompter, task, train)])
     record = _record(config, made, tuned, learning_rate=settings.learning_rate)
-    write_json(out / "training.json", record.model_dump(mode="json"))
+    write_json(out / "training.json", record.as_json())
     write_timing(out, {"total": time.monotonic() - started, "fit": fitted_s})
     return Trained(out)
 
