@@ -283,11 +283,15 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of recipes, for editors."""
+def schema(of: Annotated[str, typer.Option(help="recipe, verdict, metrics or summary")] = "recipe") -> None:
+    """Print the JSON Schema of recipes, or of a file of results."""
     from ftkit.recipe.schema import json_schema
+    from ftkit.registry import suggest
+    from ftkit.run.artifacts import RECORDS
 
-    _print_json(json_schema())
+    if of not in ("recipe", *RECORDS):
+        raise RecipeError(f"--of {of}: has no schema{suggest(of, ('recipe', *RECORDS))}")
+    _print_json(json_schema() if of == "recipe" else RECORDS[of].json_schema())
 
 
 @app.command()

@@ -13,8 +13,11 @@ from typing import Any
 from ftkit.answers.prompt import Arm, Prompt
 from ftkit.prepare.summary import Summary
 from ftkit.records import Example, Prediction, read_examples, read_jsonl, read_predictions
-from ftkit.store import read_json, read_record, write_json
+from ftkit.store import JsonRecord, read_json, read_record, write_json
 from ftkit.verdict.results import Metrics, Verdict
+
+RECORDS: Mapping[str, type[JsonRecord]] = {"verdict": Verdict, "metrics": Metrics, "summary": Summary}
+"""The files that are typed records, by their names without .json."""
 
 
 @dataclass(frozen=True)
