@@ -86,7 +86,7 @@ def run(
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
         paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
-        verdict = result.verdict.as_json() if result.verdict else None
+        verdict = result.verdict and result.verdict.as_json()
         _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": verdict})
     elif result.verdict is None:
         print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
@@ -193,12 +193,12 @@ def report(run_dir: RunPath, as_json: AsJson = False) -> None:
     """Print the report of a finished run."""
     from ftkit.run.finished import open_run
 
-    artifact = open_run(run_dir).compared
+    compared = open_run(run_dir).compared
     if as_json:
-        _print_json(artifact.verdict.as_json())
-    else:
-        print((artifact.path / "report.md").read_text(encoding="utf-8"))
-        print(f"report: {artifact.path / 'report.html'}", file=sys.stderr)
+        _print_json(compared.verdict.as_json())
+        return
+    print((compared.path / "report.md").read_text(encoding="utf-8"))
+    print(f"report: {compared.path / 'report.html'}", file=sys.stderr)
 
 
 @app.command()
@@ -228,15 +228,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the arms of two runs, or two prediction files; nothing is trained. They must hold the same rows."""
+    from ftkit.report.wording import one_sentence
     from ftkit.run.side_by_side import compare as compare_sides
 
     result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed)
-    if as_json:
-        _print_json(result.as_json())
-    else:
-        from ftkit.report.wording import one_sentence
-
-        print(one_sentence(result))
+    _print_json(result.as_json()) if as_json else print(one_sentence(result))
 
 
 @app.command()
@@ -305,11 +301,16 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of recipes, for editors."""
+def schema(of: Annotated[str, typer.Option(help="recipe, verdict, metrics or summary")] = "recipe") -> None:
+    """Print the JSON Schema of recipes, or of a file of results."""
     from ftkit.recipe.schema import json_schema
+    from ftkit.registry import suggest
+    from ftkit.run.artifacts import RECORDS
 
-    _print_json(json_schema())
+    schemas = {"recipe": json_schema, **{name: kind.json_schema for name, kind in RECORDS.items()}}
+    if of not in schemas:
+        raise RecipeError(f"--of {of}: has no schema{suggest(of, schemas)}")
+    _print_json(schemas[of]())
 
 
 @app.command()

@@ -42,6 +42,11 @@ class JsonRecord(BaseModel):
         """Plain values; `read_record` reads them back."""
         return self.model_dump(mode="json")
 
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the file; every key is described."""
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
+
 
 AnyRecord = TypeVar("AnyRecord", bound=JsonRecord)
 

@@ -156,18 +156,21 @@ def _write_prepared(folder: Path, rows: list[Example]) -> Prepared:
         {"step": "near_dedup", "rows_in": 2978, "dropped": 203, "changed": 0, "flagged": 0},
         {"step": "label_conflicts", "rows_in": 2775, "dropped": 14, "changed": 0, "flagged": 9},
     ]
+    lengths = {"characters_mean": 81.5, "characters_max": 340, "words_mean": 17.0, "words_max": 60}
     summary = {
         "labels": list(LABELS),
         "rows": {"train": 2401, "valid": 120, "test": len(rows)},
         "groups": {"train": 2200, "valid": 120, "test": len(rows)},
-        "funnel": funnel,
         "label_counts": {
             "train": {label: 380 + 8 * index for index, label in enumerate(LABELS)},
             "valid": dict.fromkeys(LABELS, 20),
             "test": counts,
         },
+        "lengths": {name: {"input": lengths, "target": lengths} for name in ("train", "valid", "test")},
+        "funnel": funnel,
+        "stood_in_train": {name: {"identical": 0, "equal": 0} for name in ("valid", "test")},
         "sources": {"data/support_tickets.jsonl": "5f0c" * 16},
-        "lengths": {"words": {"median": 17, "max": 60}},
+        "test_sha256": "9a3e" * 16,
     }
     write_jsonl(folder / "test.jsonl", rows)
     write_json(folder / "summary.json", summary)

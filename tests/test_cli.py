@@ -127,7 +127,7 @@ def test_every_component_can_be_shown_without_stray_indents(name: str) -> None:
 
 
 def allows(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
-    """As much of JSON Schema as the recipe's schema uses."""
+    """As much of JSON Schema as the schemas use."""
     if "$ref" in schema:
         schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **{k: v for k, v in schema.items() if k != "$ref"}}
     if "anyOf" in schema:
@@ -150,6 +150,8 @@ def allows(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
             inside = known.get(name, other)
             if inside is False or (isinstance(inside, dict) and not allows(inside, each, root)):
                 return False
+    if isinstance(value, list) and len(value) < schema.get("minItems", 0):
+        return False
     items = schema.get("items")
     return not (isinstance(value, list) and items) or all(allows(items, each, root) for each in value)
 
@@ -165,6 +167,32 @@ def test_the_schema_takes_the_recipes_and_refuses_a_typo(root: Path) -> None:
         assert not allows(schema, {**recipe, "trian": {}}, schema)
         assert not allows(schema, {**recipe, "train": {"method": "loora"}}, schema)
         assert not allows(schema, {**recipe, "seed": "17"}, schema)
+
+
+@pytest.mark.parametrize(("of", "stage"), [("verdict", "compare"), ("metrics", "compare"), ("summary", "prepare")])
+def test_the_schema_of_a_file_takes_what_a_run_wrote_and_no_other_key(
+    finished: SetUp, place: Path, of: str, stage: str
+) -> None:
+    schema = json.loads(ftkit("schema", "--of", of).out)
+    (folder,) = Path("runs/small").glob(f"{stage}-*")
+    written = read_json(folder / f"{of}.json")
+    assert allows(schema, written, schema)
+    assert not allows(schema, {**written, "other": 1}, schema)
+    for name in written:
+        assert not allows(schema, {key: value for key, value in written.items() if key != name}, schema), name
+
+
+def test_the_schemas_describe_every_key() -> None:
+    for of in ("verdict", "metrics", "summary"):
+        schema = json.loads(ftkit("schema", "--of", of).out)
+        blocks = [schema, *schema["$defs"].values()]
+        keys = [(name, key) for block in blocks for name, key in block.get("properties", {}).items()]
+        assert [name for name, key in keys if not key.get("description")] == [], of
+
+
+def test_what_has_no_schema_is_refused() -> None:
+    done = ftkit("schema", "--of", "verdct")
+    assert (done.code, done.err) == (2, "error: --of verdct: has no schema; did you mean 'verdict'?\n")
 
 
 # --- doctor and check

@@ -14,9 +14,12 @@ from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
 from ftkit.answers.search import Candidate
 from ftkit.prepare.summary import Summary
 from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
-from ftkit.store import read_json, read_record, write_json
+from ftkit.store import JsonRecord, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
+
+RECORDS: Mapping[str, type[JsonRecord]] = {"verdict": Verdict, "metrics": Metrics, "summary": Summary}
+"""The files that are typed records, by their names without .json."""
 
 
 @dataclass(frozen=True)

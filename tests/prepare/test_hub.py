@@ -91,7 +91,7 @@ def test_a_model_of_the_hub_is_known_by_repository_commit_and_files(first: First
     facts = read_json(first.artifact("runs", "train-lora") / "adapter" / "ftkit.json")["base"]
     files = {name: file_digest(base / name) for name in WANTED}
     assert facts == {"repository": "me/tiny", "commit": COMMIT, "files": files}
-    assert Prepared(first.artifact("runs", "prepare")).summary["sources"] == {"source": f"me/rows@{COMMIT}"}
+    assert Prepared(first.artifact("runs", "prepare")).summary.sources == {"source": f"me/rows@{COMMIT}"}
 
 
 def test_what_was_fetched_serves_offline_and_a_second_run_reuses_all(first: First) -> None:
@@ -192,7 +192,7 @@ def test_embeddings_are_fetched_without_pickles_and_known_by_their_commit(embedd
         (done,) = ftkit_apart([prepare()], cwd=embedded, env=environment(hub.endpoint, embedded / "home"))
     assert done.code == 0, done.err
     assert dropped(prepared(embedded)) == DROPPED
-    assert prepared(embedded).summary["sources"]["0"] == f"me/words@{COMMIT}"
+    assert prepared(embedded).summary.sources["0"] == f"me/words@{COMMIT}"
     assert hub.downloaded == ["config.json", "model.safetensors", "tokenizer.json"]
     assert hub.asked.count("GET /api/models/me/words") == 1
 

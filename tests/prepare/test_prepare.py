@@ -68,18 +68,16 @@ def test_rows_are_dealt_by_share_and_summed_up(tmp_path: Path) -> None:
     done = prepared(config(source), tmp_path / "out")
     assert {path.name for path in done.path.iterdir()} == Prepared.FILES
     summary = done.summary
-    assert summary["labels"] == ["delivery", "login", "refund"]
-    assert summary["rows"] == {"train": 84, "valid": 12, "test": 24}
-    assert summary["label_counts"]["test"] == {"delivery": 8, "login": 8, "refund": 8}
-    assert [line["step"] for line in summary["funnel"]] == [
+    assert summary.labels == ("delivery", "login", "refund")
+    assert summary.rows == {"train": 84, "valid": 12, "test": 24}
+    assert summary.label_counts["test"] == {"delivery": 8, "login": 8, "refund": 8}
+    assert [line.step for line in summary.funnel] == [
         "fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts", "decontaminate"
     ]  # fmt: skip
-    assert {f"sources/{name}": found for name, found in summary["sources"].items()} == input_ids(
-        config(source), Context()
-    )
+    assert {f"sources/{name}": found for name, found in summary.sources.items()} == input_ids(config(source), Context())
     inputs = [example.input for example in done.split("test")]
-    assert summary["lengths"]["test"]["input"]["characters_max"] == max(map(len, inputs))
-    assert summary["lengths"]["test"]["input"]["words_mean"] == 5.0
+    assert summary.lengths["test"].input.characters_max == max(map(len, inputs))
+    assert summary.lengths["test"].input.words_mean == 5.0
 
 
 def test_defects_are_dropped_flagged_or_changed_and_land_in_the_ledger(tmp_path: Path) -> None:
@@ -105,7 +103,7 @@ def test_defects_are_dropped_flagged_or_changed_and_land_in_the_ledger(tmp_path:
     ]
     assert ledger(done, "flag") == [("near_dedup", "t.jsonl:128", "t.jsonl:127")]
     assert {name for step, name, _ in drops if step == "label_conflicts"} <= {"t.jsonl:127", "t.jsonl:128"}
-    assert sum(done.summary["rows"].values()) == 128 - len(drops)
+    assert sum(done.summary.rows.values()) == 128 - len(drops)
 
 
 def test_rows_of_one_customer_stay_together(tmp_path: Path) -> None:
@@ -169,15 +167,15 @@ def test_ids_that_stand_in_two_sources_get_its_name_in_front(tmp_path: Path) -> 
 def test_to_generate_needs_no_labels(tmp_path: Path) -> None:
     rows = [row(f"what is {n} plus {n * n}?", str(n + n * n)) for n in range(60)]
     done = prepared(config(write(tmp_path / "t.jsonl", rows), task="generate"), tmp_path / "out")
-    assert done.summary["labels"] == []
-    assert done.summary["label_counts"] == {"train": {}, "valid": {}, "test": {}}
+    assert done.summary.labels == ()
+    assert done.summary.label_counts == {"train": {}, "valid": {}, "test": {}}
 
 
 def test_labels_keep_the_order_of_the_recipe(tmp_path: Path) -> None:
     task = {"classify": {"labels": ["refund", "login", "delivery", "other"]}}
     ctx = Context(progress=Quiet())
     done = prepared(config(write(tmp_path / "t.jsonl", tickets()), task=task), tmp_path / "out", ctx)
-    assert done.summary["labels"] == ["refund", "login", "delivery", "other"]
+    assert done.summary.labels == ("refund", "login", "delivery", "other")
     assert "train has no row of 1 of 4 labels: other" in ctx.progress.said  # type: ignore[attr-defined]
 
 
@@ -318,4 +316,4 @@ def test_what_is_known_of_banking77_is_found(tmp_path: Path, shared_data: Path) 
     leaks = [each for each in events if each["step"] == "decontaminate" and each["reason"].startswith("equal")]
     assert len({each["kept_id"] for each in leaks if each["kept_id"].startswith("test.csv")}) == 25
     assert len(done.split("test")) == 3_080
-    assert len(done.summary["labels"]) == 77
+    assert len(done.summary.labels) == 77

@@ -145,7 +145,7 @@ def test_conversations_that_end_alike_are_not_the_same(tmp_path: Path) -> None:
     content = [{"messages": talk(number % 60)} for number in range(61)]
     done = prepared(tmp_path, source(tmp_path / "t.jsonl", content), clean=["exact_dedup", "near_dedup"])
     assert list(dropped(done)) == ["t.jsonl:61"]
-    assert done.summary["rows"] == {"train": 39, "valid": 9, "test": 12}
+    assert done.summary.rows == {"train": 39, "valid": 9, "test": 12}
 
 
 @pytest.mark.parametrize("weight", ["NaN", "inf", "-1", "0", "much"])
@@ -165,7 +165,7 @@ def test_train_rows_in_a_group_of_a_given_test_row_leave_train(tmp_path: Path) -
 
 def test_rows_without_a_customer_are_no_group(tmp_path: Path) -> None:
     mine = source(tmp_path / "t.jsonl", rows(100, customer=lambda n: "" if n % 2 else f"c{n}"), **IDS)
-    assert prepared(tmp_path, mine, split=GROUPED).summary["rows"] == {"train": 65, "valid": 15, "test": 20}
+    assert prepared(tmp_path, mine, split=GROUPED).summary.rows == {"train": 65, "valid": 15, "test": 20}
 
 
 def test_a_source_that_cleaning_emptied_can_have_no_share(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_sources_stand_in_the_proportions_that_the_recipe_wants(tmp_path: Path) 
 
 def test_another_test_set_is_an_error_and_another_weight_of_a_row_is_none(tmp_path: Path) -> None:
     mine = source(tmp_path / "t.jsonl", rows(100, trust=lambda n: 1 + n % 2), **IDS)
-    pin = {"valid": 0.15, "test": 0.2, "test_sha256": prepared(tmp_path / "a", mine).summary["test_sha256"]}
+    pin = {"valid": 0.15, "test": 0.2, "test_sha256": prepared(tmp_path / "a", mine).summary.test_sha256}
     weighted = source(tmp_path / "t.jsonl", rows(100, trust=lambda n: 1 + n % 2), weight="trust", **IDS)
-    assert prepared(tmp_path / "b", weighted, split=pin).summary["test_sha256"] == pin["test_sha256"]
+    assert prepared(tmp_path / "b", weighted, split=pin).summary.test_sha256 == pin["test_sha256"]
     with pytest.raises(DataError, match="the test set is another one"):
         prepared(tmp_path / "c", source(tmp_path / "u.jsonl", rows(60), **IDS), split=pin)
 

@@ -77,7 +77,7 @@ def test_every_row_is_in_one_split_or_dropped_once(
     dropped = [event["id"] for event in read_jsonl(done.path / "ledger.jsonl") if event["action"] == "drop"]
     assert sorted([*split_of(done), *dropped]) == sorted(row["name"] for row in rows)
     assert sorted(row["id"] for row in read_jsonl(done.path / "dropped.jsonl")) == sorted(dropped)
-    assert sum(done.summary["rows"].values()) + len(dropped) == len(rows)
+    assert sum(done.summary.rows.values()) + len(dropped) == len(rows)
     groups = {name: {row.group for row in done.split(name)} for name in ("train", "valid", "test")}
     assert not groups["train"] & groups["test"] and not groups["valid"] & groups["test"]
 

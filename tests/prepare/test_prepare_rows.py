@@ -34,8 +34,14 @@ def prepared(rows: Any, folder: Path, **options: Any) -> Prepared:
 
 def test_rows_in_memory_stand_in_for_the_source(tmp_path: Path) -> None:
     done = prepared([*ROWS, ROWS[0]], tmp_path)
-    assert done.summary["rows"] == {"train": 36, "valid": 12, "test": 12}
-    assert done.summary["funnel"][0] == {"step": "exact_dedup", "rows_in": 61, "dropped": 1, "changed": 0, "flagged": 0}
+    assert done.summary.rows == {"train": 36, "valid": 12, "test": 12}
+    assert done.summary.funnel[0].as_json() == {
+        "step": "exact_dedup",
+        "rows_in": 61,
+        "dropped": 1,
+        "changed": 0,
+        "flagged": 0,
+    }
 
 
 def test_a_dataset_gives_the_same_rows_as_a_list(tmp_path: Path) -> None:
@@ -60,7 +66,7 @@ def test_what_prepare_writes_loads_with_the_datasets_library(tmp_path: Path) -> 
     done = prepared(ROWS, tmp_path, weight="trust")
     files = {name: str(done.path / f"{name}.jsonl") for name in ("train", "valid", "test")}
     loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in loaded.items()} == done.summary["rows"]
+    assert {name: part.num_rows for name, part in loaded.items()} == done.summary.rows
     assert loaded["train"].column_names == ["id", "input", "target", "group", "weight"]
     assert loaded["test"]["input"] == [row.input for row in done.split("test")]
     assert [row.weight for row in done.split("test")] == loaded["test"]["weight"]
@@ -130,8 +136,8 @@ def test_a_file_that_is_changed_between_hashing_and_reading_is_an_error(tmp_path
     with pytest.raises(DataError, match=r"data\.source: .*t\.jsonl was changed while it was read; run again"):
         prepare_rows(named, runs_dir=tmp_path, ctx=Context(progress=Editing(path)))
     done = Prepared(prepare_rows(named, runs_dir=tmp_path).artifacts["prepare"].path)
-    assert sum(done.summary["rows"].values()) == 61
-    assert done.summary["sources"] == {"source": file_digest(path)}
+    assert sum(done.summary.rows.values()) == 61
+    assert done.summary.sources == {"source": file_digest(path)}
 
 
 @pytest.fixture

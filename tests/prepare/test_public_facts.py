@@ -37,7 +37,7 @@ def prepared(tmp_path: Path, train: Any, test: Any, *clean: Any, identity: str |
         action: Counter(event["step"] for event in on_train if event["action"] == action) for action in ("drop", "flag")
     }
     leaks = [event for event in on_train if event["step"] == "decontaminate" and event["action"] == "drop"]
-    return Found(counts["drop"], counts["flag"], leaks, done.summary["stood_in_train"]["test"])
+    return Found(counts["drop"], counts["flag"], leaks, dict(done.summary.stood_in_train["test"]))
 
 
 SAME_TEXT = {"exact_dedup": {"target": "any"}}

@@ -6,15 +6,16 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from comparisons import comparison, recipe
 
 from ftkit.answers.prompt import Prompt
+from ftkit.recipe.schema import TaskChoice
+from ftkit.records import Guard
 from ftkit.registry import names
 from ftkit.report import page as report
-from ftkit.report.comparison import Comparison
+from ftkit.report.comparison import Comparison, Timing
 from ftkit.report.markup import Table, escape, fenced, plain
 from ftkit.report.wording import one_sentence
 
@@ -75,28 +76,28 @@ def poisoned(found: Comparison) -> Comparison:
         if arm in wrong
     }
     prompt = Prompt("zero_shot", HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), ("t1",), HOSTILE)
-    guards = [{"name": HOSTILE, "passed": False, "detail": HOSTILE}]
+    verdict = {
+        "verdict": "invalid",
+        "ship": None,
+        "guards": (Guard(HOSTILE, "failed", HOSTILE),),
+        "floors": {HOSTILE: {"accuracy": 0.5}},
+    }
+    model = found.recipe.model.model_copy(update={"path": HOSTILE})
     counts = {name: {HOSTILE: 3} for name in ("train", "valid", "test")}
-    funnel = [{**step, "step": HOSTILE} for step in found.summary["funnel"]]
+    funnel = [line.model_copy(update={"step": HOSTILE}) for line in found.summary.funnel]
     summary = {"labels": [HOSTILE], "label_counts": counts, "funnel": funnel, "sources": {HOSTILE: HOSTILE}}
     return replace(
         found,
-        recipe={**found.recipe, "name": HOSTILE, "model": {"path": HOSTILE}},
-        summary={**found.summary, **summary},
+        recipe=found.recipe.model_copy(update={"name": HOSTILE, "model": model}),
+        summary=found.summary.model_copy(update=summary),
         candidates=[{**row, "instruction": HOSTILE, "label": HOSTILE, "detail": HOSTILE} for row in found.candidates],
         trainings={HOSTILE: found.trainings["lora"]},
         steps={HOSTILE: found.steps["lora"]},
         arms=[replace(arm, prompt=prompt) for arm in found.arms],
         tests=[replace(row, id=HOSTILE, input=HOSTILE, target=HOSTILE) for row in found.tests],
         predictions=predictions,
-        verdict={
-            **found.verdict,
-            "verdict": "invalid",
-            "ship": None,
-            "guards": guards,
-            "floors": {HOSTILE: {"accuracy": 0.5}},
-        },
-        timings={**found.timings, HOSTILE: {"seconds": {"total": 1.0}, "machine": {"device": HOSTILE}}},
+        verdict=found.verdict.model_copy(update=verdict),
+        timings={**found.timings, HOSTILE: Timing(1.0, {}, {"machine": {"device": HOSTILE}})},
     )
 
 
@@ -219,12 +220,13 @@ def test_other_verdicts_have_their_own_headline(tmp_path: Path, right: str, word
 
 def test_a_linear_model_as_good_as_the_winner_is_mentioned(finished: Comparison) -> None:
     words = "A linear model on word counts reaches"
-    floors: dict[str, Any] = {"tfidf_logreg": {"accuracy": 0.9}}
+    verdict = finished.verdict.model_copy(update={"floors": {"tfidf_logreg": {"accuracy": 0.9}}})
     assert words not in report.render(finished).html
-    assert words in report.render(replace(finished, verdict={**finished.verdict, "floors": floors})).html
+    assert words in report.render(replace(finished, verdict=verdict)).html
 
 
 def test_labels_are_left_out_where_nothing_is_classified(finished: Comparison) -> None:
-    generating = replace(finished, recipe={**finished.recipe, "task": {"generate": {"max_new_tokens": 8}}})
+    task = TaskChoice.model_validate({"generate": {"max_new_tokens": 8}})
+    generating = replace(finished, recipe=finished.recipe.model_copy(update={"task": task}))
     assert "Most frequent confusions" in report.render(finished).html
     assert "Most frequent confusions" not in report.render(generating).html

@@ -57,8 +57,8 @@ def folder_of(runs_dir: Path, stage: str) -> Path:
 def test_a_run_makes_every_stage_and_ends_in_a_verdict(finished: Ran) -> None:
     assert finished.made == STAGES
     assert finished.result.verdict is not None
-    assert finished.result.verdict["verdict"] in ("fine_tuned", "prompting", "equivalent", "inconclusive")
-    assert [guard["name"] for guard in finished.result.verdict["guards"] if not guard["passed"]] == []
+    assert finished.result.verdict.verdict in ("fine_tuned", "prompting", "equivalent", "inconclusive")
+    assert [guard.name for guard in finished.result.verdict.guards if guard.status == "failed"] == []
 
 
 def test_a_second_run_reuses_every_stage_and_changes_no_byte(set_up: SetUp, copied: Path) -> None:

@@ -14,16 +14,18 @@ from comparisons import ARMS, recipe, write_run
 from ftkit.contracts import Context
 from ftkit.errors import DataError, RecipeError
 from ftkit.recipe.schema import MetricChoice
-from ftkit.records import Prediction, read_predictions, write_jsonl
+from ftkit.records import Guard, Prediction, read_predictions, write_jsonl
 from ftkit.run.stages import compare
 from ftkit.run.stages.compare import CompareConfig
 from ftkit.verdict.paired import compare_predictions
+from ftkit.verdict.results import Verdict
+from ftkit.verdict.stats import PairedTable
 
 ACCURACY = MetricChoice.model_validate("accuracy")
 OPTIONS: dict[str, Any] = {"metric": ACCURACY, "margin": 0.02, "level": 0.95, "seed": 17}
 
 
-def run(folder: Path, *, changes: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+def run(folder: Path, *, changes: dict[str, Any] | None = None, **options: Any) -> Verdict:
     """Compare the run of `write_run` and read verdict.json."""
     out = folder / "compare"
     out.mkdir(exist_ok=True)
@@ -38,7 +40,8 @@ def side(arm: int, right: str, num_rows: int = 20) -> list[Prediction]:
 
 
 def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
-    verdict = run(tmp_path)
+    run(tmp_path)
+    verdict = json.loads((tmp_path / "compare" / "verdict.json").read_text())
     assert list(verdict) == [
         "verdict", "ship", "lean", "primary", "num_rows", "num_groups", "contrast",
         "minimum_detectable_difference", "rows_needed", "arms", "floors", "guards",
@@ -52,34 +55,34 @@ def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
 
 def test_counts_and_difference_are_those_of_the_rows(tmp_path: Path) -> None:
     verdict = run(tmp_path)
-    assert verdict["verdict"] == "fine_tuned"
-    assert verdict["ship"] == verdict["contrast"]["a"] == "lora+zero_shot"
-    assert verdict["contrast"]["b"] == "base+few_shot"
-    assert verdict["contrast"]["table"] == {"both": 120, "only_a": 72, "only_b": 24, "neither": 24}
-    assert verdict["contrast"]["difference"] == pytest.approx(0.2)
-    assert verdict["contrast"]["test"] == "mcnemar_exact"
-    assert verdict["arms"]["lora+zero_shot"]["metrics"]["accuracy"]["value"] == pytest.approx(0.8)
-    assert verdict["arms"]["lora+zero_shot"]["num_truncated"] == 6  # rows 39, 79, … 239
-    assert verdict["arms"]["base+few_shot"]["prompt_tokens_mean"] == 150.0  # 148 + the mean of 0 … 4
+    assert verdict.verdict == "fine_tuned"
+    assert verdict.ship == verdict.contrast.a == "lora+zero_shot"
+    assert verdict.contrast.b == "base+few_shot"
+    assert verdict.contrast.table == PairedTable(both=120, only_a=72, only_b=24, neither=24)
+    assert verdict.contrast.difference == pytest.approx(0.2)
+    assert verdict.contrast.test == "mcnemar_exact"
+    assert verdict.arms["lora+zero_shot"].metrics["accuracy"].value == pytest.approx(0.8)
+    assert verdict.arms["lora+zero_shot"].num_truncated == 6  # rows 39, 79, … 239
+    assert verdict.arms["base+few_shot"].prompt_tokens_mean == 150.0  # 148 + the mean of 0 … 4
 
 
 def test_a_better_prompt_is_shipped(tmp_path: Path) -> None:
     verdict = run(tmp_path, right={"lora+zero_shot": "0"})
-    assert (verdict["verdict"], verdict["ship"]) == ("prompting", "base+few_shot")
+    assert (verdict.verdict, verdict.ship) == ("prompting", "base+few_shot")
 
 
 def test_an_open_question_keeps_the_prompt_and_says_where_it_leans(tmp_path: Path) -> None:
     # the interval is +12 to +27 points: above zero, not above the margin
     verdict = run(tmp_path, changes={"compare__margin": 0.15})
-    assert (verdict["verdict"], verdict["ship"]) == ("inconclusive", "base+few_shot")
-    assert verdict["lean"] == "better"
-    assert verdict["rows_needed"] > 240
+    assert (verdict.verdict, verdict.ship) == ("inconclusive", "base+few_shot")
+    assert verdict.lean == "better"
+    assert verdict.rows_needed > 240
 
 
 def test_equivalent_arms_ship_the_cheaper_one(tmp_path: Path) -> None:
     verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes={"compare__margin": 0.1})
-    assert (verdict["verdict"], verdict["ship"]) == ("equivalent", "lora+zero_shot")  # 33 against 150 tokens
-    assert verdict["rows_needed"] is None
+    assert (verdict.verdict, verdict.ship) == ("equivalent", "lora+zero_shot")  # 33 against 150 tokens
+    assert verdict.rows_needed is None
 
 
 def test_equivalent_arms_of_one_price_ship_the_prompt(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_equivalent_arms_of_one_price_ship_the_prompt(tmp_path: Path) -> None:
         "compare__prices__output_tokens": 0,
     }
     verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes=changes)
-    assert (verdict["verdict"], verdict["ship"]) == ("equivalent", "base+few_shot")
+    assert (verdict.verdict, verdict.ship) == ("equivalent", "base+few_shot")
 
 
 def test_a_second_comparison_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -136,15 +139,9 @@ def test_a_row_missing_in_one_arm_makes_the_verdict_invalid(tmp_path: Path) -> N
     path = inputs.evaluated.path / "predictions.jsonl"
     write_jsonl(path, read_predictions(path)[:-1])
     found = compare.assemble(CompareConfig.of(recipe()), inputs, Context()).verdict
-    assert (found["verdict"], found["ship"], found["num_rows"]) == ("invalid", None, 39)
-    failed = [guard for guard in found["guards"] if not guard["passed"]]
-    assert failed == [
-        {
-            "name": "one_answer_per_row",
-            "passed": False,
-            "detail": "lora+few_shot has 39 predictions for 40 test rows",
-        }
-    ]
+    assert (found.verdict, found.ship, found.num_rows) == ("invalid", None, 39)
+    failed = [guard for guard in found.guards if guard.status == "failed"]
+    assert failed == [Guard("one_answer_per_row", "failed", "lora+few_shot has 39 predictions for 40 test rows")]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +160,8 @@ def test_predictions_that_were_tampered_with_make_the_verdict_invalid(
     first, *rest = read_predictions(path)
     write_jsonl(path, [replace(first, **change), *rest])
     found = compare.assemble(CompareConfig.of(recipe()), inputs, Context()).verdict
-    assert found["verdict"] == "invalid"
-    assert guard in [each["name"] for each in found["guards"] if not each["passed"]]
+    assert found.verdict == "invalid"
+    assert guard in [each.name for each in found.guards if each.status == "failed"]
 
 
 def test_no_common_row_gives_an_invalid_verdict_and_a_report(tmp_path: Path) -> None:
@@ -174,20 +171,20 @@ def test_no_common_row_gives_an_invalid_verdict_and_a_report(tmp_path: Path) -> 
     out = tmp_path / "out"
     out.mkdir()
     verdict = compare.run(CompareConfig.of(recipe()), inputs, out, Context()).verdict
-    assert verdict["verdict"] == "invalid"
-    assert verdict["contrast"]["interval"] is None
+    assert verdict.verdict == "invalid"
+    assert verdict.contrast.interval is None
     assert "cannot be trusted" in (out / "report.html").read_text()
 
 
 def test_two_lists_are_paired_by_id_in_any_order() -> None:
     found = compare_predictions(side(2, "01234678"), side(1, "012345")[::-1], **OPTIONS)
-    assert found["contrast"]["table"] == {"both": 10, "only_a": 6, "only_b": 2, "neither": 2}
-    assert found["contrast"]["difference"] == pytest.approx(0.2)
+    assert found.contrast.table == PairedTable(both=10, only_a=6, only_b=2, neither=2)
+    assert found.contrast.difference == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("a", "b", "verdict"), [("01234567", "0", "a"), ("0", "01234567", "b")])
 def test_the_better_list_is_named(a: str, b: str, verdict: str) -> None:
-    assert compare_predictions(side(2, a), side(1, b), **OPTIONS)["verdict"] == verdict
+    assert compare_predictions(side(2, a), side(1, b), **OPTIONS).verdict == verdict
 
 
 def test_lists_of_different_rows_are_refused_by_name_and_number() -> None:
@@ -215,8 +212,8 @@ def test_no_predictions_are_refused() -> None:
 def test_two_arms_of_one_file_are_compared_by_name(tmp_path: Path) -> None:
     path = write_run(tmp_path, num_rows=40).evaluated.path / "predictions.jsonl"
     found = compare.compare(f"{path}#lora+zero_shot", f"{path}#base+few_shot")
-    assert (found["contrast"]["a"], found["contrast"]["b"]) == ("lora+zero_shot", "base+few_shot")
-    assert found["num_rows"] == 40
+    assert (found.contrast.a, found.contrast.b) == ("lora+zero_shot", "base+few_shot")
+    assert found.num_rows == 40
 
 
 def test_a_file_of_several_arms_needs_a_name(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ftkit.verdict.power import minimum_detectable_difference, rows_needed
 from ftkit.verdict.resampling import FloatArray, paired_bootstrap_interval
-from ftkit.verdict.stats import contrast, equivalence_reachable, newcombe_interval
+from ftkit.verdict.stats import equivalence_reachable, newcombe_interval, row_contrast
 
 K = 1.959963985 + 0.841621234  # normal quantiles of 0.975 and 0.8
 
@@ -55,7 +55,7 @@ def test_rows_needed_settle_the_observed_difference_with_power_08(only_a: int, o
     agree = 600 - only_a - only_b
     a = np.repeat([1.0, 1.0, 0.0, 0.0], [agree - agree // 3, only_a, only_b, agree // 3])
     b = np.repeat([1.0, 0.0, 1.0, 0.0], [agree - agree // 3, only_a, only_b, agree // 3])
-    seen = contrast(a, b, groups=[str(index) for index in range(600)], seed=0)
+    seen = row_contrast(a, b, groups=[str(index) for index in range(600)], seed=0)
     needed = rows_needed(seen.difference, margin=0.02, deviation=seen.deviation)
     assert needed is not None
     shares = np.array([agree - agree // 3, only_a, only_b, agree // 3]) / 600
@@ -81,7 +81,7 @@ def test_the_minimum_detectable_difference_of_groups_is_proven_with_power_08() -
     # 60 groups of 10, variance 0.3 between them and 0.7 within: a mean of 600 has variance (0.3 + 0.07) / 60
     noise = rng.normal(0, 0.3**0.5, (400, 60, 1)) + rng.normal(0, 0.7**0.5, (400, 60, 10))
     draws = noise.reshape(400, 600)
-    deviation = float(np.mean([contrast(row, 0 * row, groups=groups, seed=0).deviation for row in draws]))
+    deviation = float(np.mean([row_contrast(row, 0 * row, groups=groups, seed=0).deviation for row in draws]))
     assert deviation == pytest.approx(math.sqrt(600 * 0.37 / 60), rel=0.02)
     difference = minimum_detectable_difference(600, margin=0.02, deviation=deviation)
     assert difference is not None

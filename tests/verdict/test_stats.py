@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -25,13 +26,14 @@ from ftkit.verdict.resampling import (
 from ftkit.verdict.stats import (
     Contrast,
     Decision,
-    contrast,
+    PairedTable,
     corpus_contrast,
+    decide,
     holm,
     mcnemar_exact,
     mean_interval,
     newcombe_interval,
-    verdict,
+    row_contrast,
     wilson_interval,
 )
 
@@ -301,8 +303,8 @@ def test_corpus_contrast_of_f1_holds_the_difference_and_rejects_equal_arms() -> 
 def test_right_and_wrong_in_groups_of_one_get_mcnemar_newcombe_and_the_table() -> None:
     a = [1] * 20 + [1] * 12 + [0] * 2 + [0] * 16
     b = [1] * 20 + [0] * 12 + [1] * 2 + [0] * 16
-    found = contrast(a, b, groups=single_groups(50), seed=17)
-    assert found.table == {"both": 20, "only_a": 12, "only_b": 2, "neither": 16}
+    found = row_contrast(a, b, groups=single_groups(50), seed=17)
+    assert found.table == PairedTable(both=20, only_a=12, only_b=2, neither=16)
     assert (found.test, found.num_rows, found.num_groups) == ("mcnemar_exact", 50, 50)
     assert (found.difference, found.disagreement) == (0.2, 0.28)
     assert found.interval == newcombe_interval(20, 12, 2, 16)
@@ -311,7 +313,7 @@ def test_right_and_wrong_in_groups_of_one_get_mcnemar_newcombe_and_the_table() -
 
 def test_real_scores_in_groups_of_one_get_sign_flips_and_no_table() -> None:
     a, b = np.random.default_rng(0).random((2, 60))
-    found = contrast(a, b, groups=single_groups(60), seed=17)
+    found = row_contrast(a, b, groups=single_groups(60), seed=17)
     assert (found.test, found.table, found.disagreement) == ("sign_flip", None, None)
     assert found.interval is not None and found.interval.low < found.difference < found.interval.high
 
@@ -319,9 +321,9 @@ def test_real_scores_in_groups_of_one_get_sign_flips_and_no_table() -> None:
 def test_larger_groups_get_whole_group_methods_even_for_right_and_wrong() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 2, 60).astype(float), rng.integers(0, 2, 60).astype(float)
-    found = contrast(a, b, groups=groups_of(2, 30), seed=17)
+    found = row_contrast(a, b, groups=groups_of(2, 30), seed=17)
     assert (found.test, found.num_groups, found.disagreement) == ("sign_flip_groups", 30, None)
-    assert found.table is not None and sum(found.table.values()) == 60
+    assert found.table is not None and sum(astuple(found.table)) == 60
     assert found.interval == paired_bootstrap_interval(a - b, groups=groups_of(2, 30), seed=17)
 
 
@@ -329,7 +331,7 @@ def test_deviation_is_statsmodels_cluster_robust_standard_error_times_root_rows(
     rng = np.random.default_rng(6)
     codes = np.sort(rng.integers(0, 25, 200))
     a, b = rng.normal(size=25)[codes] + rng.normal(size=200), rng.normal(size=200)
-    found = contrast(a, b, groups=[f"group{code:02}" for code in codes], seed=0)
+    found = row_contrast(a, b, groups=[f"group{code:02}" for code in codes], seed=0)
     fit = OLS(a - b, np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": codes})
     assert found.deviation == pytest.approx(float(fit.bse[0]) * math.sqrt(200))
 
@@ -337,8 +339,8 @@ def test_deviation_is_statsmodels_cluster_robust_standard_error_times_root_rows(
 def test_a_contrast_is_the_same_on_every_call() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(100), rng.random(100)
-    first = contrast(a, b, groups=groups_of(2, 50), seed=3)
-    assert first == contrast(a, b, groups=groups_of(2, 50), seed=3)
+    first = row_contrast(a, b, groups=groups_of(2, 50), seed=3)
+    assert first == row_contrast(a, b, groups=groups_of(2, 50), seed=3)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +353,7 @@ def test_a_contrast_is_the_same_on_every_call() -> None:
 )
 def test_scores_that_cannot_be_compared_are_refused(a: list[float], b: list[float], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        contrast(a, b, groups=single_groups(len(a)), seed=0)
+        row_contrast(a, b, groups=single_groups(len(a)), seed=0)
 
 
 # --- the verdict ---
@@ -371,25 +373,25 @@ def test_scores_that_cannot_be_compared_are_refused(a: list[float], b: list[floa
     ],
 )
 def test_the_first_rule_that_holds_gives_the_verdict(low: float, high: float, expected: Decision) -> None:
-    assert verdict(a_contrast(low, high), margin=0.02, guards_passed=True) == expected
+    assert decide(a_contrast(low, high), margin=0.02, guards_passed=True) == expected
 
 
 def test_a_failed_guard_makes_any_interval_invalid() -> None:
-    assert verdict(a_contrast(0.1, 0.3), margin=0.02, guards_passed=False) == Decision("invalid", None)
+    assert decide(a_contrast(0.1, 0.3), margin=0.02, guards_passed=False) == Decision("invalid", None)
 
 
 def test_fewer_than_thirty_groups_of_several_rows_decide_nothing() -> None:
     few = a_contrast(0.1, 0.3, num_rows=290, num_groups=29)
     enough = a_contrast(0.1, 0.3, num_rows=300, num_groups=30)
     few_rows = a_contrast(0.1, 0.3, num_rows=29, num_groups=29)
-    assert verdict(few, margin=0.02, guards_passed=True) == Decision("inconclusive", "better")
-    assert verdict(enough, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
-    assert verdict(few_rows, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
+    assert decide(few, margin=0.02, guards_passed=True) == Decision("inconclusive", "better")
+    assert decide(enough, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
+    assert decide(few_rows, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
 
 
 def test_resamples_that_do_not_vary_end_inconclusive_and_give_nothing_to_plan_from() -> None:
-    same = contrast([0.3] * 40, [0.1] * 40, groups=single_groups(40), seed=0)
+    same = row_contrast([0.3] * 40, [0.1] * 40, groups=single_groups(40), seed=0)
     assert same.interval is None
-    assert verdict(same, margin=0.02, guards_passed=True) == Decision("inconclusive", "none")
+    assert decide(same, margin=0.02, guards_passed=True) == Decision("inconclusive", "none")
     assert minimum_detectable_difference(40, margin=0.02, deviation=same.deviation) is None
     assert rows_needed(same.difference, margin=0.02, deviation=same.deviation) is None
