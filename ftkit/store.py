@@ -53,11 +53,15 @@ AnyRecord = TypeVar("AnyRecord", bound=JsonRecord)
 
 @dataclass(frozen=True)
 class Artifact:
-    """A published stage: its folder, SHA-256 of each file, and the id of its content (a hash over both)."""
+    """A published stage: its folder, SHA-256 of each file, and the id of its content (a hash over both).
+
+    `facts` say how it was made: versions and machine, the recipe, what was read; they are part of no content id.
+    """
 
     path: Path
     content_id: str
     files: Mapping[str, str]
+    facts: Mapping[str, Any]
 
     def ids(self, *names: str) -> dict[str, str]:
         """Content ids of single files, for stages that read only those."""
@@ -134,6 +138,7 @@ def verify(path: Path) -> Artifact:
         manifest = read_json(path / MANIFEST)
         files = dict(manifest["files"])
         content_id = str(manifest["content_id"])
+        facts = dict(manifest["facts"])
     except (OSError, ArtifactError, ValueError, KeyError, TypeError):
         raise ArtifactError(f"{path / MANIFEST}: missing or damaged; delete the folder to have it made anew") from None
     present = _file_names(path)
@@ -147,7 +152,7 @@ def verify(path: Path) -> Artifact:
             )
     if content_id != _content_id(files):
         raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
-    return Artifact(path, content_id, files)
+    return Artifact(path, content_id, files, facts)
 
 
 def begin(run_dir: Path, stage: str, key: str) -> Path:
@@ -174,7 +179,7 @@ def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) ->
     final = partial.with_suffix("")
     partial.rename(final)
     fsync(final.parent)
-    return Artifact(final, content_id, files)
+    return Artifact(final, content_id, files, dict(facts))
 
 
 def write_json(path: Path, value: Any) -> None:

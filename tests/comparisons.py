@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ftkit.answers.prompt import Arm, Prompt
+from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
+from ftkit.answers.prompting.few_shot import Demonstrating, Demonstration
 from ftkit.contracts import Context
 from ftkit.recipe.schema import Recipe, parse_recipe
 from ftkit.records import Example, Prediction, write_jsonl
@@ -48,33 +49,47 @@ MESSAGES = (
 )
 LABELS = ("account", "change of order", "damaged goods", "delivery", "refund", "technical fault")
 
-ZERO_SHOT = Prompt("zero_shot", "zero_shot", "What does the customer want?", (), (), "calibrated")
-FEW_SHOT = Prompt(
-    "few_shot",
-    "few_shot(k=4, balanced)",
-    "Classify the message.",
-    (
-        ("My parcel has been in the depot for a week.", "delivery"),
-        ("I sent the shoes back, where is my money?", "refund"),
-        ("The page freezes when I enter my card.", "technical fault"),
-        ("Please remove the second lamp from my order.", "change of order"),
-    ),
-    ("t12", "t80", "t31", "t77"),
-    "mean",
+ZERO_SHOT = Prompter(
+    label="zero_shot", family="zero_shot", instruction="What does the customer want?", normalize="calibrated"
 )
+SHOWN = (
+    ("t12", "My parcel has been in the depot for a week.", "delivery"),
+    ("t80", "I sent the shoes back, where is my money?", "refund"),
+    ("t31", "The page freezes when I enter my card.", "technical fault"),
+    ("t77", "Please remove the second lamp from my order.", "change of order"),
+)
+FEW_SHOT = Demonstrating(
+    label="few_shot(k=4, balanced)",
+    family="few_shot",
+    options={"k": [4], "select": "balanced", "draws": 1},
+    instruction="Classify the message.",
+    normalize="mean",
+    demonstrations=[Demonstration(id=row, input=text, target=label) for row, text, label in SHOWN],
+)
+WORDS = Prompter(label="words", family="zero_shot")
+ENVIRONMENT = {
+    "ftkit": "0.1.0",
+    "python": "3.11.7",
+    "processor": "x86_64",
+    "threads": 1,
+    "machine": {"device": "cpu"},
+    "packages": {"torch": "2.13.0", "peft": None},
+}
 ARMS = (
     Arm("base+zero_shot", "base", "prompting", "float32", ZERO_SHOT),
     Arm("base+few_shot", "base", "prompting", "float32", FEW_SHOT),
     Arm("lora+zero_shot", "lora", "fine_tuned", "float32", ZERO_SHOT),
     Arm("lora+few_shot", "lora", "fine_tuned", "float32", FEW_SHOT),
+    Arm("linear", "linear", "simple", "float64", WORDS),
 )
 CHOSEN = {"prompting": "base+few_shot", "fine_tuned": "lora+zero_shot"}
-PROMPT_TOKENS = {"zero_shot": 31, "few_shot": 148}
+PROMPT_TOKENS = {ZERO_SHOT.label: 31, FEW_SHOT.label: 148, WORDS.label: 0}
 RIGHT = {
     "base+zero_shot": "0123",
     "base+few_shot": "012345",
     "lora+zero_shot": "01234678",
     "lora+few_shot": "0123467",
+    "linear": "0123456",
 }
 """Of each ten rows, those answered right. Chosen pair: 5 by both, 3 by lora, 1 by base, 1 by none."""
 
@@ -105,7 +120,7 @@ def write_run(
     """Write prepare, baseline, train and evaluate into `folder`; what compare takes."""
     rows = tests(num_rows)
     return CompareInputs(
-        recipe=(recipe_of or recipe()).model_dump(mode="json"),
+        recipe=recipe_of or recipe(),
         prepared=_write_prepared(folder / "prepare", rows),
         baseline=_write_baseline(folder / "baseline"),
         trained={"lora": _write_trained(folder / "train-lora")},
@@ -116,9 +131,10 @@ def write_run(
             "train-lora": {"seconds": {"total": 93.4}},
             "evaluate": {
                 "seconds": {"total": 30.5},
-                "arms": {arm.name: {"seconds": 2.4 + len(arm.prompt.demonstrations), "rows": num_rows} for arm in ARMS},
+                "arms": {arm.name: {"seconds": 2.4 + len(arm.prompter.train_rows), "rows": num_rows} for arm in ARMS},
             },
         },
+        environments=dict.fromkeys(("prepare", "baseline", "train-lora", "evaluate"), ENVIRONMENT),
     )
 
 
@@ -141,7 +157,7 @@ def _answer(arm: Arm, row: Example, *, index: int, right: bool) -> Prediction:
         parsed=None if cut else said,
         scores={"accuracy": float(right)},
         flags=("unparsed", "truncated") if cut else (),
-        prompt_tokens=PROMPT_TOKENS[arm.prompt.name] + index % 5,
+        prompt_tokens=PROMPT_TOKENS[arm.prompter.label] + index % 5,
         completion_tokens=2,
     )
 
@@ -177,20 +193,20 @@ def _write_prepared(folder: Path, rows: list[Example]) -> Prepared:
     return Prepared(folder)
 
 
-def _candidate(index: int, prompt: Prompt, *, values: dict[str, float], **rest: Any) -> dict[str, Any]:
+def _candidate(index: int, prompt: Prompter, *, values: dict[str, float], **rest: Any) -> dict[str, Any]:
     best = max(values, key=lambda name: values[name]) if values else None
     return {
         "index": index,
-        "strategy": prompt.name,
+        "family": prompt.family,
         "label": prompt.label,
         "instruction": prompt.instruction,
-        "num_demonstrations": len(prompt.demonstrations),
+        "num_demonstrations": len(prompt.train_rows),
         "status": "scored",
         "detail": "",
         "values": values,
         "value": values[best] if best else None,
         "normalize": best,
-        "prompt_tokens_mean": float(PROMPT_TOKENS[prompt.name]),
+        "prompt_tokens_mean": float(PROMPT_TOKENS.get(prompt.label, 1400)),
         "chosen": False,
         **rest,
     }
@@ -198,7 +214,7 @@ def _candidate(index: int, prompt: Prompt, *, values: dict[str, float], **rest: 
 
 def _write_baseline(folder: Path) -> Baseline:
     folder.mkdir(parents=True)
-    many = Prompt("few_shot", "few_shot(k=64, balanced)", "Classify the message.", (), (), "sum")
+    many = FEW_SHOT.model_copy(update={"label": "few_shot(k=64, balanced)"})
     candidates = [
         _candidate(0, ZERO_SHOT, values={"sum": 0.31, "mean": 0.36, "calibrated": 0.44}, chosen=True),
         _candidate(1, ZERO_SHOT, values={"sum": 0.30, "mean": 0.33, "calibrated": 0.40}, instruction="Sort it."),
@@ -214,7 +230,7 @@ def _write_baseline(folder: Path) -> Baseline:
         _candidate(4, many, values={}, status="over budget", instruction="Sort it.", num_demonstrations=64),
     ]
     write_jsonl(folder / "candidates.jsonl", candidates)
-    write_json(folder / "prompt.json", {"zero_shot": ZERO_SHOT.as_json(), "few_shot": FEW_SHOT.as_json()})
+    write_json(folder / "prompt.json", FrozenPrompts((ZERO_SHOT, FEW_SHOT), FEW_SHOT.label).as_json())
     return Baseline(folder)
 
 
@@ -238,6 +254,7 @@ def _write_trained(folder: Path) -> Trained:
             value = {45: 0.61, 90: 0.72, 135: 0.80, 180: 0.81, 225: 0.79}[step]
             steps.append({"step": step, "valid_value": value, "valid_loss": 0.45 + 1.2 * 0.97**step})
     training = {
+        "variant": "lora",
         "method": "lora",
         "kind": "adapter",
         "best_step": 180,
@@ -254,20 +271,17 @@ def _write_trained(folder: Path) -> Trained:
     }
     write_jsonl(folder / "steps.jsonl", steps)
     write_json(folder / "training.json", training)
-    write_json(folder / "guards.json", [{"name": "adapter_changes_logits", "passed": True, "detail": ""}])
+    write_json(folder / "guards.json", [{"name": "adapter_changes_logits", "status": "passed", "detail": ""}])
     return Trained(folder)
 
 
 def _write_evaluated(folder: Path, rows: list[Example], *, right: dict[str, str]) -> Evaluated:
     folder.mkdir(parents=True)
     predictions = [row for arm in ARMS for row in answers(arm, rows, right=right[arm.name])]
-    floors = {
-        "majority": {"accuracy": 0.2, "macro_f1": 0.055},
-        "tfidf_logreg": {"accuracy": 0.725, "macro_f1": 0.7},
-    }
+    floors = {"majority": {"accuracy": 0.2, "macro_f1": 0.055}}
     guards = [
-        {"name": "adapter_changes_logits", "passed": True, "detail": ""},
-        {"name": "no_test_row_in_train", "passed": True, "detail": ""},
+        {"name": "adapter_changes_logits", "status": "passed", "detail": ""},
+        {"name": "no_test_row_in_train", "status": "passed", "detail": ""},
     ]
     write_json(folder / "arms.json", {"arms": [arm.as_json() for arm in ARMS], "chosen": CHOSEN})
     write_jsonl(folder / "predictions.jsonl", predictions)

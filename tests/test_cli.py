@@ -25,6 +25,7 @@ COMMANDS = [
     "duplicates",
     "check",
     "report",
+    "runs",
     "compare",
     "predict",
     "export",

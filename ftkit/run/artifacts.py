@@ -18,8 +18,14 @@ from ftkit.store import JsonRecord, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
 
-RECORDS: Mapping[str, type[JsonRecord]] = {"verdict": Verdict, "metrics": Metrics, "summary": Summary}
-"""The files that are typed records, by their names without .json."""
+RECORDS: Mapping[str, type[JsonRecord]] = {
+    "verdict": Verdict,
+    "metrics": Metrics,
+    "summary": Summary,
+    "training": TrainingRecord,
+    "candidates": Candidate,
+}
+"""The files that are typed records, by their names without ending; of candidates.jsonl, a line."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
 from ftkit.run.models import ArmModel, arm_models, task_spec
-from ftkit.store import MANIFEST, read_json, verify, write_json
+from ftkit.store import MANIFEST, verify, write_json
 
 NUM_PROBES = 4
 LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging rounds the weights once more
@@ -88,13 +88,12 @@ def open_run(path: Path) -> FinishedRun:
     Raises RecipeError where there is no verdict, ArtifactError where something is damaged, foreign or too old.
     """
     place = place_of(path)
-    manifest = place.compared / MANIFEST
-    verify(place.compared)
+    facts = verify(place.compared).facts
     try:
-        facts = read_json(manifest)["facts"]
         recipe = Recipe.model_validate(facts["recipe"])
-        folders = {name: place.run_dir / str(folder) for name, folder in facts["reads"].items()}
+        folders = {name: place.run_dir / Path(folder).name for name, folder in facts["reads"].items()}
     except (KeyError, TypeError, AttributeError, ValidationError):
+        manifest = place.compared / MANIFEST
         raise ArtifactError(f"{manifest}: damaged, or of another version of ftkit; run the recipe again") from None
     folders["compare"] = place.compared
     return FinishedRun(place.run_dir, recipe, {stage: verify(folder).path for stage, folder in folders.items()})

@@ -15,7 +15,7 @@ from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained
 from ftkit.run.models import model_id, model_spec, task_spec
 from ftkit.run.stages import prepare
-from ftkit.store import MANIFEST, Artifact, digest, read_json
+from ftkit.store import Artifact, digest, read_json
 
 TRAIN = "train-"
 
@@ -93,10 +93,10 @@ class Given:
         return model_spec(self.recipe, quantize="nf4" if quantize == "nf4" else "none")
 
     @property
-    def manifests(self) -> dict[str, Mapping[str, Any]]:
+    def facts(self) -> dict[str, Mapping[str, Any]]:
         """What each stage that is read wrote down of its making: environment, blocks of the recipe."""
         names = [name for name in self.artifacts if name in self.reads]
-        return {name: read_json(self.artifacts[name].path / MANIFEST)["facts"] for name in names}
+        return {name: self.artifacts[name].facts for name in names}
 
     @property
     def timings(self) -> dict[str, dict[str, Any]]:
@@ -107,7 +107,7 @@ class Given:
     @property
     def environments(self) -> dict[str, Mapping[str, Any]]:
         """Versions and machine that each stage that is read was made with."""
-        return {name: facts["environment"] for name, facts in self.manifests.items()}
+        return {name: facts["environment"] for name, facts in self.facts.items()}
 
     @property
     def recipe_as_made(self) -> Recipe:
@@ -116,11 +116,11 @@ class Given:
         A variant that was made with another train block than the recipe's stands under `train.variants`.
         """
         made = self.asked.resolved()
-        for name, facts in self.manifests.items():
+        for name, facts in self.facts.items():
             if not name.startswith(TRAIN):
                 made |= facts["blocks"]
         own = {each.label: each.train.model_dump(mode="json", exclude={"variants"}) for each in self.recipe.variants}
-        used = {label: self.manifests[TRAIN + label]["blocks"]["train"] for label in own}
+        used = {label: self.facts[TRAIN + label]["blocks"]["train"] for label in own}
         if len(used) == 1:
             ((label, block),) = used.items()
             made["train"] = made["train"] | (block if not made["train"]["variants"] else {"variants": {label: block}})

@@ -27,7 +27,7 @@ from ftkit.run.latest import note_latest
 from ftkit.run.machine import environment
 from ftkit.run.models import require
 from ftkit.run.runlog import RunLog
-from ftkit.store import MANIFEST, Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
+from ftkit.store import Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
 from ftkit.verdict.results import Verdict
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
@@ -219,8 +219,7 @@ def _is_read(stage: str, reads: Sequence[str]) -> bool:
 
 def _otherwise(artifact: Artifact, stage: Stage[Any]) -> str:
     """What the recipe says otherwise than when the stage was made; none of it changes a result."""
-    blocks = read_json(artifact.path / MANIFEST)["facts"]["blocks"]
-    before, now = (dict(_leaves(each, "")) for each in (blocks, dict(stage.blocks)))
+    before, now = (dict(_leaves(dict(each), "")) for each in (artifact.facts["blocks"], stage.blocks))
     changed = [
         f"{key} {before.get(key)} (now {now.get(key)})"
         for key in sorted(before | now)

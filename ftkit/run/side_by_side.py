@@ -45,8 +45,9 @@ def compare(
     `RUN#ARM`). Metric, margin and level are those of the runs where they are not given, of files accuracy, 0.02, 0.95.
     Raises DataError where the sides do not answer the same rows, RecipeError where runs ask other questions.
     """
+    named = None if metric is None else _named(metric)
     sides = _side(a), _side(b)
-    chosen = _of_runs(sides) if metric is None else _named(metric)
+    chosen = named or _of_runs(sides)
     margin = _shared(sides, "margin") if margin is None else margin
     level = _shared(sides, "level") if level is None else level
     if not 0 <= margin < 1 or not 0.5 <= level < 1:

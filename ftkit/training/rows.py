@@ -67,7 +67,10 @@ def examples_of(rows: Sequence[Mapping[str, Any]], where: str) -> list[Example]:
     made: dict[str, Example] = {}
     for is_plain in (True, False):
         chosen = {name: row for name, row in zip(ids, rows, strict=True) if bool(PLAIN & row.keys()) == is_plain}
-        made |= _examples(chosen, "columns" if is_plain else None) if chosen else {}
+        try:
+            made |= _examples(chosen, "columns" if is_plain else None) if chosen else {}
+        except DataError as error:
+            raise DataError(f"{where}: {error}" if not str(error).startswith(where) else str(error)) from None
     return [made[name] for name in ids]
 
 

@@ -8,28 +8,27 @@ from pathlib import Path
 import pytest
 
 from ftkit.answers.answering import (
-    Asker,
     LabelScores,
-    Question,
     label_predictions,
-    longest_beginning,
     metric_value,
     predict,
     reference,
     score_labels,
     scored,
 )
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.asking import Asker, longest_beginning
+from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.load import LoadedModel, ModelSpec, load
-from ftkit.engine.score import ContinuationScore
+from ftkit.engine.answerer import ContinuationScore, Question, Tokenizing
+from ftkit.engine.load import ModelSpec, load
+from ftkit.engine.local import LocalModel
 from ftkit.errors import DataError
 from ftkit.recipe.schema import ExtractorChoice, MetricChoice
 from ftkit.records import Example, Prediction
 
 LABELS = ("refund", "refund status", "login")
 CLASSIFY = TaskSpec("classify", LABELS, 0, lambda text: text)
-ZERO_SHOT = Prompt("zero_shot", "zero_shot", "Classify the message.", (), (), "sum")
+ZERO_SHOT = Prompter(label="zero_shot", family="zero_shot", instruction="Classify the message.")
 
 
 def example(text: str, target: str = "refund", name: str = "1") -> Example:
@@ -37,13 +36,26 @@ def example(text: str, target: str = "refund", name: str = "1") -> Example:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedModel:
+def base() -> LocalModel:
     folder = Path(__file__).parents[2] / "data" / "tiny-base"
-    return load(ModelSpec(path=folder, hub=None, revision=None, precision="float32"), Context())
+    return LocalModel(load(ModelSpec(path=folder, hub=None, revision=None, precision="float32"), Context()))
+
+
+def asker(base: LocalModel, context_length: int) -> Asker:
+    return Asker.of_task(Tokenizing(base.renderer, context_length), ZERO_SHOT, CLASSIFY)
+
+
+def fitted(asker: Asker, row: Example) -> Question:
+    question = asker.fitted(row)
+    assert question is not None
+    return question
 
 
 def scores(*rows: list[float], free: list[float]) -> LabelScores:
-    questions = [Question(example("x", name=str(i)), [1], [[5, 2], [5, 6, 2], [7, 2]], False) for i in range(len(rows))]
+    questions = [
+        Question(example("x", name=str(i)), [], LABELS, [1], [[5, 2], [5, 6, 2], [7, 2]], False)
+        for i in range(len(rows))
+    ]
     tokens = (2, 3, 2)
     made = [[ContinuationScore(value, count) for value, count in zip(row, tokens, strict=True)] for row in rows]
     return LabelScores(questions, made, free)
@@ -67,58 +79,57 @@ def test_the_longest_beginning_that_fits_is_found() -> None:
     assert longest_beginning("abc", lambda text: False) is None
 
 
-def test_an_input_that_does_not_fit_is_cut_and_flagged_and_the_rest_of_the_prompt_stays(loaded: LoadedModel) -> None:
-    asker = Asker(loaded.renderer, ZERO_SHOT, CLASSIFY, context_length=40)
-    question = asker.fitted(example("where is my parcel " * 30))
-    text = loaded.renderer.tokenizer.decode(question.context_ids)
-    assert question.cut
-    assert 36 <= asker.needed(question) <= 40
+def test_an_input_that_does_not_fit_is_cut_and_flagged_and_the_rest_of_the_prompt_stays(base: LocalModel) -> None:
+    asking = asker(base, 40)
+    question = fitted(asking, example("where is my parcel " * 30))
+    text = base.renderer.tokenizer.decode(question.context_ids)
+    assert question.is_cut
+    assert 36 <= asking.needed(question) <= 40
     assert "Classify the message.\n\nwhere is my parcel" in text
     assert text.endswith("<|end|><|assistant|>")
-    assert not asker.fitted(example("where is it")).cut
+    assert not fitted(asking, example("where is it")).is_cut
 
 
-def test_a_prompt_that_never_fits_is_an_error_that_names_row_and_remedy(loaded: LoadedModel) -> None:
-    asker = Asker(loaded.renderer, ZERO_SHOT, CLASSIFY, context_length=8)
+def test_a_prompt_that_never_fits_is_an_error_that_names_row_and_remedy(base: LocalModel) -> None:
     with pytest.raises(DataError, match=r"^T7: prompt zero_shot needs \d+ tokens even with an empty input.*shorter"):
-        asker.fitted(example("hello", name="T7"))
+        asker(base, 8).fitted(example("hello", name="T7"))
 
 
-def test_a_label_that_begins_another_is_scored_with_its_own_end(loaded: LoadedModel) -> None:
-    question = Asker(loaded.renderer, ZERO_SHOT, CLASSIFY, 512).fitted(example("hello"))
-    (end,) = loaded.renderer.eos_ids
-    assert [ids[-1] for ids in question.continuations_ids] == [end] * 3
-    one, two, _ = question.continuations_ids
+def test_a_label_that_begins_another_is_scored_with_its_own_end(base: LocalModel) -> None:
+    question = fitted(asker(base, 512), example("hello"))
+    (end,) = base.renderer.eos_ids
+    assert [ids[-1] for ids in question.choices_ids] == [end] * 3
+    one, two, _ = question.choices_ids
     assert two[: len(one) - 1] == one[:-1]
     assert two != one
 
 
-def test_labels_are_rendered_alike_whichever_row_came_first(loaded: LoadedModel) -> None:
+def test_labels_are_rendered_alike_whichever_row_came_first(base: LocalModel) -> None:
     rows = [example("hello", name="1"), example("?\n\n", name="2"), example("é 👍", name="3")]
-    together = Asker(loaded.renderer, ZERO_SHOT, CLASSIFY, 512)
+    together = asker(base, 512)
     for row in rows:
-        alone = Asker(loaded.renderer, ZERO_SHOT, CLASSIFY, 512).fitted(row)
-        assert together.fitted(row) == alone
+        alone = fitted(asker(base, 512), row)
+        assert fitted(together, row) == alone
 
 
-def test_predictions_count_tokens_and_keep_the_order_of_rows(loaded: LoadedModel) -> None:
+def test_predictions_count_tokens_and_keep_the_order_of_rows(base: LocalModel) -> None:
     rows = [example("a " * count, name=str(count)) for count in (9, 1, 5)]
-    found = predict("base+zero_shot", loaded, ZERO_SHOT, CLASSIFY, rows, Context())
+    found = predict("base+zero_shot", base, ZERO_SHOT, CLASSIFY, rows, Context())
     assert [row.id for row in found] == ["9", "1", "5"]
     assert found[0].prompt_tokens > found[2].prompt_tokens > found[1].prompt_tokens
     assert all(row.parsed in LABELS and row.flags == () for row in found)
 
 
-def test_calibration_divides_by_the_mean_probability_behind_content_free_inputs(loaded: LoadedModel) -> None:
-    found = score_labels(loaded, ZERO_SHOT, CLASSIFY, [example("N/A"), example("[MASK]"), example("")], Context())
+def test_calibration_divides_by_the_mean_probability_behind_content_free_inputs(base: LocalModel) -> None:
+    found = score_labels(base, ZERO_SHOT, CLASSIFY, [example("N/A"), example("[MASK]"), example("")], Context())
     mean = sum(math.exp(row[0].sum) for row in found.scores) / 3
     assert found.content_free[0] == pytest.approx(math.log(mean), rel=1e-6)
 
 
-def test_generation_flags_what_was_cut_off_and_what_could_not_be_parsed(loaded: LoadedModel) -> None:
+def test_generation_flags_what_was_cut_off_and_what_could_not_be_parsed(base: LocalModel) -> None:
     number = ExtractorChoice.model_validate("last_number")
     task = TaskSpec("generate", (), 2, lambda text: number(text))
-    (row,) = predict("arm", loaded, ZERO_SHOT, task, [example("hello", "the answer is 4")], Context())
+    (row,) = predict("arm", base, ZERO_SHOT, task, [example("hello", "the answer is 4")], Context())
     assert row.reference == "4"
     assert row.completion_tokens <= 2
     assert ("unparsed" in row.flags) == (row.parsed is None and row.raw.strip() != "")

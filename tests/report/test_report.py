@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from comparisons import comparison, recipe
 
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.prompting.few_shot import Demonstrating, Demonstration
 from ftkit.recipe.schema import TaskChoice
 from ftkit.records import Guard
 from ftkit.registry import names
@@ -18,6 +18,7 @@ from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
 from ftkit.report.markup import Table, escape, fenced, plain
 from ftkit.report.wording import one_sentence
+from ftkit.verdict.results import MetricValue
 
 HOSTILE = '<script>alert(1)</script> "x" \' | `a` **b** $x$ [l](javascript:alert(1)) </style> <!-- é'
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -75,13 +76,16 @@ def poisoned(found: Comparison) -> Comparison:
         for arm, rows in found.predictions.items()
         if arm in wrong
     }
-    prompt = Prompt("zero_shot", HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), ("t1",), HOSTILE)
+    shown = [Demonstration(id="t1", input=HOSTILE, target=HOSTILE)]
+    prompter = Demonstrating(label=HOSTILE, family="few_shot", instruction=HOSTILE, demonstrations=shown)
     verdict = {
         "verdict": "invalid",
         "ship": None,
         "guards": (Guard(HOSTILE, "failed", HOSTILE),),
         "floors": {HOSTILE: {"accuracy": 0.5}},
     }
+    texts = dict.fromkeys(("instruction", "label", "detail"), HOSTILE)
+    environment = {**found.environments["prepare"], "python": HOSTILE, "packages": {"torch": HOSTILE}}
     model = found.recipe.model.model_copy(update={"path": HOSTILE})
     counts = {name: {HOSTILE: 3} for name in ("train", "valid", "test")}
     funnel = [line.model_copy(update={"step": HOSTILE}) for line in found.summary.funnel]
@@ -90,13 +94,14 @@ def poisoned(found: Comparison) -> Comparison:
         found,
         recipe=found.recipe.model_copy(update={"name": HOSTILE, "model": model}),
         summary=found.summary.model_copy(update=summary),
-        candidates=[{**row, "instruction": HOSTILE, "label": HOSTILE, "detail": HOSTILE} for row in found.candidates],
+        candidates=[row.model_copy(update=texts) for row in found.candidates],
         trainings={HOSTILE: found.trainings["lora"]},
         steps={HOSTILE: found.steps["lora"]},
-        arms=[replace(arm, prompt=prompt) for arm in found.arms],
+        arms=[replace(arm, prompter=prompter) for arm in found.arms],
         tests=[replace(row, id=HOSTILE, input=HOSTILE, target=HOSTILE) for row in found.tests],
         predictions=predictions,
         verdict=found.verdict.model_copy(update=verdict),
+        environments={HOSTILE: environment},
         timings={**found.timings, HOSTILE: Timing(1.0, {}, {"machine": {"device": HOSTILE}})},
     )
 
@@ -220,7 +225,9 @@ def test_other_verdicts_have_their_own_headline(tmp_path: Path, right: str, word
 
 def test_a_linear_model_as_good_as_the_winner_is_mentioned(finished: Comparison) -> None:
     words = "A linear model on word counts reaches"
-    verdict = finished.verdict.model_copy(update={"floors": {"tfidf_logreg": {"accuracy": 0.9}}})
+    value = {"accuracy": MetricValue(value=0.9, interval=None), "macro_f1": MetricValue(value=0.9, interval=None)}
+    better = finished.verdict.arms["linear"].model_copy(update={"metrics": value})
+    verdict = finished.verdict.model_copy(update={"arms": {**finished.verdict.arms, "linear": better}})
     assert words not in report.render(finished).html
     assert words in report.render(replace(finished, verdict=verdict)).html
 

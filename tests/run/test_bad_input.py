@@ -220,28 +220,44 @@ def test_bad_input_loses_nothing_that_was_published(prepared: Path) -> None:
     assert f"prepare: reused, {prepared.name}" in done.err
 
 
-@pytest.mark.parametrize("name", ["latest.json", "recipe.resolved.json"])
-def test_a_run_directory_with_a_damaged_file_is_named(name: str, place: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "input should be an object"),
+        (
+            '{"prepare": "prepare-1", "compare": "compare-1"}',
+            "made by an older ftkit, whose runs this one does not read",
+        ),
+        ('{"format": 3, "stages": {}, "verdicts": []}', "of format 3; this ftkit reads 2"),
+        ('{"format": 2, "stages": {}, "verdicts": "all"}', "verdicts: input should be a valid"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [("report",), ("predict", "rows.jsonl"), ("export", "--out", "out"), ("compare", "runs/small"), ("duplicates",)],
+    ids=lambda command: command[0],
+)
+def test_a_run_directory_that_cannot_be_read_is_refused_in_one_sentence(
+    command: tuple[str, ...], content: str, said: str, place: Path
+) -> None:
     run_dir = Path("runs/small")
     run_dir.mkdir(parents=True)
-    for each in ("latest.json", "recipe.resolved.json"):
-        (run_dir / each).write_text('{"compare": "compare-1"}', encoding="utf-8")
-    (run_dir / name).write_text("{", encoding="utf-8")
-    done = ftkit("report", "runs/small")
+    (run_dir / "latest.json").write_text(content, encoding="utf-8")
+    done = ftkit(command[0], "runs/small", *command[1:])
     assert_refused(done)
     assert done.code == 7
-    assert f"runs/small/{name}" in errors(done)[0]
+    assert len(errors(done)) == 1
+    assert "runs/small/latest.json" in errors(done)[0] and said in errors(done)[0]
 
 
-def test_a_recipe_of_another_version_in_a_run_directory_is_named(place: Path) -> None:
+def test_a_run_directory_of_an_older_ftkit_is_used_again_by_run(place: Path) -> None:
     run_dir = Path("runs/small")
     run_dir.mkdir(parents=True)
-    for each in ("latest.json", "recipe.resolved.json"):
-        (run_dir / each).write_text('{"compare": "compare-1"}', encoding="utf-8")
-    done = ftkit("report", "runs/small")
-    assert_refused(done)
-    assert done.code == 7
-    assert "runs/small/recipe.resolved.json" in errors(done)[0]
+    (run_dir / "latest.json").write_text('{"prepare": "prepare-1"}', encoding="utf-8")
+    done = ftkit("run", "recipe.yaml", "--until", "prepare")
+    assert done.code == 0, done.err
+    assert list(json.loads((run_dir / "latest.json").read_text(encoding="utf-8"))["stages"]) == ["prepare"]
 
 
 # --- no error

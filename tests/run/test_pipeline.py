@@ -48,7 +48,7 @@ def copied(finished: Ran, tmp_path: Path) -> Path:
 
 
 def folder_of(runs_dir: Path, stage: str) -> Path:
-    return runs_dir / "small" / read_json(runs_dir / "small" / "latest.json")[stage]
+    return runs_dir / "small" / read_json(runs_dir / "small" / "latest.json")["stages"][stage]
 
 
 # --- what is reused -------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_each_stage_can_be_the_last_and_the_next_command_goes_on_from_there(set_
         ran = run_here(set_up, tmp_path, until=until)
         assert (ran.made, ran.reused) == ([STAGES[index]], STAGES[:index])
         assert (ran.result.verdict is None) == (until != "compare")
-        assert list(read_json(tmp_path / "small" / "latest.json")) == STAGES[: index + 1]
+        assert list(read_json(tmp_path / "small" / "latest.json")["stages"]) == STAGES[: index + 1]
 
 
 def test_fresh_makes_the_wanted_stages_anew_with_the_same_bytes(set_up: SetUp, copied: Path) -> None:
@@ -237,7 +237,7 @@ def test_continuing_under_another_thread_count_says_so_and_is_recorded(set_up: S
     said = "\n".join(other.said)
     assert "continued with threads 2, begun with 1" in said
     assert "training continues after step" in said
-    facts = read_json(other.result.artifacts["train-lora"].path / "manifest.json")["facts"]
+    facts = read_json(other.result.artifacts["train-lora"].path / "manifest.json")["facts"]["environment"]
     assert facts["threads"] == 2
     assert [earlier["threads"] for earlier in facts["earlier"]] == [1]
 

@@ -1,6 +1,6 @@
 """Changing one field of a recipe re-runs exactly the stages that depend on it: a change for every field there is.
 
-Keys are taken from the plan that the pipeline itself follows. Contents of earlier stages are held fixed here; that
+Keys are taken from the graph that the pipeline itself follows. Contents of earlier stages are held fixed here; that
 a changed content runs on, and an equal one does not, is seen in whole runs in test_pipeline. Sources, shapes, cleaning
 steps and ways to split change prepare alone: their options are changed by their types, all others by a table.
 """
@@ -21,8 +21,8 @@ from tiny_models import save_base
 from ftkit.contracts import Context
 from ftkit.recipe.schema import Recipe
 from ftkit.registry import Choice
+from ftkit.run.graph import preparing, stages_of
 from ftkit.run.models import model_id, model_spec, quantization
-from ftkit.run.pipeline import plans
 from ftkit.run.stages.prepare import input_ids
 from ftkit.store import digest
 
@@ -101,6 +101,38 @@ def low_rank(name: str) -> dict[str, Change]:
     return options("train.method", name, {f"train-{name}"}, values)
 
 
+TUNING: dict[str, tuple[Any, Any]] = {
+    "epochs": (2.0, 3.0),
+    "max_steps": (None, 5),
+    "learning_rate": (1e-3, 2e-3),
+    "weight_decay": (0.0, 0.1),
+    "schedule": ("cosine", "linear"),
+    "warmup": (0.1, 0.2),
+    "global_batch_size": (16, 32),
+    "max_grad_norm": (1.0, 2.0),
+    "gradient_checkpointing": (False, True),
+    "num_evals": (6, 2),
+    "patience": (None, 3),
+    "checkpoint_steps": (1, 7),
+    "too_long": ("cut", "drop"),
+}
+OWN_WORDING = ({"instruction": {"text": "Sort."}}, {"instruction": {"text": "Sort it."}})
+
+
+def tuning(name: str, before: Any, after: Any) -> dict[str, Change]:
+    """A number of the train block, there and as a variant changes it."""
+    changes_nothing = name == "checkpoint_steps"  # killed or not, the weights are the same
+    return {
+        f"train.{name}": Change(f"train.{name}", before, after, NONE if changes_nothing else {"train-lora"}),
+        **variant(name, before, after, NONE if changes_nothing else {"train-a"}),
+    }
+
+
+def variant(name: str, before: Any, after: Any, reruns: set[str]) -> dict[str, Change]:
+    one, two = ({"a": {name: value}, "b": {}} for value in (before, after))
+    return {f"train.variants.{name}": Change("train.variants", one, two, reruns)}
+
+
 TABLE: dict[str, Change] = {
     **plain("name", "small", "other", NONE),
     **plain("seed", 17, 18, ALL),
@@ -146,19 +178,13 @@ TABLE: dict[str, Change] = {
     **low_rank("lora"),
     **low_rank("qlora"),
     **chosen("train.method", "full", "lora", ["lora", "full"], {"train-full", "evaluate", "compare"}),
-    **plain("train.epochs", 2.0, 3.0, {"train-lora"}),
-    **plain("train.max_steps", None, 5, {"train-lora"}),
-    **plain("train.learning_rate", 1e-3, 2e-3, {"train-lora"}),
-    **plain("train.weight_decay", 0.0, 0.1, {"train-lora"}),
-    **plain("train.schedule", "cosine", "linear", {"train-lora"}),
-    **plain("train.warmup", 0.1, 0.2, {"train-lora"}),
-    **plain("train.global_batch_size", 16, 32, {"train-lora"}),
-    **plain("train.max_grad_norm", 1.0, 2.0, {"train-lora"}),
-    **plain("train.gradient_checkpointing", False, True, {"train-lora"}),
-    **plain("train.num_evals", 6, 2, {"train-lora"}),
-    **plain("train.patience", None, 3, {"train-lora"}),
-    **plain("train.checkpoint_steps", 1, 7, NONE),  # killed or not, the weights are the same
-    **plain("train.too_long", "cut", "drop", {"train-lora"}),
+    **{path: change for name, values in TUNING.items() for path, change in tuning(name, *values).items()},
+    **chosen("train.wording", "best_zero_shot", OWN_WORDING[0], "best_zero_shot", {"train-lora"}),
+    **plain("train.wording.instruction.text", "Sort.", "Sort it.", {"train-lora"}),
+    **variant("wording", *OWN_WORDING, {"train-a"}),
+    **variant("method", "lora", {"lora": {"rank": 4}}, {"train-a"}),
+    **variant("seed", 17, 18, {"train-a"}),
+    **variant("num_rows", None, 20, {"train-a"}),
     **{path: change for name in ("exact_match", "macro_f1", "token_f1") for path, change in added_metric(name).items()},
     **chosen("evaluate.metrics", "accuracy", ["macro_f1"], ["macro_f1", "accuracy"], {"evaluate", "compare"}),
     **options("evaluate.metrics", "numeric_match", {"evaluate", "compare"}, {"tolerance": (1e-6, 1e-3)}, wrap=metric),
@@ -254,10 +280,10 @@ class Fixed(dict[str, str]):
 def keys_of(recipe: Recipe, ctx: Context, **contents: str) -> dict[str, str]:
     """The key of every stage. Models are identified by their files, all other contents are held fixed or given."""
     ids = Fixed(contents, model=model_id(model_spec(recipe), ctx))
-    for method in recipe.train.method:
-        if (quantize := quantization(method)) != "none":
+    for variant in recipe.variants:
+        if (quantize := quantization(variant.method)) != "none":
             ids[f"model@{quantize}"] = model_id(model_spec(recipe, quantize=quantize), ctx)
-    return {plan.name: plan.key(ids) for plan in plans(recipe)}
+    return {stage.name: stage.key(ids) for stage in stages_of(recipe)}
 
 
 FIELDS = list(dict.fromkeys(fields_of(Recipe)))
@@ -302,11 +328,11 @@ def test_the_content_of_a_model_that_a_cleaning_step_reads_counts(tmp_path: Path
     for path in (tmp_path / "rows", tmp_path / "words" / "weights"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("one")
-    plan = plans(recipe_with("data.clean", ["fix_text", {"semantic_dedup": {"model": "words"}}])).prepare
-    before = plan.key(input_ids(plan.config, ctx))
+    stage = preparing(recipe_with("data.clean", ["fix_text", {"semantic_dedup": {"model": "words"}}]))
+    before = stage.key(input_ids(stage.config, ctx))
     for text, is_same in (("other bytes", False), ("one", True)):
         (tmp_path / "words" / "weights").write_text(text)
-        assert (plan.key(input_ids(plan.config, ctx)) == before) == is_same
+        assert (stage.key(input_ids(stage.config, ctx)) == before) == is_same
 
 
 @pytest.mark.parametrize(
@@ -356,7 +382,7 @@ def test_the_walk_finds_fields_and_the_options_of_components_where_they_first_st
 def test_an_edited_metric_script_is_another_content_for_the_stages_that_run_it(tmp_path: Path) -> None:
     script = tmp_path / "share.py"
     recipe = recipe_with("evaluate.metrics", ["accuracy", {"evaluate": {"path": str(script)}}])
-    reading = {plan.name for plan in plans(recipe) if "code/evaluate" in plan.reads}
+    reading = {stage.name for stage in stages_of(recipe) if "code/evaluate" in stage.reads}
     assert reading == {"evaluate", "compare"}
     ids = []
     for text in ("one", "two", "one"):

@@ -12,11 +12,15 @@ import torch
 from tiny_models import byte_level, context, model_of, save_base
 
 from ftkit import Trainer
+from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context
+from ftkit.engine.load import ModelSpec, load
+from ftkit.engine.local import LocalModel
 from ftkit.errors import BusyError, DataError, RecipeError, StoppedError
-from ftkit.recipe.schema import Train
+from ftkit.recipe.train_block import Train
 from ftkit.store import locked
-from ftkit.training.trainer import TrainOptions, _row
+from ftkit.training.rows import examples_of, training_rows
+from ftkit.training.trainer import TrainOptions
 
 ROWS = [{"input": f"message number {k}", "target": ("card", "cash?")[k % 2]} for k in range(12)]
 QUICK: Any = {"epochs": 2, "global_batch_size": 4, "learning_rate": 1e-2, "precision": "float32"}
@@ -82,14 +86,67 @@ def test_valid_rows_choose_the_weights(base: Path, ctx: Context, tmp_path: Path)
     assert result.best_step == min(evaluations, key=lambda step: evaluations[step])
 
 
-def test_conversations_train_their_last_turn_only(base: Path, ctx: Context, tmp_path: Path) -> None:
-    trainer = Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, instruction="Do it.")
-    turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
-    loaded = trainer._base()
-    row = _row(loaded, {"messages": [{"role": role, "content": text} for role, text in turns]}, "Do it.", "rows[0]")
-    decode = loaded.renderer.tokenizer.decode
-    assert decode([id for id, counts in zip(row.ids, row.target_mask, strict=True) if counts]) == "d<|im_end|>"
-    assert decode(row.ids).startswith("<|im_start|>user\nDo it.\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>")
+def learned(base: Path, row: dict[str, Any], ctx: Context, *, instruction: str = "") -> tuple[str, str, float]:
+    """What a row is as the model sees it, what of it is learned, and its weight."""
+    model = LocalModel(load(ModelSpec(path=base, hub=None, revision=None, precision="float32"), ctx))
+    prompter = Prompter(label="rows", instruction=instruction)
+    (made,) = training_rows(model, prompter, examples_of([row], "rows"), too_long="error", where="rows", ctx=ctx).rows
+    decode = model.renderer.tokenizer.decode
+    target = [id for id, counts in zip(made.ids, made.target_mask, strict=True) if counts]
+    return decode(made.ids), decode(target), made.weight
+
+
+def turns(*contents: Any) -> list[dict[str, Any]]:
+    """A conversation, the user's turn first."""
+    return [{"role": ("user", "assistant")[place % 2], "content": each} for place, each in enumerate(contents)]
+
+
+def test_conversations_train_their_last_turn_only(base: Path, ctx: Context) -> None:
+    text, target, _ = learned(base, {"messages": turns("a", "b", "c", "d")}, ctx, instruction="Do it.")
+    assert target == "d<|im_end|>"
+    assert text.startswith("<|im_start|>user\nDo it.\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>")
+
+
+def test_a_call_without_content_is_learned_as_the_call(base: Path, ctx: Context) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}
+    _, target, _ = learned(base, {"messages": [*turns("where?"), call]}, ctx)
+    assert target == '[{"name": "look", "arguments": {}}]<|im_end|>'
+
+
+def test_parts_of_a_content_are_joined(base: Path, ctx: Context) -> None:
+    parts = [{"type": "text", "text": "on the "}, {"type": "text", "text": "way"}]
+    _, target, _ = learned(base, {"messages": turns("where?", parts)}, ctx)
+    assert target == "on the way<|im_end|>"
+
+
+def test_history_and_weight_of_prepared_rows_count(base: Path, ctx: Context) -> None:
+    row = {"input": "c", "target": "d", "history": turns("a", "b"), "weight": 0.25}
+    text, target, weight = learned(base, row, ctx)
+    assert text == learned(base, {"messages": turns("a", "b", "c", "d")}, ctx)[0]
+    assert (target, weight) == ("d<|im_end|>", 0.25)
+
+
+def test_the_trainer_learns_what_a_recipe_learns_of_a_row(base: Path, ctx: Context) -> None:
+    """Every shape of a source is one of the Trainer's rows."""
+    plain = learned(base, {"input": "a", "target": "b"}, ctx)
+    assert learned(base, {"prompt": "a", "completion": "b"}, ctx) == plain
+    assert (
+        learned(base, {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, ctx) == plain
+    )
+
+
+def test_rows_that_do_not_fit_are_cut_dropped_or_refused_and_counted(base: Path, ctx: Context, tmp_path: Path) -> None:
+    rows = [*ROWS, {"input": "long " * 300, "target": "x"}]
+    counts = {}
+    for too_long in ("cut", "drop"):
+        trainer = Trainer(base, "lora", rows, output_dir=tmp_path / too_long, ctx=ctx, too_long=too_long, **QUICK)
+        result = trainer.fit()
+        counts[too_long] = (result.num_cut, result.num_dropped)
+    assert counts == {"cut": (1, 0), "drop": (0, 1)}
+    with pytest.raises(
+        DataError, match=r"^rows\[12\]: prompt rows needs 1,218 tokens, 2 of them .*the model takes 256"
+    ):
+        Trainer(base, "lora", rows, output_dir=tmp_path / "out", ctx=ctx, too_long="error", **QUICK).fit()
 
 
 def test_a_stopped_training_continues_to_the_same_bytes(base: Path, ctx: Context, tmp_path: Path) -> None:
@@ -128,13 +185,16 @@ def test_the_random_numbers_of_the_caller_are_left_alone(base: Path, ctx: Contex
     ("rows", "found"),
     [
         ([], "rows is empty"),
-        ([{"input": "a"}], r"rows\[0\]: 'target' must be a text, found None; keys are \['input'\]"),
+        (["a"], r"rows\[0\]: is a str; expected a dict"),
+        ([{"input": "a"}], r"^rows: input or target: there is no column 'target'"),
         (
-            [ROWS[0], {"messages": [{"role": "user", "content": "a"}]}],
-            r"rows\[1\]: the last of two or more messages",
+            [ROWS[0], {"input": "a", "target": None}],
+            r"rows\[1\]: 'target' is null; expected a string; keys are \['input'",
         ),
-        ([{"messages": [{"role": "user"}]}], r"rows\[0\]: messages must be objects with role and content"),
-        ([{"input": "long " * 300, "target": "x"}], r"rows\[0\]: \d+ tokens; the model takes 256"),
+        ([ROWS[0], {"messages": [{"role": "user", "content": "a"}]}], r"rows\[1\]: 'messages' has no assistant turn"),
+        ([{"messages": [{"role": "user"}]}], r"rows\[0\]: message 1 of 'messages' has no content"),
+        ([{**ROWS[0], "weight": "much"}], r"rows\[0\]: 'weight' is 'much'; expected a number above 0"),
+        ([{"input": "a", "target": "long " * 300}], r"rows\[0\]: prompt rows needs .* A target is never cut"),
         ([{"input": "a", "target": "<|im_end|>"}], r"rows\[0\]: the answer .* ends a turn of this model"),
     ],
 )
@@ -155,7 +215,7 @@ def test_options_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:
 
 
 def test_the_options_are_those_of_the_recipe() -> None:
-    assert set(TrainOptions.__annotations__) == set(Train.model_fields) - {"method", "too_long"}
+    assert set(TrainOptions.__annotations__) == set(Train.model_fields) - {"method", "variants", "wording"}
 
 
 def test_an_output_folder_in_use_is_refused(base: Path, ctx: Context, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from comparisons import ARMS, recipe, write_run
 
 from ftkit.contracts import Context
-from ftkit.errors import DataError, RecipeError
+from ftkit.errors import DataError
 from ftkit.recipe.schema import MetricChoice
 from ftkit.records import Guard, Prediction, read_predictions, write_jsonl
 from ftkit.run.stages import compare
@@ -48,7 +48,7 @@ def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert list(verdict["contrast"]) == ["a", "b", "difference", "interval", "p_value", "test", "table"]
     assert list(verdict["arms"]["base+zero_shot"]) == [
-        "model", "precision", "metrics", "num_unparsed", "num_empty", "num_truncated",
+        "side", "model", "precision", "metrics", "num_unparsed", "num_empty", "num_truncated",
         "prompt_tokens_mean", "completion_tokens_mean",
     ]  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_a_row_missing_in_one_arm_makes_the_verdict_invalid(tmp_path: Path) -> N
     found = compare.assemble(CompareConfig.of(recipe()), inputs, Context()).verdict
     assert (found.verdict, found.ship, found.num_rows) == ("invalid", None, 39)
     failed = [guard for guard in found.guards if guard.status == "failed"]
-    assert failed == [Guard("one_answer_per_row", "failed", "lora+few_shot has 39 predictions for 40 test rows")]
+    assert failed == [Guard("one_answer_per_row", "failed", "linear has 39 predictions for 40 test rows")]
 
 
 @pytest.mark.parametrize(
@@ -207,25 +207,3 @@ def test_different_references_are_refused() -> None:
 def test_no_predictions_are_refused() -> None:
     with pytest.raises(DataError, match="side b holds no predictions"):
         compare_predictions(side(2, "0"), [], **OPTIONS)
-
-
-def test_two_arms_of_one_file_are_compared_by_name(tmp_path: Path) -> None:
-    path = write_run(tmp_path, num_rows=40).evaluated.path / "predictions.jsonl"
-    found = compare.compare(f"{path}#lora+zero_shot", f"{path}#base+few_shot")
-    assert (found.contrast.a, found.contrast.b) == ("lora+zero_shot", "base+few_shot")
-    assert found.num_rows == 40
-
-
-def test_a_file_of_several_arms_needs_a_name(tmp_path: Path) -> None:
-    path = write_run(tmp_path, num_rows=40).evaluated.path / "predictions.jsonl"
-    with pytest.raises(DataError, match=r"holds 4 arms .*name one as .*#base\+few_shot"):
-        compare.compare(path, path)
-    with pytest.raises(DataError, match=r"no arm 'lora\+zero'; did you mean 'lora\+zero_shot'"):
-        compare.compare(f"{path}#lora+zero", f"{path}#base+few_shot")
-
-
-def test_a_missing_file_and_an_unknown_metric_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file of predictions"):
-        compare.compare(tmp_path / "none.jsonl", tmp_path / "none.jsonl")
-    with pytest.raises(RecipeError, match="did you mean 'accuracy'"):
-        compare.compare(tmp_path, tmp_path, metric="acuracy")

@@ -1,0 +1,33 @@
+"""Two arms side by side: of files of predictions, and of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from comparisons import write_run
+
+from ftkit import compare
+from ftkit.errors import DataError, RecipeError
+
+
+def test_two_arms_of_one_file_are_compared_by_name(tmp_path: Path) -> None:
+    path = write_run(tmp_path, num_rows=40).evaluated.path / "predictions.jsonl"
+    found = compare(f"{path}#lora+zero_shot", f"{path}#base+few_shot")
+    assert (found.contrast.a, found.contrast.b) == ("lora+zero_shot", "base+few_shot")
+    assert found.num_rows == 40
+
+
+def test_a_file_of_several_arms_needs_a_name(tmp_path: Path) -> None:
+    path = write_run(tmp_path, num_rows=40).evaluated.path / "predictions.jsonl"
+    with pytest.raises(DataError, match=r"holds 5 arms .*name one as .*#base\+few_shot"):
+        compare(path, path)
+    with pytest.raises(DataError, match=r"no arm 'lora\+zero'; did you mean 'lora\+zero_shot'"):
+        compare(f"{path}#lora+zero", f"{path}#base+few_shot")
+
+
+def test_a_missing_file_and_an_unknown_metric_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file of predictions"):
+        compare(tmp_path / "none.jsonl", tmp_path / "none.jsonl")
+    with pytest.raises(RecipeError, match="did you mean 'accuracy'"):
+        compare(tmp_path, tmp_path, metric="acuracy")
