@@ -54,7 +54,7 @@ def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSp
 
 def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequence[Example], *, is_cut: bool) -> None:
     asker = Asker.of_targets(reader, prompter)
-    around = asker.longest([])
+    around = Asker.of_free_text(reader, prompter).longest([])
     for row in train:
         asked = emptied(row) if is_cut else row
         num_bytes = len(asked.input.encode()) + len(row.target.encode())
@@ -65,7 +65,7 @@ def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequen
 
 
 def _shortest(reader: Reader, prompters: Sequence[Prompter]) -> Prompter:
-    return min(prompters, key=lambda each: Asker.of_targets(reader, each).longest([]))
+    return min(prompters, key=lambda each: Asker.of_free_text(reader, each).longest([]))
 
 
 def _wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:

@@ -120,7 +120,7 @@ def shipped_precision(spec: ModelSpec, ctx: Context) -> str:
 
 
 def require(recipe: Recipe, ctx: Context) -> None:
-    """Raise what would be raised later: processes, device, precision, packages, model files, chat template.
+    """Raise what would be raised later: processes, device, precision, packages, code and model files, chat template.
 
     Says it where the model has no chat template. Loads the tokenizer and no weights.
     """
@@ -129,6 +129,9 @@ def require(recipe: Recipe, ctx: Context) -> None:
     for variant in recipe.variants:
         if quantization(variant.method) != "none" and importlib.util.find_spec("bitsandbytes") is None:
             raise MachineError(f"train.method: {variant.method.name} needs bitsandbytes: pip install bitsandbytes")
+    for metric in recipe.evaluate.metrics:
+        if metric.options.runs_code:
+            metric.options.code_id()
     spec = model_spec(recipe)
     fetch(spec, ctx)
     context_length(spec, ctx)
