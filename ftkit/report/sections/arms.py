@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
@@ -31,7 +33,7 @@ def render(config: Arms, comparison: Comparison) -> Section:
     tables = [_metrics(comparison), *_secondary(comparison), _flags(comparison)]
     html = f"<p>{escape(note)}</p>{_picture(comparison)}{''.join(table.html for table in tables)}"
     markdown = "\n\n".join([plain(note), *(table.markdown for table in tables)])
-    return Section("The arms", html, markdown)
+    return Section("The arms", Markup(html), markdown)
 
 
 def _picture(comparison: Comparison) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.contracts import Section
@@ -23,11 +24,11 @@ class Confusion(Config):
 def render(config: Confusion, comparison: Comparison) -> Section:
     """Accuracy per label and most frequent confusions of the deciding pair; empty for other tasks."""
     if comparison.recipe.task.name != "classify" or not comparison.tests:
-        return Section("Labels", "", "")
+        return Section("Labels", Markup(), "")
     labels, confusions = _per_label(comparison), _confusions(config, comparison)
     many = len(labels.rows) > config.max_open_labels
     html = folded(labels.caption, labels.html) if many else labels.html
-    return Section("Labels", html + confusions.html, f"{labels.markdown}\n\n{confusions.markdown}")
+    return Section("Labels", Markup(html + confusions.html), f"{labels.markdown}\n\n{confusions.markdown}")
 
 
 def _per_label(comparison: Comparison) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
@@ -26,7 +28,7 @@ def render(config: Cost, comparison: Comparison) -> Section:
     sentence = _sentence(comparison)
     tables = [_per_arm(comparison), _per_stage(comparison)]
     html = f"<p>{escape(sentence)}</p>" + "".join(table.html for table in tables)
-    return Section("Cost", html, "\n\n".join([plain(sentence), *(table.markdown for table in tables)]))
+    return Section("Cost", Markup(html), "\n\n".join([plain(sentence), *(table.markdown for table in tables)]))
 
 
 def _sentence(comparison: Comparison) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.contracts import Section
@@ -40,7 +41,7 @@ def render(config: Disagreements, comparison: Comparison) -> Section:
             table = _table(config, comparison, rows, title=title)
             html += folded(table.caption, table.html)
             markdown.append(table.markdown)
-    return Section("Wins and losses, row by row", html, "\n\n".join(markdown))
+    return Section("Wins and losses, row by row", Markup(html), "\n\n".join(markdown))
 
 
 def _table(config: Disagreements, comparison: Comparison, rows: Sequence[int], *, title: str) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.answers.prompt import Prompt
@@ -38,7 +39,7 @@ def render(config: Prompts, comparison: Comparison) -> Section:
     table = _candidates(comparison)
     return Section(
         "The prompts",
-        "".join(html) + folded(table.caption, table.html),
+        Markup("".join(html) + folded(table.caption, table.html)),
         "\n\n".join([*markdown, table.markdown]),
     )
 

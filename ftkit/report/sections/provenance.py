@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 
 import yaml
+from markupsafe import Markup
 
 from ftkit.contracts import Section
 from ftkit.records import dump
@@ -42,7 +43,7 @@ def render(config: Provenance, comparison: Comparison) -> Section:
         fenced(recipe.rstrip(), "yaml"),
     ]
     markdown = "\n\n".join(parts)
-    return Section("Provenance", html, markdown)
+    return Section("Provenance", Markup(html), markdown)
 
 
 def _entries(comparison: Comparison) -> dict[str, Cell]:

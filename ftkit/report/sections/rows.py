@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.prepare.summary import FunnelLine, Summary
 from ftkit.registry import Config, component
@@ -31,7 +33,7 @@ def render(config: Rows, comparison: Comparison) -> Section:
         + "".join(folded(table.caption, table.html) for table in labels)
     )
     markdown = "\n\n".join([plain(sentence), *(table.markdown for table in [*tables, *labels])])
-    return Section("The rows", html, markdown)
+    return Section("The rows", Markup(html), markdown)
 
 
 def _sentence(comparison: Comparison) -> str:

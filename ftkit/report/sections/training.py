@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
@@ -25,7 +27,7 @@ def render(config: Training, comparison: Comparison) -> Section:
         entries = _entries(comparison, training)
         html.append(f"<h3>{escape(method)}</h3>{_picture(comparison, method, index=index)}{facts(entries)}")
         markdown.append(f"### {plain(method)}\n\n{facts_markdown(entries)}")
-    return Section("Training", "".join(html), "\n\n".join(markdown))
+    return Section("Training", Markup("".join(html)), "\n\n".join(markdown))
 
 
 def _entries(comparison: Comparison, training: dict[str, Any]) -> dict[str, Cell | Rich]:

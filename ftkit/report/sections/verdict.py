@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.records import Guard
 from ftkit.registry import Config, component
@@ -62,7 +64,7 @@ def render(config: VerdictSection, comparison: Comparison) -> Section:
         *(plain(sentence) for sentence in sentences),
         _guards(verdict.guards).markdown,
     ]
-    return Section("Verdict", html, "\n\n".join(lines))
+    return Section("Verdict", Markup(html), "\n\n".join(lines))
 
 
 def _floor_note(comparison: Comparison) -> list[str]:
