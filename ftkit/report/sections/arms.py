@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -13,6 +13,10 @@ from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Table, count, difference, escape, interval, p_value, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FLOORS = {"majority": "most frequent label", "tfidf_logreg": "TF-IDF + logistic regression"}
 COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there to look at, never chosen
@@ -43,7 +47,7 @@ def _picture(comparison: Comparison) -> str:
     shown = [arm for arm in comparison.arms if metric_of(comparison, arm.name, metric).value is not None]
     floors = _floors(comparison, metric)
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for row, arm in enumerate(shown):
             _draw_arm(axes, row, arm, comparison=comparison, factor=factor)
@@ -66,7 +70,7 @@ def _picture(comparison: Comparison) -> str:
     return picture("arms", draw, height=height, label=label)
 
 
-def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
+def _draw_arm(axes: Axes, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
     metric = metric_of(comparison, arm.name, primary(comparison))
     assert metric.value is not None, "only arms with a value are drawn"
     colour = COLOURS.get(arm.side, MUTED)
@@ -74,12 +78,13 @@ def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: 
         ends = [factor * end for end in metric.interval]
         axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="round")
     filled = arm.name in comparison.chosen.values()
-    style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
-    axes.plot([factor * metric.value], [row], "o", markersize=9, **style)
+    inside = colour if filled else "none"
+    at = [factor * metric.value]
+    axes.plot(at, [row], "o", markersize=9, markerfacecolor=inside, markeredgecolor=colour, markeredgewidth=2)
     text = score(metric.value, share=factor == 100)
     for words, place, side in ((arm.name, 0.0, "left"), (text, 1.0, "right")):
-        at = (place, row - 0.38)
-        axes.annotate(words, at, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
+        corner = (place, row - 0.38)
+        axes.annotate(words, corner, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
 
 
 def _beside(value: float, *, share: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -13,6 +13,10 @@ from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Rich, count, escape, facts, facts_markdown, percent, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, primary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Training(Config):
@@ -54,7 +58,7 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
     best = comparison.trainings[method]["best_step"]
     share = is_share(comparison, primary(comparison))
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True)
         _draw_losses(upper, losses, valid)
         factor = 100 if share else 1
@@ -79,7 +83,7 @@ def _picture(comparison: Comparison, method: str, *, index: int) -> str:
     return picture(f"training{index}", draw, height=4.4, label=label)
 
 
-def _draw_losses(axes: Any, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
+def _draw_losses(axes: Axes, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
     places, values = [place for place, _ in losses], [value for _, value in losses]
     axes.plot(places, values, color=PROMPTING, linewidth=0.8, alpha=0.45)
     axes.plot(places, _smoothed(values), color=PROMPTING, label="train")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -26,6 +26,9 @@ from ftkit.report.markup import (
 from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary, row_scores
 from ftkit.report.wording import guard_name, headline, meaning, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHIPS = {
     "fine_tuned": "fine-tune",
@@ -119,7 +122,7 @@ def _picture(comparison: Comparison) -> str:
     low, high, middle, edge = (factor * value for value in (*contrast.interval, contrast.difference, margin))
     reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.axvspan(-edge, edge, color=BAND, linewidth=0)
         axes.axvline(0, color=MUTED, linewidth=1)
