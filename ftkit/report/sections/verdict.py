@@ -106,8 +106,8 @@ def _tile(kind: str, title: str, value: str, note: str) -> str:
 
 
 def _win_loss(comparison: Comparison) -> str:
-    chosen = comparison.chosen
-    pairs = list(zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True))
+    tuned, prompting = (row_scores(comparison, comparison.chosen[side]) for side in ("fine_tuned", "prompting"))
+    pairs = list(zip(tuned, prompting, strict=True))
     wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     return f"{count(wins)} better, {count(losses)} worse, {count(len(pairs) - wins - losses)} alike"
 
