@@ -38,7 +38,7 @@ Cell: TypeAlias = str | int | float | Rich | None
 
 
 @dataclass(frozen=True)
-class Table:
+class Grid:
     """Rows under a head. The first `text_columns` columns hold words, the rest numbers."""
 
     caption: str
@@ -77,6 +77,9 @@ class Table:
 
     def _numeric(self, index: int) -> str:
         return "" if index < self.text_columns else ' class="n"'
+
+
+Table = Grid  # as ftkit.report.data still calls it
 
 
 def escape(value: object) -> Html:

@@ -16,7 +16,7 @@ from ftkit.records import Guard
 from ftkit.registry import names
 from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
-from ftkit.report.markup import Table, escape, fenced, plain
+from ftkit.report.markup import Grid, escape, fenced, plain
 from ftkit.report.wording import one_sentence
 
 HOSTILE = '<script>alert(1)</script> "x" \' | `a` **b** $x$ [l](javascript:alert(1)) </style> <!-- é'
@@ -176,7 +176,7 @@ def test_values_are_escaped_and_control_signs_are_shown() -> None:
 
 
 def test_a_table_heads_its_columns_and_rows() -> None:
-    table = Table("Counts", ("name", "rows"), [("a<b", "3")])
+    table = Grid("Counts", ("name", "rows"), [("a<b", "3")])
     assert '<th scope="col">name</th><th scope="col" class="n">rows</th>' in table.html
     assert '<th scope="row">a&lt;b</th><td class="n">3</td>' in table.html
     assert table.markdown == "Counts:\n\n| name | rows |\n| --- | --: |\n| a&lt;b | 3 |"

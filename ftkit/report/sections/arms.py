@@ -10,7 +10,7 @@ from ftkit.answers.prompt import Arm
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Table, count, difference, escape, interval, p_value, plain, score
+from ftkit.report.markup import Cell, Grid, count, difference, escape, interval, p_value, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary
 
@@ -23,12 +23,12 @@ COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there 
 FLAGS = ("unparsed", "empty", "truncated", "input_cut")
 
 
-class Arms(Config):
+class ArmsOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Arms, comparison: Comparison) -> Section:
+def render(config: ArmsOptions, comparison: Comparison) -> Section:
     """Picture of the primary metric, then tables: metrics, secondary contrasts, flags."""
     note = (
         "An arm is a model with a prompt. The deciding pair was chosen on valid before test was opened; its "
@@ -98,7 +98,7 @@ def _floors(comparison: Comparison, metric: str) -> dict[str, float]:
     return {FLOORS.get(name, name): values[metric] for name, values in floors if metric in values}
 
 
-def _metrics(comparison: Comparison) -> Table:
+def _metrics(comparison: Comparison) -> Grid:
     names = list(comparison.metrics.arms[comparison.arms[0].name])
     rows: list[list[Cell]] = [
         [arm.name, arm.precision, arm.prompt.label, *(_value(comparison, arm.name, name) for name in names)]
@@ -109,7 +109,7 @@ def _metrics(comparison: Comparison) -> Table:
         cells = [score(values.get(name), share=is_share(comparison, name)) for name in names]
         rows.append([FLOORS.get(floor, floor), "floor", None, *cells])
     level = f"{100 * comparison.metrics.level:.4g} %"
-    return Table(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
+    return Grid(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
 
 
 def _value(comparison: Comparison, arm: str, metric: str) -> str:
@@ -118,7 +118,7 @@ def _value(comparison: Comparison, arm: str, metric: str) -> str:
     return value if measured.interval is None else f"{value} ({interval(measured.interval, share=share)})"
 
 
-def _secondary(comparison: Comparison) -> list[Table]:
+def _secondary(comparison: Comparison) -> list[Grid]:
     """Other metrics and arms against the prompting arm; their p is corrected for being many."""
     contrasts = comparison.metrics.secondary
     if not contrasts:
@@ -130,10 +130,10 @@ def _secondary(comparison: Comparison) -> list[Table]:
         ends = interval(contrast.interval, share=share, signed=True)
         rows.append([contrast.metric, contrast.a, contrast.b, change, ends, p_value(contrast.p_value_holm)])
     caption = "Secondary contrasts, which decide nothing (differences in points; p after Holm)"
-    return [Table(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
+    return [Grid(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
 
 
-def _flags(comparison: Comparison) -> Table:
+def _flags(comparison: Comparison) -> Grid:
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
         answers = comparison.predictions[arm.name]
@@ -145,4 +145,4 @@ def _flags(comparison: Comparison) -> Table:
             ]
         )
     head = ("arm", "could not be read", "empty", "cut at the limit", "input shortened", "rows")
-    return Table("Answers that went wrong in form", head, rows)
+    return Grid("Answers that went wrong in form", head, rows)

@@ -12,20 +12,20 @@ from ftkit.contracts import Section
 from ftkit.records import Message
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Html, Table, count, escape, fenced, folded, plain, score
+from ftkit.report.markup import Cell, Grid, Html, count, escape, fenced, folded, plain, score
 from ftkit.report.readings import is_share, primary
 
 PLACE = "⟨the row's input⟩"
 
 
-class Prompts(Config):
+class PromptsOptions(Config):
     """How many turns of a winning prompt stand open; the rest is folded."""
 
     max_turns: int = Field(10, ge=3)
 
 
 @component
-def render(config: Prompts, comparison: Comparison) -> Section:
+def render(config: PromptsOptions, comparison: Comparison) -> Section:
     """Winning prompts as conversations, then the table of candidates, best first."""
     html, markdown = [], []
     for prompt in _winners(comparison).values():
@@ -69,7 +69,7 @@ def _turns(turns: Sequence[Message]) -> str:
     )
 
 
-def _candidates(comparison: Comparison) -> Table:
+def _candidates(comparison: Comparison) -> Grid:
     share = is_share(comparison, primary(comparison))
     order = sorted(comparison.candidates, key=lambda row: (row["value"] is None, -(row["value"] or 0.0), row["index"]))
     rows: list[list[Cell]] = []
@@ -86,4 +86,4 @@ def _candidates(comparison: Comparison) -> Table:
         f"{primary(comparison)} on valid",
         "prompt tokens",
     )
-    return Table(f"All {count(len(order))} prompts that were tried or considered", head, rows, 4)
+    return Grid(f"All {count(len(order))} prompts that were tried or considered", head, rows, 4)

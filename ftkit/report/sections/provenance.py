@@ -27,12 +27,12 @@ PACKAGES = (
 )
 
 
-class Provenance(Config):
+class ProvenanceOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Provenance, comparison: Comparison) -> Section:
+def render(config: ProvenanceOptions, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
     recipe = yaml.safe_dump(comparison.recipe.resolved(), sort_keys=False, allow_unicode=True)

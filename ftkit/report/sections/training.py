@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Training(Config):
+class TrainingOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Training, comparison: Comparison) -> Section:
+def render(config: TrainingOptions, comparison: Comparison) -> Section:
     """One picture and one list of facts per method."""
     html, markdown = [], []
     for index, (method, training) in enumerate(comparison.trainings.items()):

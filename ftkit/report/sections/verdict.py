@@ -14,7 +14,7 @@ from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import (
     NOTHING,
-    Table,
+    Grid,
     count,
     difference,
     escape,
@@ -40,12 +40,12 @@ CHIPS = {
 STATUSES = {"passed": "passed", "failed": "FAILED", "not_applicable": "not applicable"}
 
 
-class VerdictSection(Config):
+class VerdictOptions(Config):
     """No options."""
 
 
 @component
-def render(config: VerdictSection, comparison: Comparison) -> Section:
+def render(config: VerdictOptions, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
     verdict = comparison.verdict
     title = headline(verdict)
@@ -141,9 +141,9 @@ def _picture(comparison: Comparison) -> str:
     return picture("contrast", draw, height=1.15, label=label)
 
 
-def _guards(guards: Sequence[Guard]) -> Table:
+def _guards(guards: Sequence[Guard]) -> Grid:
     rows = [(guard_name(guard.name), STATUSES[guard.status], guard.detail or NOTHING) for guard in guards]
-    return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
+    return Grid("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
 
 
 def _guards_html(guards: Sequence[Guard]) -> str:
