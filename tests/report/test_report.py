@@ -225,6 +225,16 @@ def test_a_linear_model_as_good_as_the_winner_is_mentioned(finished: Comparison)
     assert words in report.render(replace(finished, verdict=verdict)).html
 
 
+def test_a_guard_that_does_not_apply_is_told_and_is_no_alarm(finished: Comparison) -> None:
+    guard = Guard("adapter_changes_logits", "not_applicable", "no log-probabilities")
+    verdict = finished.verdict.model_copy(update={"guards": (*finished.verdict.guards, guard)})
+    page = report.render(replace(finished, verdict=verdict))
+    passed = len(finished.verdict.guards)
+    assert f"<summary>{passed} of {passed + 1} guards passed, 1 not applicable</summary>" in page.html
+    assert 'class="alarm"' not in page.html
+    assert "| adapter changes logits | not applicable | no log-probabilities |" in page.markdown
+
+
 def test_labels_are_left_out_where_nothing_is_classified(finished: Comparison) -> None:
     task = TaskChoice.model_validate({"generate": {"max_new_tokens": 8}})
     generating = replace(finished, recipe=finished.recipe.model_copy(update={"task": task}))
