@@ -18,6 +18,7 @@ from ftkit.registry import Config
 
 if TYPE_CHECKING:
     import polars
+    from markupsafe import Markup
 
     Table: TypeAlias = polars.DataFrame
     """Rows of prepare. A source gives its own columns; after mapping: id, input, target, group, weight, and more."""
@@ -193,7 +194,7 @@ class Section:
     """One part of the report. `html` is already escaped; both may be empty, then the section is left out."""
 
     title: str
-    html: str
+    html: Markup
     markdown: str
 
 

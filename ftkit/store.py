@@ -229,8 +229,8 @@ def _mismatch(detail: ErrorDetails) -> str:
         return f"{key}: is missing"
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: unknown key"
-    found = detail["input"]
-    shown = "" if isinstance(found, (dict, list, bytes)) else f", found {found!r}"
+    value = detail["input"]
+    shown = "" if isinstance(value, (dict, list, bytes)) else f", found {value!r}"
     return (f"{key}: " if key else "") + message[0].lower() + message[1:] + shown
 
 

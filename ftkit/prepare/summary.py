@@ -6,7 +6,7 @@ Knows no step and no file; reads a batch at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 SIDES = ("input", "target")
-UNITS = ("characters", "words")
 COUNTED_ROWS = 4_000  # at a time: one thread's share
 
 
@@ -41,6 +40,16 @@ class SideLengths(JsonRecord):
 
     input: Lengths = Field(description="of the inputs, without their history")
     target: Lengths = Field(description="of the targets")
+
+
+class SplitSummary(JsonRecord):
+    """What is in the splits."""
+
+    labels: tuple[str, ...] = Field(description="labels of the task; empty to generate")
+    rows: dict[str, int] = Field(description="rows, by split")
+    groups: dict[str, int] = Field(description="groups of rows that are never split apart, by split")
+    label_counts: dict[str, dict[str, int]] = Field(description="rows of each label, by split")
+    lengths: dict[str, SideLengths] = Field(description="lengths of the texts, by split")
 
 
 class FunnelLine(JsonRecord):
@@ -61,44 +70,36 @@ class Standing(JsonRecord):
     equal: int = Field(description="rows whose text is a train row's after normalising")
 
 
-class Summary(JsonRecord):
-    """`summary.json`: what prepare did, and what is in the splits."""
+class Summary(SplitSummary):
+    """`summary.json`: what is in the splits, and what prepare did to get there."""
 
-    labels: tuple[str, ...] = Field(description="labels of the task; empty to generate")
-    rows: dict[str, int] = Field(description="rows, by split")
-    groups: dict[str, int] = Field(description="groups of rows that are never split apart, by split")
-    label_counts: dict[str, dict[str, int]] = Field(description="rows of each label, by split")
-    lengths: dict[str, SideLengths] = Field(description="lengths of the texts, by split")
     funnel: tuple[FunnelLine, ...] = Field(description="the steps, in the order in which they ran")
     stood_in_train: dict[str, Standing] = Field(description="valid and test rows that were in train, by split")
     sources: dict[str, str] = Field(description="content id of each source: SHA-256 of its files, or repository@commit")
     test_sha256: str = Field(description="SHA-256 of the test rows; data.split.test_sha256 of a recipe pins it")
 
 
-class SplitFacts(TypedDict):
-    """The keys of `summary.json` that are about the splits, as plain values."""
-
-    labels: list[str]
-    rows: dict[str, int]
-    groups: dict[str, int]
-    label_counts: dict[str, dict[str, int]]
-    lengths: dict[str, dict[str, dict[str, float]]]
-
-
 def summary_of(
     splits: Mapping[str, Rows], labels: Sequence[str], groups: Mapping[str, NDArray[np.uint64]], *, threads: int
-) -> SplitFacts:
+) -> dict[str, Any]:
+    """`split_summary` as plain values."""
+    return split_summary(splits, labels, groups, threads=threads).as_json()
+
+
+def split_summary(
+    splits: Mapping[str, Rows], labels: Sequence[str], groups: Mapping[str, NDArray[np.uint64]], *, threads: int
+) -> SplitSummary:
     """Rows, groups, labels and lengths (in characters and in words) of each split.
 
     `groups` are the `distinct` groups of each split.
     """
-    return {
-        "labels": list(labels),
-        "rows": {name: len(rows) for name, rows in splits.items()},
-        "groups": {name: len(some) for name, some in groups.items()},
-        "label_counts": {name: _counts(rows, labels) for name, rows in splits.items()},
-        "lengths": {name: _lengths(rows, threads) for name, rows in splits.items()},
-    }
+    return SplitSummary(
+        labels=tuple(labels),
+        rows={name: len(rows) for name, rows in splits.items()},
+        groups={name: len(some) for name, some in groups.items()},
+        label_counts={name: _counts(rows, labels) for name, rows in splits.items()},
+        lengths={name: _lengths(rows, threads) for name, rows in splits.items()},
+    )
 
 
 def _counts(rows: Rows, labels: Sequence[str]) -> dict[str, int]:
@@ -109,7 +110,7 @@ def _counts(rows: Rows, labels: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _lengths(rows: Rows, threads: int) -> dict[str, dict[str, float]]:
+def _lengths(rows: Rows, threads: int) -> SideLengths:
     import polars
 
     def counted(part: Table) -> Table:
@@ -119,12 +120,18 @@ def _lengths(rows: Rows, threads: int) -> dict[str, dict[str, float]]:
     with Threads(threads) as workers:
         some = (part for batch in rows.batches(*SIDES) for part in batch.iter_slices(COUNTED_ROWS))
         counts = polars.concat(workers.in_turn(counted, some))
-    return {side: _mean_and_max({unit: counts[f"{side} {unit}"] for unit in UNITS}) for side in SIDES}
+    sides = {side: _lengths_of(counts[f"{side} characters"], counts[f"{side} words"]) for side in SIDES}
+    return SideLengths(input=sides["input"], target=sides["target"])
 
 
-def _mean_and_max(counts: Mapping[str, polars.Series]) -> dict[str, float]:
-    lengths: dict[str, float] = {}
-    for unit, values in counts.items():
-        lengths[f"{unit}_mean"] = round(float(values.cast(float).mean()), 3)
-        lengths[f"{unit}_max"] = int(values.max())
-    return lengths
+def _lengths_of(characters: polars.Series, words: polars.Series) -> Lengths:
+    return Lengths(
+        characters_mean=_mean(characters),
+        characters_max=int(characters.max()),
+        words_mean=_mean(words),
+        words_max=int(words.max()),
+    )
+
+
+def _mean(counts: polars.Series) -> float:
+    return round(float(counts.cast(float).mean()), 3)

@@ -10,15 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from markupsafe import Markup
+
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|#~$!])")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 NOTHING = "–"
 
 
 class Html(str):
-    """Text that is HTML already; `escape` leaves it as it is."""
+    """Text that is HTML already; `escape` leaves it as it is, and so do templates."""
 
     __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ Cell: TypeAlias = str | int | float | Rich | None
 
 
 @dataclass(frozen=True)
-class Table:
+class Grid:
     """Rows under a head. The first `text_columns` columns hold words, the rest numbers."""
 
     caption: str
@@ -74,10 +79,13 @@ class Table:
         return "" if index < self.text_columns else ' class="n"'
 
 
+Table = Grid  # as ftkit.report.data still calls it
+
+
 def escape(value: object) -> Html:
     """Text as HTML, safe between tags and in quoted attributes; what steers or turns text is shown."""
-    if isinstance(value, Html):
-        return value
+    if isinstance(value, (Html, Markup)):
+        return Html(value)
     return Html(html.escape(CONTROLS.sub("\ufffd", str(value)), quote=True))
 
 

@@ -139,6 +139,3 @@ details pre { padding: 10px 0 }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }
 """
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""The page loads nothing and runs nothing, whatever stands in the data."""

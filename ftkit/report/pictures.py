@@ -7,15 +7,18 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.report.markup import Html, escape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # What a drawing paints with; each stands for the page's CSS variable of the same name.
 INK, MUTED, GRID, PROMPTING, TUNED, BAND = "#1a2b3c", "#6b7a89", "#d5dbe1", "#2a6fdb", "#d9730d", "#eef1f4"
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", PROMPTING: "prompting", TUNED: "tuned", BAND: "band"}
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {  # some versions of matplotlib list the allowed keys as a type
     "svg.fonttype": "none",  # text stays text: a tenth of the size, and it can be read aloud and searched
     "svg.hashsalt": "ftkit",  # ids of clip paths are random otherwise
     "text.parse_math": False,  # a label may hold dollar signs
@@ -37,8 +40,8 @@ SETTINGS = {
 
 WIDTH = 5.4  # inches: the text of a picture is as large as the page's on a screen, and legible on a phone
 
-Draw = Callable[[Any], None]
-"""Takes a matplotlib Figure and draws on it."""
+Draw: TypeAlias = "Callable[[Figure], None]"
+"""Draws on a figure that is empty."""
 
 
 def picture(name: str, draw: Draw, *, height: float, label: str) -> Html:

@@ -41,9 +41,9 @@ def minimum_detectable_difference(
     inside = weight * disagreement - num_rows * margin**2
     if inside >= 0:
         # (δ − margin)²·n = k²·(disagreement − δ²), solved for the larger δ
-        found = (num_rows * margin + k * math.sqrt(inside)) / weight
-        if found <= disagreement:
-            return found
+        difference = (num_rows * margin + k * math.sqrt(inside)) / weight
+        if difference <= disagreement:
+            return difference
     # the same with the disagreement δ itself: every row that differs, differs the same way
     half = num_rows * margin + k * k / 2
     return (half + math.sqrt(half**2 - weight * num_rows * margin**2)) / weight

@@ -53,10 +53,12 @@ def sign_flip_test(
     """
     sums, _ = group_totals(as_scores(differences, groups=groups), groups)
     sums = sums[sums != 0]
-    observed, tolerance = abs(sums.sum()), 1e-12 * np.abs(sums).sum()
+    observed, size = float(sums.sum()), float(np.abs(sums).sum())
+    least = abs(observed) - 1e-12 * size
     extreme = total = 0
     for flips in _flip_patterns(len(sums), seed=seed, num_resamples=num_resamples):
-        extreme += int((np.abs(sums.sum() - 2 * (flips @ sums)) >= observed - tolerance).sum())
+        flipped: FloatArray = flips @ sums
+        extreme += int(np.count_nonzero(np.abs(observed - 2 * flipped) >= least))
         total += len(flips)
     return _permutation_p(extreme, total, exact=_all_fit(len(sums), num_resamples))
 
@@ -68,7 +70,8 @@ def approximate_randomisation(
 
     Counted as in `sign_flip_test`. None where the metric is not finite. Noreen 1989; Riezler & Maxwell 2005.
     """
-    names, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    group_of_row = _numbered(groups)
+    num_groups = int(group_of_row.max()) + 1
     rows = np.arange(len(group_of_row))
     kept = np.zeros(len(rows), dtype=np.bool_)
     value_a, value_b = metric(rows, kept), metric(rows, ~kept)
@@ -76,15 +79,15 @@ def approximate_randomisation(
         return None
     least = abs(value_a - value_b) - 1e-12 * (abs(value_a) + abs(value_b))
     extreme = total = 0
-    for flips in _flip_patterns(len(names), seed=seed, num_resamples=num_resamples):
-        for flip in flips:
-            swapped = flip[group_of_row]
+    for flips in _flip_patterns(num_groups, seed=seed, num_resamples=num_resamples):
+        for number in range(len(flips)):
+            swapped: BoolArray = flips[number, group_of_row]
             difference = metric(rows, swapped) - metric(rows, ~swapped)
             if not math.isfinite(difference):
                 return None
             extreme += abs(difference) >= least
         total += len(flips)
-    return _permutation_p(extreme, total, exact=_all_fit(len(names), num_resamples))
+    return _permutation_p(extreme, total, exact=_all_fit(num_groups, num_resamples))
 
 
 def paired_bootstrap_interval(
@@ -107,8 +110,9 @@ def paired_bootstrap_interval(
     sums, counts = group_totals(as_scores(differences, groups=groups), groups)
     means = _resampled_means(sums, counts, seed=seed, num_resamples=num_resamples)
     tails = _widened_tails(level, counts)
-    num_varied = len(sums) - int(np.unique(sums, return_counts=True)[1].max())
-    if counts.max() == 1 and num_varied >= MIN_VARIED_FOR_BCA:
+    of_each_value: IntArray = np.unique(sums, return_counts=True)[1]
+    num_varied = len(sums) - int(of_each_value.max())
+    if np.all(counts == 1) and num_varied >= MIN_VARIED_FOR_BCA:
         tails = _bca_tails(tails, means, sums)
     return _percentiles(means, tails)
 
@@ -125,14 +129,15 @@ def corpus_bootstrap_interval(
 
     None where the statistic does not vary or is not finite on a resample of whole groups.
     """
-    _, group_of_row, counts = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(group_of_row, kind="stable"), np.cumsum(counts)[:-1])
+    group_of_row = _numbered(groups)
+    counts = np.bincount(group_of_row)
+    members: list[IntArray] = np.split(np.argsort(group_of_row, kind="stable"), np.cumsum(counts)[:-1])
     rng = np.random.default_rng((seed, BOOTSTRAP_STREAM))
     values = np.empty(num_resamples)
     for index in range(num_resamples):
-        drawn = rng.integers(0, len(members), len(members))
+        drawn: list[int] = rng.integers(0, len(members), len(members)).tolist()
         values[index] = statistic(np.concatenate([members[group] for group in drawn]))
-    if not np.isfinite(values).all():
+    if not np.all(np.isfinite(values)):
         return None
     return _percentiles(values, _widened_tails(level, counts.astype(np.float64)))
 
@@ -144,9 +149,9 @@ def as_scores(values: Sequence[float] | FloatArray, *, groups: Sequence[str] | N
         raise DataError("no scored rows; expected at least one test row")
     if groups is not None and len(groups) != len(scores):
         raise DataError(f"{len(scores)} scores for {len(groups)} rows; every arm must be scored on the same rows")
-    if not np.isfinite(scores).all():
+    if not np.all(np.isfinite(scores)):
         row = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise DataError(f"score of row {row} is {scores[row]}; expected a finite number")
+        raise DataError(f"score of row {row} is {float(scores[row])}; expected a finite number")
     return scores
 
 
@@ -154,7 +159,7 @@ def group_totals(values: FloatArray, groups: Sequence[str] | None) -> tuple[Floa
     """Sum and number of rows of each group, ordered by name: the order of rows does not matter."""
     if groups is None:
         return values, np.ones(len(values))
-    _, group_of_row = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
+    group_of_row = _numbered(groups)
     counts = np.bincount(group_of_row).astype(np.float64)
     return np.bincount(group_of_row, weights=values).astype(np.float64), counts
 
@@ -164,6 +169,12 @@ def normal_quantile(level: float) -> float:
     if not 0 < level < 1:
         raise DataError(f"level is {level}; expected a number between 0 and 1")
     return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def _numbered(groups: Sequence[str]) -> IntArray:
+    """The number of each row's group, from 0 in the order of their names."""
+    group_of_row: IntArray = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)[1]
+    return group_of_row
 
 
 def _flip_patterns(num_units: int, *, seed: int, num_resamples: int) -> Iterator[BoolArray]:
@@ -195,8 +206,9 @@ def _resampled_means(sums: FloatArray, counts: FloatArray, *, seed: int, num_res
     for start in range(0, num_resamples, step):
         stop = min(start + step, num_resamples)
         drawn = rng.integers(0, len(sums), (stop - start, len(sums)), dtype=np.int32)
-        rows = counts[drawn].sum(axis=1) if counts.max() > 1 else float(len(sums))
-        means[start:stop] = sums[drawn].sum(axis=1) / rows
+        totals: FloatArray = sums[drawn].sum(axis=1)
+        rows: FloatArray | float = float(len(sums)) if np.all(counts == 1) else counts[drawn].sum(axis=1)
+        means[start:stop] = totals / rows
     return means
 
 
@@ -204,10 +216,11 @@ def _widened_tails(level: float, counts: FloatArray) -> tuple[float, float]:
     from scipy.special import ndtr, stdtrit
 
     normal_quantile(level)
-    units = float(counts.sum() ** 2 / (counts**2).sum())
+    units = float(counts.sum()) ** 2 / float((counts**2).sum())
     if units <= 1:
         return 0.0, 1.0
-    tail = float(ndtr(-math.sqrt(units / (units - 1)) * stdtrit(units - 1, 0.5 + level / 2)))
+    student: float = stdtrit(units - 1, 0.5 + level / 2)
+    tail = float(ndtr(-math.sqrt(units / (units - 1)) * student))
     return tail, 1 - tail
 
 
@@ -215,23 +228,26 @@ def _bca_tails(tails: tuple[float, float], means: FloatArray, values: FloatArray
     """The tails corrected for bias and skewness, or as they are where the correction is undefined."""
     from scipy.special import ndtr, ndtri
 
-    residuals = values - values.mean()
-    spread = float((residuals**2).sum())
-    below = float((means < values.mean()).mean() + (means <= values.mean()).mean()) / 2
+    mean = float(values.mean())
+    residuals = values - mean
+    spread, skew = float((residuals**2).sum()), float((residuals**3).sum())
+    below = float(np.mean(means < mean) + np.mean(means <= mean)) / 2
     if spread <= 0 or not 0 < below < 1:
         return tails
     bias = float(ndtri(below))
-    acceleration = float((residuals**3).sum()) / (6 * spread**1.5)
-    shifted = bias + ndtri(np.array(tails))
+    acceleration = skew / (6 * spread**1.5)
+    quantiles: FloatArray = ndtri(np.array(tails))
+    shifted = bias + quantiles
     scale = 1 - acceleration * shifted
-    if not (scale > 0).all():
+    if not np.all(scale > 0):
         return tails
-    low, high = ndtr(bias + shifted / scale)
-    return float(low), float(high)
+    corrected: FloatArray = ndtr(bias + shifted / scale)
+    return float(corrected[0]), float(corrected[1])
 
 
 def _percentiles(values: FloatArray, tails: tuple[float, float]) -> Interval | None:
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+    lowest, highest = float(np.min(values)), float(np.max(values))
+    if highest - lowest <= 1e-12 * max(abs(lowest), abs(highest)):
         return None
-    low, high = np.quantile(values, tails)
-    return Interval(float(low), float(high))
+    ends = np.quantile(values, tails)
+    return Interval(float(ends[0]), float(ends[1]))

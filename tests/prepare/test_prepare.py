@@ -13,10 +13,12 @@ import pytest
 
 from ftkit.contracts import Context, Quiet
 from ftkit.errors import DataError, RecipeError
+from ftkit.prepare.summary import FunnelLine, Summary
 from ftkit.prepare.texts.similarity import jaccard
 from ftkit.records import read_jsonl
 from ftkit.run.artifacts import Prepared
 from ftkit.run.stages.prepare import PrepareConfig, check, input_ids, run
+from ftkit.store import read_record, write_json
 
 TOPICS = {
     "delivery": "parcel courier doorstep late street driver tracking depot van",
@@ -78,6 +80,18 @@ def test_rows_are_dealt_by_share_and_summed_up(tmp_path: Path) -> None:
     inputs = [example.input for example in done.split("test")]
     assert summary.lengths["test"].input.characters_max == max(map(len, inputs))
     assert summary.lengths["test"].input.words_mean == 5.0
+
+
+def test_the_summary_is_read_back_as_the_bytes_that_were_written(tmp_path: Path) -> None:
+    path = prepared(config(write(tmp_path / "t.jsonl", tickets())), tmp_path / "out").path / "summary.json"
+    write_json(tmp_path / "again.json", read_record(path, Summary).as_json())
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_added_rows_stand_in_the_funnel_only_where_there_are_some() -> None:
+    line = FunnelLine(step="augment", rows_in=9, dropped=0, changed=0, flagged=0, added=3)
+    assert list(line.as_json().values()) == ["augment", 9, 0, 0, 0, 3]
+    assert "added" not in line.model_copy(update={"added": 0}).as_json()
 
 
 def test_defects_are_dropped_flagged_or_changed_and_land_in_the_ledger(tmp_path: Path) -> None:

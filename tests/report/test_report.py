@@ -16,7 +16,7 @@ from ftkit.records import Guard
 from ftkit.registry import names
 from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
-from ftkit.report.markup import Table, escape, fenced, plain
+from ftkit.report.markup import Grid, escape, fenced, plain
 from ftkit.report.wording import one_sentence
 from ftkit.verdict.results import MetricValue
 
@@ -181,7 +181,7 @@ def test_values_are_escaped_and_control_signs_are_shown() -> None:
 
 
 def test_a_table_heads_its_columns_and_rows() -> None:
-    table = Table("Counts", ("name", "rows"), [("a<b", "3")])
+    table = Grid("Counts", ("name", "rows"), [("a<b", "3")])
     assert '<th scope="col">name</th><th scope="col" class="n">rows</th>' in table.html
     assert '<th scope="row">a&lt;b</th><td class="n">3</td>' in table.html
     assert table.markdown == "Counts:\n\n| name | rows |\n| --- | --: |\n| a&lt;b | 3 |"
@@ -230,6 +230,16 @@ def test_a_linear_model_as_good_as_the_winner_is_mentioned(finished: Comparison)
     verdict = finished.verdict.model_copy(update={"arms": {**finished.verdict.arms, "linear": better}})
     assert words not in report.render(finished).html
     assert words in report.render(replace(finished, verdict=verdict)).html
+
+
+def test_a_guard_that_does_not_apply_is_told_and_is_no_alarm(finished: Comparison) -> None:
+    guard = Guard("adapter_changes_logits", "not_applicable", "no log-probabilities")
+    verdict = finished.verdict.model_copy(update={"guards": (*finished.verdict.guards, guard)})
+    page = report.render(replace(finished, verdict=verdict))
+    passed = len(finished.verdict.guards)
+    assert f"<summary>{passed} of {passed + 1} guards passed, 1 not applicable</summary>" in page.html
+    assert 'class="alarm"' not in page.html
+    assert "| adapter changes logits | not applicable | no log-probabilities |" in page.markdown
 
 
 def test_labels_are_left_out_where_nothing_is_classified(finished: Comparison) -> None:

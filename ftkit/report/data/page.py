@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from markupsafe import Markup
+
 from ftkit.report.data.bars import KINDS, funnel, histogram, small
 from ftkit.report.data.findings import findings
 from ftkit.report.data.lists import Lists, entries, shortened
 from ftkit.report.data.word_tables import scripts, words
 from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
-from ftkit.report.page_style import POLICY, STYLE
+from ftkit.report.skeleton import Part, fill_page
 from ftkit.store import write_bytes, write_json
 
 Found: TypeAlias = Mapping[str, Any]
@@ -70,21 +72,9 @@ def render(found: Found) -> str:
     for title, section in SECTIONS.items():
         body = section(found, lists)
         if body:
-            parts.append((_key(title), title, Html(body + lists.flush())))
-    links = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in parts)
-    main = "".join(
-        f'<section id="{key}" aria-labelledby="{key}-title"><h2 id="{key}-title">{escape(title)}</h2>{body}</section>\n'
-        for key, title, body in parts
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>The data, before training</title>\n<style>{STYLE}{STYLE_OF_LISTS}</style>\n</head>\n<body>\n"
-        '<header><p class="brand">ftkit</p><h1>The data</h1><p>What became of every row, and what is in the splits</p>'
-        f'</header>\n<main>{main}</main>\n<nav aria-label="Sections">{links}</nav>\n</body>\n</html>\n'
-    )
+            parts.append(Part(_key(title), title, Markup(body + lists.flush())))
+    lead = "What became of every row, and what is in the splits"
+    return fill_page(parts, title="The data, before training", heading="The data", lead=lead, more_style=STYLE_OF_LISTS)
 
 
 def _overview(found: Found, lists: Lists) -> str:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Table, count, difference, escape, interval, p_value, plain, score
+from ftkit.report.markup import Cell, Grid, count, difference, escape, interval, p_value, plain, score
 from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FLOORS = {"majority": "most frequent label"}
 COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there to look at, never chosen
 FLAGS = ("unparsed", "empty", "truncated", "input_cut")
 
 
-class Arms(Config):
+class ArmsOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Arms, comparison: Comparison) -> Section:
+def render(config: ArmsOptions, comparison: Comparison) -> Section:
     """Picture of the primary metric, then tables: metrics, secondary contrasts, flags."""
     note = (
         "An arm is a model with a prompt. The deciding pair was chosen on valid before test was opened; its "
@@ -31,7 +37,7 @@ def render(config: Arms, comparison: Comparison) -> Section:
     tables = [_metrics(comparison), *_secondary(comparison), _flags(comparison)]
     html = f"<p>{escape(note)}</p>{_picture(comparison)}{''.join(table.html for table in tables)}"
     markdown = "\n\n".join([plain(note), *(table.markdown for table in tables)])
-    return Section("The arms", html, markdown)
+    return Section("The arms", Markup(html), markdown)
 
 
 def _picture(comparison: Comparison) -> str:
@@ -41,7 +47,7 @@ def _picture(comparison: Comparison) -> str:
     shown = [arm for arm in comparison.arms if metric_of(comparison, arm.name, metric).value is not None]
     floors = _floors(comparison, metric)
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for row, arm in enumerate(shown):
             _draw_arm(axes, row, arm, comparison=comparison, factor=factor)
@@ -64,7 +70,7 @@ def _picture(comparison: Comparison) -> str:
     return picture("arms", draw, height=height, label=label)
 
 
-def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
+def _draw_arm(axes: Axes, row: int, arm: Arm, *, comparison: Comparison, factor: float) -> None:
     metric = metric_of(comparison, arm.name, primary(comparison))
     assert metric.value is not None, "only arms with a value are drawn"
     colour = COLOURS.get(arm.side, MUTED)
@@ -72,12 +78,13 @@ def _draw_arm(axes: Any, row: int, arm: Arm, *, comparison: Comparison, factor: 
         ends = [factor * end for end in metric.interval]
         axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="round")
     filled = arm.name in comparison.chosen.values()
-    style = {"markerfacecolor": colour if filled else "none", "markeredgecolor": colour, "markeredgewidth": 2}
-    axes.plot([factor * metric.value], [row], "o", markersize=9, **style)
+    inside = colour if filled else "none"
+    at = [factor * metric.value]
+    axes.plot(at, [row], "o", markersize=9, markerfacecolor=inside, markeredgecolor=colour, markeredgewidth=2)
     text = score(metric.value, share=factor == 100)
     for words, place, side in ((arm.name, 0.0, "left"), (text, 1.0, "right")):
-        at = (place, row - 0.38)
-        axes.annotate(words, at, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
+        corner = (place, row - 0.38)
+        axes.annotate(words, corner, xycoords=("axes fraction", "data"), color=INK, ha=side, va="center")
 
 
 def _beside(value: float, *, share: bool) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def _floors(comparison: Comparison, metric: str) -> dict[str, float]:
     return {FLOORS.get(name, name): values[metric] for name, values in floors if metric in values}
 
 
-def _metrics(comparison: Comparison) -> Table:
+def _metrics(comparison: Comparison) -> Grid:
     names = list(comparison.metrics.arms[comparison.arms[0].name])
     rows: list[list[Cell]] = [
         [arm.name, arm.precision, arm.prompter.label, *(_value(comparison, arm.name, name) for name in names)]
@@ -102,7 +109,7 @@ def _metrics(comparison: Comparison) -> Table:
         cells = [score(values.get(name), share=is_share(comparison, name)) for name in names]
         rows.append([FLOORS.get(floor, floor), "floor", None, *cells])
     level = f"{100 * comparison.metrics.level:.4g} %"
-    return Table(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
+    return Grid(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
 
 
 def _value(comparison: Comparison, arm: str, metric: str) -> str:
@@ -111,7 +118,7 @@ def _value(comparison: Comparison, arm: str, metric: str) -> str:
     return value if measured.interval is None else f"{value} ({interval(measured.interval, share=share)})"
 
 
-def _secondary(comparison: Comparison) -> list[Table]:
+def _secondary(comparison: Comparison) -> list[Grid]:
     """Other metrics and arms against the prompting arm; their p is corrected for being many."""
     contrasts = comparison.metrics.secondary
     if not contrasts:
@@ -123,10 +130,10 @@ def _secondary(comparison: Comparison) -> list[Table]:
         ends = interval(contrast.interval, share=share, signed=True)
         rows.append([contrast.metric, contrast.a, contrast.b, change, ends, p_value(contrast.p_value_holm)])
     caption = "Secondary contrasts, which decide nothing (differences in points; p after Holm)"
-    return [Table(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
+    return [Grid(caption, ("metric", "arm", "against", "difference", "interval", "p"), rows, 3)]
 
 
-def _flags(comparison: Comparison) -> Table:
+def _flags(comparison: Comparison) -> Grid:
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
         answers = comparison.predictions[arm.name]
@@ -138,4 +145,4 @@ def _flags(comparison: Comparison) -> Table:
             ]
         )
     head = ("arm", "could not be read", "empty", "cut at the limit", "input shortened", "rows")
-    return Table("Answers that went wrong in form", head, rows)
+    return Grid("Answers that went wrong in form", head, rows)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Table, count, difference, folded, percent
+from ftkit.report.markup import Cell, Grid, count, difference, folded, percent
 
 
-class Confusion(Config):
+class ConfusionOptions(Config):
     """How many confusions are listed, and from how many labels on the table of labels is folded."""
 
     max_confusions: int = Field(10, ge=1)
@@ -20,17 +21,17 @@ class Confusion(Config):
 
 
 @component
-def render(config: Confusion, comparison: Comparison) -> Section:
+def render(config: ConfusionOptions, comparison: Comparison) -> Section:
     """Accuracy per label and most frequent confusions of the deciding pair; empty for other tasks."""
     if comparison.recipe.task.name != "classify" or not comparison.tests:
-        return Section("Labels", "", "")
+        return Section("Labels", Markup(), "")
     labels, confusions = _per_label(comparison), _confusions(config, comparison)
     many = len(labels.rows) > config.max_open_labels
     html = folded(labels.caption, labels.html) if many else labels.html
-    return Section("Labels", html + confusions.html, f"{labels.markdown}\n\n{confusions.markdown}")
+    return Section("Labels", Markup(html + confusions.html), f"{labels.markdown}\n\n{confusions.markdown}")
 
 
-def _per_label(comparison: Comparison) -> Table:
+def _per_label(comparison: Comparison) -> Grid:
     """Labels with the largest change first."""
     prompting, tuned = comparison.chosen["prompting"], comparison.chosen["fine_tuned"]
     totals = Counter(row.reference for row in comparison.predictions[prompting])
@@ -49,10 +50,10 @@ def _per_label(comparison: Comparison) -> Table:
         ]
         for label in sorted(totals, key=lambda label: (-abs(changes[label]), label))
     ]
-    return Table("Share of each label's test rows answered right", ("label", "rows", prompting, tuned, "change"), rows)
+    return Grid("Share of each label's test rows answered right", ("label", "rows", prompting, tuned, "change"), rows)
 
 
-def _confusions(config: Confusion, comparison: Comparison) -> Table:
+def _confusions(config: ConfusionOptions, comparison: Comparison) -> Grid:
     rows: list[list[Cell]] = []
     for arm in (comparison.chosen["prompting"], comparison.chosen["fine_tuned"]):
         wrong = Counter(
@@ -60,4 +61,4 @@ def _confusions(config: Confusion, comparison: Comparison) -> Table:
         )
         for (reference, answer), number in wrong.most_common(config.max_confusions):
             rows.append([arm, reference, "(could not be read)" if answer is None else answer, count(number)])
-    return Table("Most frequent confusions", ("arm", "target", "answered", "rows"), rows, 3)
+    return Grid("Most frequent confusions", ("arm", "target", "answered", "rows"), rows, 3)

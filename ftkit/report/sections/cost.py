@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Table, count, duration, escape, money, plain
+from ftkit.report.markup import Cell, Grid, count, duration, escape, money, plain
 from ftkit.report.readings import break_even, money_per_request, rates, stage_seconds, training_money
 from ftkit.verdict.cost import machine_money
 
@@ -16,17 +18,17 @@ STAGES = {
 }
 
 
-class Cost(Config):
+class CostOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Cost, comparison: Comparison) -> Section:
+def render(config: CostOptions, comparison: Comparison) -> Section:
     """Sentence of break-even, table per arm, table per stage."""
     sentence = _sentence(comparison)
     tables = [_per_arm(comparison), _per_stage(comparison)]
     html = f"<p>{escape(sentence)}</p>" + "".join(table.html for table in tables)
-    return Section("Cost", html, "\n\n".join([plain(sentence), *(table.markdown for table in tables)]))
+    return Section("Cost", Markup(html), "\n\n".join([plain(sentence), *(table.markdown for table in tables)]))
 
 
 def _sentence(comparison: Comparison) -> str:
@@ -54,7 +56,7 @@ def _thousand(comparison: Comparison, arm: str) -> str:
     return money(1000 * money_per_request(comparison, arm))
 
 
-def _per_arm(comparison: Comparison) -> Table:
+def _per_arm(comparison: Comparison) -> Grid:
     evaluate = comparison.timings.get("evaluate")
     rows: list[list[Cell]] = []
     for arm in comparison.arms:
@@ -64,14 +66,14 @@ def _per_arm(comparison: Comparison) -> Table:
         price = _thousand(comparison, arm.name) if rates(comparison).any_tokens else None
         rows.append([arm.name, *tokens, duration(seconds), price])
     head = ("arm", "prompt tokens", "completion tokens", "time per request", "money per 1,000 requests")
-    return Table("Per request, as measured on test (in batches, adapters not merged)", head, rows)
+    return Grid("Per request, as measured on test (in batches, adapters not merged)", head, rows)
 
 
-def _per_stage(comparison: Comparison) -> Table:
+def _per_stage(comparison: Comparison) -> Grid:
     rows: list[list[Cell]] = []
     for stage in comparison.timings:
         name = STAGES.get(stage, stage.replace("train-", "train "))
         seconds = stage_seconds(comparison, stage)
         price = None if seconds is None or not rates(comparison).gpu_hour else machine_money(rates(comparison), seconds)
         rows.append([name, duration(seconds), money(price)])
-    return Table("Once, to get here", ("stage", "time", "money"), rows)
+    return Grid("Once, to get here", ("stage", "time", "money"), rows)

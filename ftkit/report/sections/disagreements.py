@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.contracts import Section
 from ftkit.records import Prediction
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Html, Rich, Table, count, escape, folded, plain
+from ftkit.report.markup import Cell, Grid, Html, Rich, count, escape, folded, plain
 from ftkit.report.readings import row_scores
 
 
-class Disagreements(Config):
+class DisagreementsOptions(Config):
     """How many rows of each kind are shown, and how much of a long text."""
 
     max_rows: int = Field(50, ge=1)
@@ -22,7 +23,7 @@ class Disagreements(Config):
 
 
 @component
-def render(config: Disagreements, comparison: Comparison) -> Section:
+def render(config: DisagreementsOptions, comparison: Comparison) -> Section:
     """Wins and losses of the fine-tuned arm of the deciding pair, in the order of the test rows."""
     tuned, prompting = comparison.chosen["fine_tuned"], comparison.chosen["prompting"]
     pairs = list(zip(row_scores(comparison, tuned), row_scores(comparison, prompting), strict=True))
@@ -40,10 +41,10 @@ def render(config: Disagreements, comparison: Comparison) -> Section:
             table = _table(config, comparison, rows, title=title)
             html += folded(table.caption, table.html)
             markdown.append(table.markdown)
-    return Section("Wins and losses, row by row", html, "\n\n".join(markdown))
+    return Section("Wins and losses, row by row", Markup(html), "\n\n".join(markdown))
 
 
-def _table(config: Disagreements, comparison: Comparison, rows: Sequence[int], *, title: str) -> Table:
+def _table(config: DisagreementsOptions, comparison: Comparison, rows: Sequence[int], *, title: str) -> Grid:
     tuned, prompting = comparison.chosen["fine_tuned"], comparison.chosen["prompting"]
     shown = rows[: config.max_rows]
     cells: list[list[Cell]] = [
@@ -57,7 +58,7 @@ def _table(config: Disagreements, comparison: Comparison, rows: Sequence[int], *
         for index in shown
     ]
     how_many = count(len(rows)) + (f" rows, the first {len(shown)}" if len(shown) < len(rows) else " rows")
-    return Table(f"{title}: {how_many}", ("id", "input", "target", tuned, prompting), cells, 5)
+    return Grid(f"{title}: {how_many}", ("id", "input", "target", tuned, prompting), cells, 5)
 
 
 def _answer(row: Prediction, max_characters: int) -> Cell:

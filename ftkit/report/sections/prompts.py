@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from pydantic import Field
 
 from ftkit.answers.prompt import Prompter
@@ -11,20 +12,20 @@ from ftkit.contracts import Section
 from ftkit.records import Example, Message
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Html, Table, count, escape, fenced, folded, plain, score
+from ftkit.report.markup import Cell, Grid, Html, count, escape, fenced, folded, plain, score
 from ftkit.report.readings import is_share, primary
 
 PLACE = Example(id="", input="⟨the row's input⟩", target="", group="")
 
 
-class Prompts(Config):
+class PromptsOptions(Config):
     """How many turns of a winning prompt stand open; the rest is folded."""
 
     max_turns: int = Field(10, ge=3)
 
 
 @component
-def render(config: Prompts, comparison: Comparison) -> Section:
+def render(config: PromptsOptions, comparison: Comparison) -> Section:
     """Winning prompts as conversations, then the table of candidates, best first."""
     html, markdown = [], []
     for prompter in _winners(comparison):
@@ -38,7 +39,7 @@ def render(config: Prompts, comparison: Comparison) -> Section:
     table = _candidates(comparison)
     return Section(
         "The prompts",
-        "".join(html) + folded(table.caption, table.html),
+        Markup("".join(html) + folded(table.caption, table.html)),
         "\n\n".join([*markdown, table.markdown]),
     )
 
@@ -69,7 +70,7 @@ def _turns(turns: Sequence[Message]) -> str:
     )
 
 
-def _candidates(comparison: Comparison) -> Table:
+def _candidates(comparison: Comparison) -> Grid:
     share = is_share(comparison, primary(comparison))
     order = sorted(comparison.candidates, key=lambda row: (row.value is None, -(row.value or 0.0), row.index))
     rows: list[list[Cell]] = []
@@ -86,4 +87,4 @@ def _candidates(comparison: Comparison) -> Table:
         f"{primary(comparison)} on valid",
         "prompt tokens",
     )
-    return Table(f"All {count(len(order))} prompts that were tried or considered", head, rows, 4)
+    return Grid(f"All {count(len(order))} prompts that were tried or considered", head, rows, 4)

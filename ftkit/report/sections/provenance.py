@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import yaml
+from markupsafe import Markup
 
 from ftkit.contracts import Section
 from ftkit.records import dump
@@ -22,12 +23,12 @@ PACKAGES = (
 )
 
 
-class Provenance(Config):
+class ProvenanceOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Provenance, comparison: Comparison) -> Section:
+def render(config: ProvenanceOptions, comparison: Comparison) -> Section:
     """Facts as a list, the resolved recipe verbatim."""
     entries = _entries(comparison)
     recipe = yaml.safe_dump(comparison.recipe.resolved(), sort_keys=False, allow_unicode=True)
@@ -38,7 +39,7 @@ def render(config: Provenance, comparison: Comparison) -> Section:
         fenced(recipe.rstrip(), "yaml"),
     ]
     markdown = "\n\n".join(parts)
-    return Section("Provenance", html, markdown)
+    return Section("Provenance", Markup(html), markdown)
 
 
 def _entries(comparison: Comparison) -> dict[str, Cell]:

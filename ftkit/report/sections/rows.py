@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from ftkit.contracts import Section
 from ftkit.prepare.summary import FunnelLine, Summary
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
-from ftkit.report.markup import Cell, Table, count, escape, folded, plain
+from ftkit.report.markup import Cell, Grid, count, escape, folded, plain
 
 SPLITS = ("train", "valid", "test")
 
 
-class Rows(Config):
+class RowsOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Rows, comparison: Comparison) -> Section:
+def render(config: RowsOptions, comparison: Comparison) -> Section:
     """The funnel as bars, then tables of steps, splits and labels."""
     funnel, summary = comparison.summary.funnel, comparison.summary
     sentence = _sentence(comparison)
@@ -31,7 +33,7 @@ def render(config: Rows, comparison: Comparison) -> Section:
         + "".join(folded(table.caption, table.html) for table in labels)
     )
     markdown = "\n\n".join([plain(sentence), *(table.markdown for table in [*tables, *labels])])
-    return Section("The rows", html, markdown)
+    return Section("The rows", Markup(html), markdown)
 
 
 def _sentence(comparison: Comparison) -> str:
@@ -70,25 +72,25 @@ def _bar(line: FunnelLine, *, total: int) -> str:
     )
 
 
-def _steps(funnel: Sequence[FunnelLine]) -> Table:
+def _steps(funnel: Sequence[FunnelLine]) -> Grid:
     rows: list[list[Cell]] = [
         [line.step, *map(count, (line.rows_in, line.dropped, line.changed, line.flagged))] for line in funnel
     ]
-    return Table("Cleaning steps", ("step", "rows in", "dropped", "changed", "flagged"), rows)
+    return Grid("Cleaning steps", ("step", "rows in", "dropped", "changed", "flagged"), rows)
 
 
-def _splits(summary: Summary) -> Table:
+def _splits(summary: Summary) -> Grid:
     rows: list[list[Cell]] = [
         [name, count(summary.rows[name]), count(summary.groups.get(name))] for name in SPLITS if name in summary.rows
     ]
-    return Table("Splits", ("split", "rows", "groups"), rows)
+    return Grid("Splits", ("split", "rows", "groups"), rows)
 
 
-def _labels(summary: Summary) -> list[Table]:
+def _labels(summary: Summary) -> list[Grid]:
     counts = summary.label_counts
     if not summary.labels:
         return []
     rows: list[list[Cell]] = [
         [label, *(count(counts.get(name, {}).get(label, 0)) for name in SPLITS)] for label in summary.labels
     ]
-    return [Table(f"Rows per label ({len(rows)} labels)", ("label", *SPLITS), rows)]
+    return [Grid(f"Rows per label ({len(rows)} labels)", ("label", *SPLITS), rows)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from ftkit.contracts import Section
 from ftkit.registry import Config, component
@@ -13,20 +15,24 @@ from ftkit.report.pictures import INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, primary
 from ftkit.training.record import TrainingRecord
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-class Training(Config):
+
+class TrainingOptions(Config):
     """No options."""
 
 
 @component
-def render(config: Training, comparison: Comparison) -> Section:
+def render(config: TrainingOptions, comparison: Comparison) -> Section:
     """One picture and one list of facts per variant."""
     html, markdown = [], []
     for index, (label, training) in enumerate(comparison.trainings.items()):
         entries = _entries(comparison, training)
         html.append(f"<h3>{escape(label)}</h3>{_picture(comparison, label, index=index)}{facts(entries)}")
         markdown.append(f"### {plain(label)}\n\n{facts_markdown(entries)}")
-    return Section("Training", "".join(html), "\n\n".join(markdown))
+    return Section("Training", Markup("".join(html)), "\n\n".join(markdown))
 
 
 def _entries(comparison: Comparison, training: TrainingRecord) -> dict[str, Cell | Rich]:
@@ -53,7 +59,7 @@ def _picture(comparison: Comparison, label: str, *, index: int) -> str:
     best = comparison.trainings[label].best_step
     share = is_share(comparison, primary(comparison))
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True)
         _draw_losses(upper, losses, valid)
         factor = 100 if share else 1
@@ -78,7 +84,7 @@ def _picture(comparison: Comparison, label: str, *, index: int) -> str:
     return picture(f"training{index}", draw, height=4.4, label=caption)
 
 
-def _draw_losses(axes: Any, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
+def _draw_losses(axes: Axes, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
     places, values = [place for place, _ in losses], [value for _, value in losses]
     axes.plot(places, values, color=PROMPTING, linewidth=0.8, alpha=0.45)
     axes.plot(places, _smoothed(values), color=PROMPTING, label="train")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from ftkit.contracts import Section
 from ftkit.records import Guard
@@ -12,7 +14,7 @@ from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import (
     NOTHING,
-    Table,
+    Grid,
     count,
     difference,
     escape,
@@ -25,6 +27,9 @@ from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary, row_scores
 from ftkit.report.wording import guard_name, headline, meaning, numbers
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 CHIPS = {
     "fine_tuned": "fine-tune",
     "prompting": "prompt",
@@ -35,12 +40,12 @@ CHIPS = {
 STATUSES = {"passed": "passed", "failed": "FAILED", "not_applicable": "not applicable"}
 
 
-class VerdictSection(Config):
+class VerdictOptions(Config):
     """No options."""
 
 
 @component
-def render(config: VerdictSection, comparison: Comparison) -> Section:
+def render(config: VerdictOptions, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
     verdict = comparison.verdict
     title = headline(verdict)
@@ -62,7 +67,7 @@ def render(config: VerdictSection, comparison: Comparison) -> Section:
         *(plain(sentence) for sentence in sentences),
         _guards(verdict.guards).markdown,
     ]
-    return Section("Verdict", html, "\n\n".join(lines))
+    return Section("Verdict", Markup(html), "\n\n".join(lines))
 
 
 def _floor_note(comparison: Comparison) -> list[str]:
@@ -103,8 +108,8 @@ def _tile(kind: str, title: str, value: str, note: str) -> str:
 
 
 def _win_loss(comparison: Comparison) -> str:
-    chosen = comparison.chosen
-    pairs = list(zip(*(row_scores(comparison, chosen[side]) for side in ("fine_tuned", "prompting")), strict=True))
+    tuned, prompting = (row_scores(comparison, comparison.chosen[side]) for side in ("fine_tuned", "prompting"))
+    pairs = list(zip(tuned, prompting, strict=True))
     wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     return f"{count(wins)} better, {count(losses)} worse, {count(len(pairs) - wins - losses)} alike"
 
@@ -119,7 +124,7 @@ def _picture(comparison: Comparison) -> str:
     low, high, middle, edge = (factor * value for value in (*contrast.interval, contrast.difference, margin))
     reach = 1.25 * max(abs(low), abs(high), 1.5 * edge)
 
-    def draw(figure: Any) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.axvspan(-edge, edge, color=BAND, linewidth=0)
         axes.axvline(0, color=MUTED, linewidth=1)
@@ -138,9 +143,9 @@ def _picture(comparison: Comparison) -> str:
     return picture("contrast", draw, height=1.15, label=label)
 
 
-def _guards(guards: Sequence[Guard]) -> Table:
+def _guards(guards: Sequence[Guard]) -> Grid:
     rows = [(guard_name(guard.name), STATUSES[guard.status], guard.detail or NOTHING) for guard in guards]
-    return Table("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
+    return Grid("Guards: what must hold for the numbers to mean anything", ("guard", "result", "detail"), rows, 3)
 
 
 def _guards_html(guards: Sequence[Guard]) -> str:

@@ -125,7 +125,7 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         verdict=_verdict(
             config, contrast, chosen=chosen, results=results, floors=inputs.evaluated.floors, guards=guards
         ),
-        timings={stage: _timing(values) for stage, values in inputs.timings.items()},
+        timings={stage: _timing(facts) for stage, facts in inputs.timings.items()},
         environments=inputs.environments,
     )
 
