@@ -68,7 +68,13 @@ class SemanticDedup(StepWithContent):
     def on_hub(self) -> Repository:
         """The repository of `hub`, as errors name it."""
         assert self.hub is not None
-        return Repository("model", self.hub, self.revision, place=f"semantic_dedup.hub: {self.hub}")
+        return Repository(
+            "model",
+            self.hub,
+            self.revision,
+            place=f"semantic_dedup.hub: {self.hub}",
+            revision_key="semantic_dedup.revision",
+        )
 
     def folder(self, ctx: Context) -> Path:
         """Where the model is on this machine, downloaded if need be. Raises MachineError where it cannot be had."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.hub import Repository, commit_of, first_line, gated
+from ftkit.hub import Repository, commit_of, explained, first_line, gated
 from ftkit.prepare.rows import BATCH_ROWS
 from ftkit.prepare.sources import Part, SourceConfig, tabular
 from ftkit.registry import component
@@ -31,7 +31,9 @@ class Hub(SourceConfig):
     @property
     def on_hub(self) -> Repository:
         """The repository, as errors name it."""
-        return Repository("dataset", self.repository, self.revision, place=f"hub data set {self.repository}")
+        return Repository(
+            "dataset", self.repository, self.revision, place=f"hub data set {self.repository}", revision_key="revision"
+        )
 
     def content_id(self, ctx: Context) -> str:
         """'repository@commit'. Raises MachineError where it cannot be asked for."""
@@ -53,18 +55,17 @@ def read(config: Hub, ctx: Context) -> Iterator[Batch]:
 
 def _load(config: Hub, ctx: Context) -> Any:
     import datasets
-    import httpx
     from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError
 
     commit = commit_of(config.on_hub, offline=ctx.offline)
     if ctx.offline:  # both libraries read their switch at import; the user asked this whole process to stay offline
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-    try:
-        return datasets.load_dataset(config.repository, config.config_name, split=config.split, revision=commit)
-    except (datasets.exceptions.DatasetsError, HfHubHTTPError, httpx.TransportError, OSError) as error:
-        if "is a gated dataset" in str(error):
-            raise gated(config.on_hub) from None
-        raise MachineError(f"hub data set {config.repository}: {first_line(error)}") from None
-    except ValueError as error:  # unknown split or configuration
-        raise DataError(f"hub data set {config.repository}: {first_line(error)}") from None
+    with explained(config.on_hub, offline=ctx.offline):
+        try:
+            return datasets.load_dataset(config.repository, config.config_name, split=config.split, revision=commit)
+        except datasets.exceptions.DatasetsError as error:
+            if "is a gated dataset" in str(error):
+                raise gated(config.on_hub) from None
+            raise MachineError(f"hub data set {config.repository}: {first_line(error)}") from None
+        except ValueError as error:  # unknown split or configuration
+            raise DataError(f"hub data set {config.repository}: {first_line(error)}") from None
