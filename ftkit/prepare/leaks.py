@@ -125,24 +125,22 @@ def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> T
     return events("drop", ids, "of the group of a valid or test row")
 
 
-def _events(action: Action, found: Table, rows: Rows, held: Mapping[str, Rows], what: Mapping[str, str]) -> Table:
+def _events(action: Action, hits: Table, rows: Rows, held: Mapping[str, Rows], what: Mapping[str, str]) -> Table:
     """An event for each of the rows found, with what it gives away: a row of `held`, one part of it after another."""
     import numpy as np
     import polars
 
-    places, named, begin = found["held_out"].to_numpy(), [], 0
+    places, given_away, begin = hits["held_out"].to_numpy(), [], 0
     for name, part in held.items():
         own = np.flatnonzero((places >= begin) & (places < begin + len(part)))
-        ids = part.take(places[own] - begin, "id").with_columns(
-            polars.Series("row", own), origin=polars.lit(what[name])
-        )
-        named.append(ids)
+        ids_of_part = part.take(places[own] - begin, "id")
+        given_away.append(ids_of_part.with_columns(polars.Series("row", own), origin=polars.lit(what[name])))
         begin += len(part)
-    kept = polars.concat(named).sort("row")
-    kinds = found["kind"].replace_strict(REASONS, return_dtype=polars.String)
+    kept = polars.concat(given_away).sort("row")
+    kinds = hits["kind"].replace_strict(REASONS, return_dtype=polars.String)
     reasons = polars.select(polars.format("{} a {}", kinds, kept["origin"])).to_series()
-    ids = rows.take(found["text"].to_numpy(), "id")["id"]
-    return events(action, ids, reasons, kept_ids=kept["id"], scores=found["similarity"].round(6))
+    ids = rows.take(hits["text"].to_numpy(), "id")["id"]
+    return events(action, ids, reasons, kept_ids=kept["id"], scores=hits["similarity"].round(6))
 
 
 def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:

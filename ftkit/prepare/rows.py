@@ -128,7 +128,7 @@ class Rows:
         batches = _slices(batches)
         for table in batches:
             tables.append(compacted(table))
-            num_bytes += table.estimated_size()
+            num_bytes += int(table.estimated_size())
             if num_bytes > KEEP_BYTES:
                 return cls.write(path, chain(tables, batches))
         return cls.of(*tables)

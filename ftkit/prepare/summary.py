@@ -62,8 +62,10 @@ def _lengths(rows: Rows, threads: int) -> dict[str, dict[str, float]]:
 
 
 def _mean_and_max(counts: Mapping[str, polars.Series]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    lengths: dict[str, float] = {}
     for unit, values in counts.items():
-        found[f"{unit}_mean"] = round(float(values.cast(float).mean()), 3)
-        found[f"{unit}_max"] = int(values.max())
-    return found
+        longest = values.max()
+        assert isinstance(longest, int), longest
+        lengths[f"{unit}_mean"] = round(float(values.sum()) / len(values), 3)
+        lengths[f"{unit}_max"] = longest
+    return lengths

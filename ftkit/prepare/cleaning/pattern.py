@@ -48,6 +48,13 @@ class Pattern(RowStep):
             raise ValueError("expected one of drop and keep, as in {pattern: {drop: 'lorem ipsum'}}")
         return self
 
+    @property
+    def expression(self) -> str:
+        """The one of `drop` and `keep` that is given."""
+        expression = self.keep if self.drop is None else self.drop
+        assert expression is not None
+        return expression
+
 
 @component
 def apply(config: Pattern, table: Table, ctx: Context) -> Cleaned:
@@ -55,7 +62,7 @@ def apply(config: Pattern, table: Table, ctx: Context) -> Cleaned:
     import polars
 
     columns = ("input", "target") if config.field == "either" else (config.field,)
-    matches = [polars.col(column).str.contains(config.drop or config.keep).fill_null(False) for column in columns]
+    matches = [polars.col(column).str.contains(config.expression).fill_null(False) for column in columns]
     if config.drop is not None:
         found = [
             polars.when(match).then(polars.lit(f"{column} matches {config.drop!r}"))

@@ -168,7 +168,8 @@ def shaped(table: Table, faults: Sequence[polars.Series], **columns: polars.Seri
     import polars
 
     reasons = polars.select(polars.coalesce(faults)).to_series()
-    rows = polars.select(id=table["id"], **columns).filter(reasons.is_null())
+    named = [column.alias(name) for name, column in columns.items()]
+    rows = polars.select(table["id"], *named).filter(reasons.is_null())
     bad = reasons.is_not_null()
     return Shaped(rows, dict(zip(table["id"].filter(bad), reasons.filter(bad), strict=True)))
 

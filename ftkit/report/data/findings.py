@@ -111,7 +111,7 @@ def _lengths(tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
         begin, width, num_bars = _bars(both)
         splits = {
             split: {
-                "mean": round((table["length"] * table["rows"]).sum() / table["rows"].sum(), 3),
+                "mean": round(int((table["length"] * table["rows"]).sum()) / int(table["rows"].sum()), 3),
                 "quantiles": [
                     {"share": share, "value": table["length"][place], "id": table["id"][place]}
                     for share, place in ((share, _place(table, share)) for share in QUANTILES)

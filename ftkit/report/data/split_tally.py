@@ -181,8 +181,8 @@ def _has_target(table: Table, plain: polars.Series) -> polars.Series:
 
     target = _normalised_once(table["target"])
     padded = polars.select(polars.format(" {} ", plain).alias("input"), polars.format(" {} ", target).alias("target"))
-    within = padded["input"].str.contains(padded["target"], literal=True)
-    return within & (target != "") & (table["input"] != "")
+    within = polars.col("input").str.contains(polars.col("target"), literal=True)
+    return padded.select(within)["input"] & (target != "") & (table["input"] != "")
 
 
 def _targets(table: Table) -> dict[str, Number]:
