@@ -9,10 +9,9 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ftkit.prepare.formats.encodings import LONGEST_LINE
-from ftkit.prepare.formats.json_rows import MalformedError, Strict, refuse_half_pairs, tokens
+from ftkit.prepare.formats.json_rows import MalformedError, Strict, Value, refuse_half_pairs, tokens
 from ftkit.registry import suggest
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -34,7 +33,7 @@ class Element:
     """A value of the list, where it begins, and its length. `problem` says why it is none; others may follow."""
 
     line: int
-    value: Any
+    value: Value
     num_chars: int
     problem: str = ""
 

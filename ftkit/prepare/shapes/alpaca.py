@@ -5,12 +5,13 @@ Knows no other shape. The input follows the instruction after an empty line (LLa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import NoExampleError, Said, history_column, parse_json, shown
+from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
 from ftkit.registry import component
 
@@ -69,14 +70,15 @@ def _history(table: Table, config: Alpaca, systems: polars.Series) -> Texts:
     return Texts(history_column(histories), polars.Series(faults, dtype=polars.String))
 
 
-def _earlier(value: Any, column: str) -> list[Said]:
+def _earlier(value: Value, column: str) -> list[Said]:
     value = parse_json(value, column) if isinstance(value, str) else value
     pairs = value if isinstance(value, list) else [value]
     messages: list[Said] = []
     for number, pair in enumerate(pairs, 1):
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+        question, answer = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if not isinstance(question, str) or not isinstance(answer, str):
             raise NoExampleError(
                 f"turn {number} of {column!r} is {shown(pair)}; expected [question, answer], two strings"
             )
-        messages += [Said("user", pair[0]), Said("assistant", pair[1])]
+        messages += [Said("user", question), Said("assistant", answer)]
     return messages

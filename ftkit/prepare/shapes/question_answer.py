@@ -5,12 +5,13 @@ Knows no other shape. Of several answers the first is the target; the others are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import NoExampleError, parse_json, shown
+from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
 from ftkit.registry import component
 
@@ -64,7 +65,7 @@ def _first_answers(table: Table, column: str) -> Texts:
     return Texts(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String))
 
 
-def _first_answer(value: Any, column: str) -> str:
+def _first_answer(value: Value, column: str) -> str:
     value = parse_json(value, column) if isinstance(value, str) else value
     value = value.get("text") if isinstance(value, dict) else value  # SQuAD: {text: [...], answer_start: [...]}
     if not isinstance(value, list):

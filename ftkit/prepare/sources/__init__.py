@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats import arrow_rows, encodings, openers
-from ftkit.prepare.formats.json_rows import NOT_TEXT, shown, table_of
+from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, shown, table_of
 from ftkit.prepare.formats.openers import SourceFile, blocks, files_of, refuse_foreign
 from ftkit.prepare.rows import BATCH_BYTES, BATCH_ROWS
 from ftkit.recipe.templates import names_in
@@ -153,7 +153,7 @@ class Fault:
     reason: str
 
 
-Found: TypeAlias = "tuple[int | str, Mapping[str, Any] | Fault, int]"
+Found: TypeAlias = "tuple[int | str, Mapping[str, Value] | Fault, int]"
 """Place of a row in its file, the row by column or why it is none, and its size in bytes."""
 
 TOO_LONG = Fault(f"longer than {encodings.LONGEST_LINE >> 20} MB; no row is that long: is a line end missing?")
@@ -187,7 +187,7 @@ class _Gathering:
 
     config: SourceConfig
     seen: Ids
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Mapping[str, Value]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
@@ -209,7 +209,7 @@ class _Gathering:
         if len(self.faults) >= MOST_FAULTS and not self.rows and self.num_made == 0:
             raise DataError(_none_good(self.faults))
 
-    def add(self, file: SourceFile, place: int | str, row: Mapping[str, Any], size: int) -> None:
+    def add(self, file: SourceFile, place: int | str, row: Mapping[str, Value], size: int) -> None:
         if not row.keys() <= self.names.keys():
             self.names |= dict.fromkeys(row)
             if len(self.names) > MOST_COLUMNS:
@@ -242,7 +242,7 @@ class _Gathering:
         self.num_bytes, self.num_made = 0, self.num_made + 1
         return batch
 
-    def _id_problem(self, row: Mapping[str, Any]) -> str | None:
+    def _id_problem(self, row: Mapping[str, Value]) -> str | None:
         name = self.config.id
         assert name is not None
         if name not in row:
