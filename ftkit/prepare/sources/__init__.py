@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats import arrow_rows, encodings, openers
+from ftkit.prepare.formats.arrow_types import ArrowTable
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, shown, table_of
 from ftkit.prepare.formats.openers import SourceFile, blocks, files_of, refuse_foreign
 from ftkit.prepare.rows import BATCH_BYTES, BATCH_ROWS
@@ -264,7 +265,7 @@ class Part:
 
     name: str
     place: str
-    table: Any
+    table: ArrowTable
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -295,7 +296,7 @@ def tabular(config: SourceConfig, parts: Iterable[Part], ctx: Context) -> Iterat
         yield Batch(batch.table.clear(), batch.places.clear(), faults)
 
 
-def _with_faults(config: SourceConfig, part: Part, piece: Any, numbers: NDArray[np.int64], seen: Ids) -> Batch:
+def _with_faults(config: SourceConfig, part: Part, piece: ArrowTable, numbers: NDArray[np.int64], seen: Ids) -> Batch:
     """One batch with ids, and as its faults the ids that are none."""
     import polars
 
