@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from ftkit.errors import DataError
 from ftkit.registry import suggest
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 BLOCK_BYTES = 1 << 20
 PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
@@ -142,7 +145,7 @@ def what_is(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[Any]:
+def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[IO[bytes] | GzipFile]:
     if packing == ".gz":
         import gzip
 
@@ -150,7 +153,8 @@ def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[Any]:
     if packing == ".zst":
         import pyarrow as pa
 
-        return pa.CompressedInputStream(file, "zstd")  # type: ignore[no-any-return]
+        stream: AbstractContextManager[IO[bytes]] = pa.CompressedInputStream(file, "zstd")
+        return stream
     return nullcontext(file)
 
 

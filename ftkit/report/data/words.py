@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ftkit.prepare.texts.similarity import normalised
 
@@ -288,26 +288,33 @@ def languages(texts: polars.Series, *, num_positions: int) -> list[Kind] | None:
     identifier = _identifier()
     if identifier is None:
         return None
-    found = [_language(identifier, text) for text in texts.str.head(TEXT_CHARS)]
-    names = np.array(found, dtype=object)
-    return _sorted([_kind(name, names == name, num_positions) for name in set(found)])
+    names = [_language(identifier, text) for text in texts.str.head(TEXT_CHARS)]
+    of_each = np.array(names, dtype=object)
+    return _sorted([_kind(name, of_each == name, num_positions) for name in set(names)])
 
 
-def _language(identifier: Any, text: str) -> str:
+class _Identifier(Protocol):
+    """Of py3langid, which has no types."""
+
+    def classify(self, text: str) -> tuple[str, float]: ...
+
+
+def _language(identifier: _Identifier, text: str) -> str:
     code, probability = identifier.classify(text)
     if probability < MIN_PROBABILITY:
         return UNSURE
-    return NO_LANGUAGE if code == "zxx" else str(code)
+    return NO_LANGUAGE if code == "zxx" else code
 
 
 @cache
-def _identifier() -> Any:
+def _identifier() -> _Identifier | None:
     """The identifier of languages, which has no state, or None."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
         return None
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return identifier
 
 
 def _kind(name: str, is_it: Flags, num_positions: int, with_any: int | None = None) -> Kind:
