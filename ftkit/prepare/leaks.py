@@ -66,9 +66,9 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     with work.ctx.progress.task("decontaminate", len(rows)) as bar, read_plain(*texts, threads=threads) as plain:
         search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
         close = search(num_held_out=len(test), num_texts=len(valid))
-        found = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
-    standing = _standing(rows, held, found.is_equalled)
-    direct = _events("drop", found.table, rows, held, what)
+        given_away = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
+    standing = _standing(rows, held, given_away.is_equalled)
+    direct = _events("drop", given_away.table, rows, held, what)
     dropped = polars.concat([direct, _of_their_groups(rows, direct["id"], [valid, test])])
     train = apply_marks(rows, Marked(dropped), number, work)
     work.ledger.add(number, len(valid), _events("flag", close.table, valid, {"test": test}, what))
@@ -153,8 +153,8 @@ def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.boo
     own = numbered(np.concatenate([_identities(part) for part in (train, *held.values())])).number
     is_identical = np.isin(own[len(train) :], own[: len(train)])
     ends = dict(zip(held, accumulate(len(part) for part in held.values()), strict=True))
-    found = {}
+    standing = {}
     for name in ("valid", "test"):
         some = slice(ends[name] - len(held[name]), ends[name])
-        found[name] = {"identical": int(is_identical[some].sum()), "equal": int(is_equalled[some].sum())}
-    return found
+        standing[name] = {"identical": int(is_identical[some].sum()), "equal": int(is_equalled[some].sum())}
+    return standing

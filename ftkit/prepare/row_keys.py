@@ -101,8 +101,8 @@ def row_fingerprints(
 
     some = (part for batch in rows.batches(*columns) for part in batch.iter_slices(KEYED_ROWS))
     with Threads(threads) as workers:
-        found = workers.in_turn(lambda part: fingerprints(key(part)), some)
-        return np.concatenate([np.zeros((0, 2), np.uint64), *found])
+        of_parts = workers.in_turn(lambda part: fingerprints(key(part)), some)
+        return np.concatenate([np.zeros((0, 2), np.uint64), *of_parts])
 
 
 def column_fingerprints(rows: Rows, column: str) -> NDArray[np.uint64]:
@@ -125,9 +125,9 @@ def has_id(rows: Rows, ids: polars.Series) -> polars.Series:
     known = known[np.argsort(known[:, 0])]
     parts = [np.zeros(0, bool)]
     for batch in rows.batches("id") if len(known) else ():
-        found = fingerprints(batch["id"])
-        place = np.minimum(np.searchsorted(known[:, 0], found[:, 0]), len(known) - 1)
-        parts.append((known[place] == found).all(axis=1))
+        own = fingerprints(batch["id"])
+        place = np.minimum(np.searchsorted(known[:, 0], own[:, 0]), len(known) - 1)
+        parts.append((known[place] == own).all(axis=1))
     return polars.Series(np.concatenate(parts) if len(known) else np.zeros(len(rows), bool))
 
 

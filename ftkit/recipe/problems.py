@@ -41,8 +41,8 @@ def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config]) -> str:
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
     if not path:  # a check across blocks names its key itself
         return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
-    found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
-    return f"{place}: {key}: {message}{found}"
+    what_stands = "" if isinstance(node, (dict, list)) else f", found {node!r}"
+    return f"{place}: {key}: {message}{what_stands}"
 
 
 def _walk(value: YamlValue, loc: Sequence[str | int], schema: type[BaseModel]) -> tuple[KeyPath, YamlValue, list[str]]:

@@ -53,8 +53,8 @@ def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     joined = _joined(rows, judged.cluster, gone, earliest=config.keep == "first")
     crowded = np.flatnonzero(judged.is_crowded & ~gone)
     not_compared = events("flag", rows.take(crowded, "id")["id"], CROWDED)
-    found = polars.concat([_events(rows, order, judged.verdicts), not_compared])
-    return Marked(found, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded.any())
+    all_events = polars.concat([_events(rows, order, judged.verdicts), not_compared])
+    return Marked(all_events, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded.any())
 
 
 @dataclass(frozen=True)
@@ -186,19 +186,19 @@ def _among_near(near: _Neighbours, rows: Ints, texts: Ints, targets: Ints) -> _V
     import numpy as np
 
     kept: dict[int, list[tuple[int, int]]] = {}
-    found: list[tuple[int, int, float, bool]] = []
+    verdicts: list[tuple[int, int, float, bool]] = []
     for row, text, target in zip(rows.tolist(), texts[rows].tolist(), targets[rows].tolist(), strict=True):
         same, other = _Nearest(), _Nearest()
         for neighbour, similarity in near.of(text):
             for its_row, its_target in kept.get(neighbour, ()):
                 (same if its_target == target else other).offer(similarity, its_row)
         if same.row >= 0:
-            found.append((row, same.row, same.similarity, True))
+            verdicts.append((row, same.row, same.similarity, True))
             continue
         if other.row >= 0:
-            found.append((row, other.row, other.similarity, False))
+            verdicts.append((row, other.row, other.similarity, False))
         kept.setdefault(text, []).append((row, target))
-    columns = zip(*found, strict=True) if found else ((), (), (), ())
+    columns = zip(*verdicts, strict=True) if verdicts else ((), (), (), ())
     kinds = (np.int64, np.int64, np.float64, np.bool_)
     return _Verdicts(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
@@ -211,7 +211,7 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
     positions = in_turn[verdicts.row]
     order = np.argsort(positions)
     kept = rows.take(in_turn[verdicts.kept][order], "id", "target")
-    found = polars.DataFrame(
+    by_row = polars.DataFrame(
         {
             "id": rows.take(positions[order], "id")["id"],
             "kept_id": kept["id"],
@@ -220,7 +220,7 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
             "is_drop": verdicts.is_drop[order],
         }
     ).with_row_index("place")
-    gone, stays = found.filter("is_drop"), found.filter(~polars.col("is_drop"))
+    gone, stays = by_row.filter("is_drop"), by_row.filter(~polars.col("is_drop"))
     why = [f"nearly the same text as a kept row, whose target is {target!r}" for target in stays["target"]]
     both = [
         events("drop", gone["id"], SAME, kept_ids=gone["kept_id"], scores=gone["score"]),

@@ -64,11 +64,11 @@ def apply(config: Pattern, table: Table, ctx: Context) -> Cleaned:
     columns = ("input", "target") if config.field == "either" else (config.field,)
     matches = [polars.col(column).str.contains(config.expression).fill_null(False) for column in columns]
     if config.drop is not None:
-        found = [
+        reasons_of_columns = [
             polars.when(match).then(polars.lit(f"{column} matches {config.drop!r}"))
             for column, match in zip(columns, matches, strict=True)
         ]
-        reason = polars.coalesce(found)
+        reason = polars.coalesce(reasons_of_columns)
     else:
         subject = "neither input nor target matches" if config.field == "either" else f"{config.field} does not match"
         reason = polars.when(~polars.any_horizontal(matches)).then(polars.lit(f"{subject} {config.keep!r}"))

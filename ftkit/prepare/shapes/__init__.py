@@ -128,17 +128,17 @@ def texts(table: Table, column: str | None, *, is_optional: bool = False) -> Tex
     series = table[column]
     is_bad = series.is_null() & (not is_optional)
     if series.dtype in (polars.String, polars.Categorical, polars.Enum):
-        found = series.cast(polars.String)
+        strings = series.cast(polars.String)
         is_bad |= not_text(table, column)
     else:
-        found = faults.clone()
+        strings = faults.clone()
         is_bad |= series.is_not_null()
     if is_bad.any():
         bad = values(table.filter(is_bad), column)
         quotes = ": write it in quotes"
         reasons = [f"{shown(value)}; expected a string{quotes * isinstance(value, (int, float))}" for value in bad]
         faults = faults.scatter(is_bad.arg_true(), [f"{column!r} is {reason}" for reason in reasons])
-    return Texts(found.fill_null("") if is_optional else found, faults)
+    return Texts(strings.fill_null("") if is_optional else strings, faults)
 
 
 def not_text(table: Table, column: str) -> polars.Series:

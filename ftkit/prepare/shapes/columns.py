@@ -99,7 +99,7 @@ def _faults(table: Table, template: str) -> list[polars.Series]:
     import polars
 
     _require(table, template)
-    found = []
+    reasons = []
     for name in names_in(template):
         faults = texts(table, name).faults
         if name != template and _is_plain(table.schema[name]):
@@ -107,8 +107,8 @@ def _faults(table: Table, template: str) -> list[polars.Series]:
             if table.schema[name] == polars.String:
                 is_plain &= ~(not_text(table, name) & table[name].str.contains(r"^[\[{]"))
             faults = polars.select(polars.when(~is_plain).then(faults)).to_series()
-        found.append(faults)
-    return found
+        reasons.append(faults)
+    return reasons
 
 
 def _fill(table: Table, template: str) -> polars.Series:

@@ -37,5 +37,5 @@ def shape(config: Text, table: Table) -> Shaped:
     import polars
 
     config.require(table, "column")
-    found = texts(table, config.column)
-    return shaped(table, [found.faults], input=polars.lit(""), target=found.values)
+    target = texts(table, config.column)
+    return shaped(table, [target.faults], input=polars.lit(""), target=target.values)

@@ -90,8 +90,8 @@ class FileSource(SourceConfig):
 
     def content_id(self, ctx: Context) -> str:
         """SHA-256 of the file; of several, a hash over their names and theirs."""
-        found = [[file.name, file_digest(file.path)] for file in self.files(ctx)]
-        return found[0][1] if len(found) == 1 else digest(found)
+        digests = [[file.name, file_digest(file.path)] for file in self.files(ctx)]
+        return digests[0][1] if len(digests) == 1 else digest(digests)
 
     def files(self, ctx: Context) -> list[SourceFile]:
         """The files, sorted by name. Raises DataError where there are none, or one is empty."""
@@ -165,8 +165,8 @@ def gathered(
 ) -> Iterator[Batch]:
     """Rows found one by one as batches. Raises DataError where no row is good, with the first faults."""
     batch = _Gathering(config, Ids(config.id))
-    for file, found in files:
-        for place, row, size in found:
+    for file, places in files:
+        for place, row, size in places:
             if isinstance(row, Fault):
                 batch.fault(f"{file.path}:{place}", row.reason)
             else:
@@ -214,8 +214,8 @@ class _Gathering:
         if not row.keys() <= self.names.keys():
             self.names |= dict.fromkeys(row)
             if len(self.names) > MOST_COLUMNS:
-                found = f"more than {MOST_COLUMNS:,} different columns so far"
-                raise DataError(f"{file.path}:{place}: {found}; expected rows with keys in common")
+                what = f"more than {MOST_COLUMNS:,} different columns so far"
+                raise DataError(f"{file.path}:{place}: {what}; expected rows with keys in common")
             if NOT_TEXT in row:
                 raise DataError(f"{file.path}:{place}: the column name {NOT_TEXT!r} is ftkit's own; rename the column")
         if self.config.id is None:
@@ -342,16 +342,16 @@ class Ids:
         if self._column is None:
             return polars.repeat(False, len(ids), dtype=polars.Boolean, eager=True)
         keys = ids.hash(0).to_numpy()
-        found = ~ids.is_first_distinct().to_numpy()
+        is_again = ~ids.is_first_distinct().to_numpy()
         for run in self._runs:
             near = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            found |= run[near] == keys
-        fresh = np.sort(keys[~found])
+            is_again |= run[near] == keys
+        fresh = np.sort(keys[~is_again])
         while self._runs and len(self._runs[-1]) <= 2 * len(fresh):  # few runs, and each key is merged few times
             fresh = np.sort(np.concatenate([self._runs.pop(), fresh]), kind="stable")
         if len(fresh):
             self._runs.append(fresh)
-        return polars.Series(found)
+        return polars.Series(is_again)
 
 
 def require_columns(place: str, columns: Iterable[str], wanted: Iterable[str]) -> None:

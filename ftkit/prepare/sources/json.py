@@ -35,8 +35,8 @@ class Json(TextSource):
 @component
 def read(config: Json, ctx: Context) -> Iterator[Batch]:
     """All rows, in bounded memory. Lists, objects, and what differs in kind from its column come as JSON text."""
-    found = ((file, _rows(config, file, opened(config, file, ctx, wanted="JSON"))) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = ((file, _rows(config, file, opened(config, file, ctx, wanted="JSON"))) for file in config.files(ctx))
+    yield from gathered(config, rows_by_file, ctx)
 
 
 def _rows(config: Json, file: SourceFile, text: Opened) -> Iterator[Found]:

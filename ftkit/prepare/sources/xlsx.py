@@ -76,8 +76,8 @@ def read(config: Xlsx, ctx: Context) -> Iterator[Batch]:
         raise MachineError(
             "the source xlsx needs openpyxl: pip install 'ftkit[xlsx]', or save the sheet as csv"
         ) from None
-    found = ((file, _rows(config, file, openpyxl, ctx)) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = ((file, _rows(config, file, openpyxl, ctx)) for file in config.files(ctx))
+    yield from gathered(config, rows_by_file, ctx)
 
 
 def _rows(config: Xlsx, file: SourceFile, openpyxl: _Openpyxl, ctx: Context) -> Iterator[Found]:

@@ -71,13 +71,13 @@ class Parts:
 
     def held_by(self, text: U8, bounds: I64) -> Holds:
         """Which texts hold a part; `bounds` are their beginnings, and the end of the last."""
-        found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        places = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
         for some in runs(np.diff(bounds), CHUNK):
             ends = bounds[some.start : some.stop + 1]
             here = text[ends[0] : ends[-1]]
             for begin, place in self._found_in(here, ends - ends[0]):
-                found.append((some.start + np.searchsorted(ends - ends[0], begin, side="right") - 1, place))
-        holder, place = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+                places.append((some.start + np.searchsorted(ends - ends[0], begin, side="right") - 1, place))
+        holder, place = (np.concatenate([pair[side] for pair in places]) for side in (0, 1))
         order = np.lexsort((self._part[place], -self._size[place], holder))
         first = np.unique(holder[order], return_index=True)[1]
         return Holds(holder[order][first], self._part[place[order][first]])
@@ -121,15 +121,15 @@ class Parts:
 
 
 def _is_long(text: U8, bounds: I64) -> NDArray[np.bool_]:
-    found = np.zeros(len(bounds) - 1, bool)
+    is_long = np.zeros(len(bounds) - 1, bool)
     for some in runs(np.diff(bounds), CHUNK):
         ends = bounds[some.start : some.stop + 1] - bounds[some.start]
         here = text[bounds[some.start] : bounds[some.stop]]
         spaces, inner = (np.flatnonzero(which) for which in (here == _SPACE, (here & 0xC0) == 0x80))
         num_words = np.diff(np.searchsorted(spaces, ends)) + 1
         num_chars = np.diff(ends - np.searchsorted(inner, ends))
-        found[some] = (num_words >= MIN_WORDS) | (num_chars >= MIN_CHARS)
-    return found
+        is_long[some] = (num_words >= MIN_WORDS) | (num_chars >= MIN_CHARS)
+    return is_long
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ class _Hashes:
 
     def of(self, begins: I64, sizes: I64 | int) -> U64:
         """One hash a stretch; equal where the bytes are."""
-        found: U64 = (self._sums[begins + sizes] - self._sums[begins]) * self._inverse[begins]
-        return found
+        hashes: U64 = (self._sums[begins + sizes] - self._sums[begins]) * self._inverse[begins]
+        return hashes
 
 
 @lru_cache(maxsize=2)

@@ -330,10 +330,10 @@ class _Pairs:
             begins = self._begins[sides[0]], self._begins[sides[1]]
             return jaccards(text, begins, (self._sizes[sides[0]], self._sizes[sides[1]]), size=self._size)
 
-        found = [np.zeros(0)]
+        similarity_of_runs = [np.zeros(0)]
         some_at_a_time = runs(self._sizes[left] + self._sizes[right], VERIFY_CHARS)
         for similarity in self._workers.in_turn(similarities, some_at_a_time):
-            found.append(similarity)
-            if len(found) % RELEASE == 0:
+            similarity_of_runs.append(similarity)
+            if len(similarity_of_runs) % RELEASE == 0:
                 self._text.release()
-        return np.concatenate(found)
+        return np.concatenate(similarity_of_runs)

@@ -316,8 +316,8 @@ def near_pairs(
     split = None if against is None else len(texts)
     with read_plain(*both, threads=threads) as plain:
         chosen = np.arange(len(plain.sizes))
-        found = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
-    return NearPairs(found.left, found.right - (split or 0), found.similarity, found.crowded)
+        pairs = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
+    return NearPairs(pairs.left, pairs.right - (split or 0), pairs.similarity, pairs.crowded)
 
 
 def near_plain_pairs(
@@ -359,12 +359,12 @@ def plain_jaccards(plain: Plain, left: Positions, right: Positions) -> NDArray[n
 
     from ftkit.prepare.texts import ngrams
 
-    found = [np.zeros(0)]
+    similarity_of_runs = [np.zeros(0)]
     for some in ngrams.runs(plain.sizes[left] + plain.sizes[right], ngrams.VERIFY_CHARS):
         begins = plain.begins[left[some]], plain.begins[right[some]]
         sizes = plain.sizes[left[some]], plain.sizes[right[some]]
-        found.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
-    return np.concatenate(found)
+        similarity_of_runs.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
+    return np.concatenate(similarity_of_runs)
 
 
 def clusters(pairs: NearPairs, n: int) -> Positions:

@@ -82,8 +82,8 @@ def pairs(folder: Path, *, steps: Sequence[str] = (), min_score: float | None = 
     for step in steps:
         if step not in known:
             raise DataError(f"{folder / 'summary.json'}: no step {step!r} ran{suggest(step, dict.fromkeys(known))}")
-    found = _first_of_each_step(folder, min_score=min_score, limit=limit)
-    events = [event for step, table in found.items() if not steps or step in steps for event in table.iter_rows()]
+    first = _first_of_each_step(folder, min_score=min_score, limit=limit)
+    events = [event for step, table in first.items() if not steps or step in steps for event in table.iter_rows()]
     names = {name for event in events for name in (event[0], event[4])}
     rows = rows_of(folder, names, max_chars=TEXT_CHARS)
     for name, step, action, reason, kept_id, score in events:

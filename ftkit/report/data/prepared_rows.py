@@ -89,13 +89,13 @@ def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int, threads: int = 
     import polars
 
     wanted = polars.Series(sorted(set(ids)), dtype=polars.String)
-    found: dict[str, Row] = {}
+    by_id: dict[str, Row] = {}
     with Threads(threads) as workers:
         for name in (*SPLITS, "dropped") if len(wanted) else ():
             look = partial(_rows_in, name=name, wanted=wanted, max_chars=max_chars)
             for rows in workers.in_turn(look, pieces(folder / f"{name}.jsonl")):
-                found |= rows
-    return found
+                by_id |= rows
+    return by_id
 
 
 def _rows_in(piece: Piece, *, name: str, wanted: polars.Series, max_chars: int) -> dict[str, Row]:

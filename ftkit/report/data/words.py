@@ -141,20 +141,20 @@ class Phrases:
     def _cues(self, own: Flags, label: str, num_cues: int, num_positions: int) -> Iterator[Cue]:
         import numpy as np
 
-        found = []
+        surest = []
         for counted in self._counted:
             phrases = np.repeat(np.arange(len(counted.begins)), counted.num_rows)
             ours = np.bincount(phrases[own[counted.rows]], minlength=len(counted.begins))
             others = counted.num_rows - ours
             share, elsewhere, surely = _contrast(ours, others, int(own.sum()), int((~own).sum()))
             surely[ours < self.min_rows] = 0
-            found += [
+            surest += [
                 (float(surely[place]), counted, place, float(share[place]), float(elsewhere[place]), int(ours[place]))
                 for place in np.argsort(-surely, kind="stable")[:num_cues].tolist()
                 if surely[place] > 0
             ]
-        found.sort(key=lambda each: -each[0])
-        for _, counted, place, share_, elsewhere_, ours_ in found[:num_cues]:
+        surest.sort(key=lambda each: -each[0])
+        for _, counted, place, share_, elsewhere_, ours_ in surest[:num_cues]:
             rows = counted.rows_of(place)
             positions = tuple(rows[own[rows]][:num_positions].tolist())
             yield Cue(label, self._text(counted, place), share_, elsewhere_, ours_, positions)
@@ -251,12 +251,12 @@ def scripts(texts: polars.Series, *, num_positions: int) -> list[Kind]:
         some = beyond_ascii[begin : begin + TEXTS_AT_A_TIME]
         letters[some] = _letters(texts.gather(some))
     most = np.where(letters.any(axis=1), letters.argmax(axis=1), len(names))
-    found = [
+    kinds = [
         _kind(name, most == place, num_positions, with_any=int((letters[:, place] > 0).sum()))
         for place, name in enumerate(names)
     ]
-    found.append(_kind(NO_LETTERS, most == len(names), num_positions))
-    return _sorted(found)
+    kinds.append(_kind(NO_LETTERS, most == len(names), num_positions))
+    return _sorted(kinds)
 
 
 def _letters(texts: polars.Series) -> I64:
