@@ -111,20 +111,20 @@ def own_columns(table: Table) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextColumn:
     """A column of what rows hold, and why a row holds none: a reason, or null where it does."""
 
     values: polars.Series
     faults: polars.Series
 
 
-def texts(table: Table, column: str | None, *, is_optional: bool = False) -> Texts:
+def text_column(table: Table, column: str | None, *, is_optional: bool = False) -> TextColumn:
     """A column whose every value must be a string; of an optional one null is '', and so is a missing column."""
     import polars
 
     faults = polars.repeat(None, table.height, dtype=polars.String, eager=True)
     if column is None or (is_optional and column not in table.columns):
-        return Texts(faults.fill_null(""), faults)
+        return TextColumn(faults.fill_null(""), faults)
     series = table[column]
     is_bad = series.is_null() & (not is_optional)
     if series.dtype in (polars.String, polars.Categorical, polars.Enum):
@@ -138,7 +138,7 @@ def texts(table: Table, column: str | None, *, is_optional: bool = False) -> Tex
         quotes = ": write it in quotes"
         reasons = [f"{shown(value)}; expected a string{quotes * isinstance(value, (int, float))}" for value in bad]
         faults = faults.scatter(is_bad.arg_true(), [f"{column!r} is {reason}" for reason in reasons])
-    return Texts(strings.fill_null("") if is_optional else strings, faults)
+    return TextColumn(strings.fill_null("") if is_optional else strings, faults)
 
 
 def not_text(table: Table, column: str) -> polars.Series:

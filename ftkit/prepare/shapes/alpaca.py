@@ -12,7 +12,7 @@ from pydantic import Field
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import NoExampleError, Said, history_column, parse_json, shown
 from ftkit.prepare.formats.json_rows import Value
-from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, text_column, values
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ def shape(config: Alpaca, table: Table) -> Shaped:
     import polars
 
     config.require(table, "instruction", "output", optional=("input", "system", "history"))
-    instruction, output = texts(table, config.instruction), texts(table, config.output)
-    given, system = texts(table, config.input, is_optional=True), texts(table, config.system, is_optional=True)
+    instruction, output = text_column(table, config.instruction), text_column(table, config.output)
+    given, system = (
+        text_column(table, config.input, is_optional=True),
+        text_column(table, config.system, is_optional=True),
+    )
     has_input = given.values != ""
     whole = polars.when(has_input).then(instruction.values + "\n\n" + given.values).otherwise(instruction.values)
     history = _history(table, config, system.values)
@@ -53,7 +56,7 @@ def shape(config: Alpaca, table: Table) -> Shaped:
     return shaped(table, faults, input=whole, target=output.values, history=history.values)
 
 
-def _history(table: Table, config: Alpaca, systems: polars.Series) -> Texts:
+def _history(table: Table, config: Alpaca, systems: polars.Series) -> TextColumn:
     """Messages before the input, and why a row has none that can be used."""
     import polars
 
@@ -67,7 +70,7 @@ def _history(table: Table, config: Alpaca, systems: polars.Series) -> Texts:
                 histories[-1] += _earlier(value, str(config.history))
             except NoExampleError as error:
                 faults[-1] = str(error)
-    return Texts(history_column(histories), polars.Series(faults, dtype=polars.String))
+    return TextColumn(history_column(histories), polars.Series(faults, dtype=polars.String))
 
 
 def _earlier(value: Value, column: str) -> list[Said]:

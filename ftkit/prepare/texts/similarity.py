@@ -48,7 +48,7 @@ class Texts(Protocol):
         ...
 
 
-class Columns(Protocol):
+class Batched(Protocol):
     """What `Column` reads: `rows.Rows`, say."""
 
     def __len__(self) -> int: ...
@@ -63,7 +63,7 @@ class Column:
 
     are_keys = False
 
-    def __init__(self, rows: Columns, name: str) -> None:
+    def __init__(self, rows: Batched, name: str) -> None:
         self._rows = rows
         self._name = name
 

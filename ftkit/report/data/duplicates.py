@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ftkit.errors import DataError
 from ftkit.registry import suggest
-from ftkit.report.data.prepared_rows import EVENT, Row, chunks, rows_of
+from ftkit.report.data.prepared_rows import EVENT, ShownRow, chunks, rows_of
 from ftkit.report.markup import CONTROLS, NOTHING
 from ftkit.store import read_json
 
@@ -45,8 +45,8 @@ class Pair:
     score: float | None
     id: str
     kept_id: str
-    row: Row | None
-    kept: Row | None
+    row: ShownRow | None
+    kept: ShownRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +169,15 @@ def _verb(action: str) -> str:
     return {"drop": "dropped", "flag": "flagged"}[action]
 
 
-def _title(name: str, row: Row | None) -> str:
+def _title(name: str, row: ShownRow | None) -> str:
     return _clean(f"{name} ({row.where})" if row else name)
 
 
-def _text(row: Row | None) -> str:
+def _text(row: ShownRow | None) -> str:
     return _clean(row.input) if row else ""
 
 
-def _foot(row: Row | None) -> str:
+def _foot(row: ShownRow | None) -> str:
     if row is None:
         return "no row of this run: its text is not here"
     cut = row.num_input_chars - len(row.input)
