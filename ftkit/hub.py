@@ -1,4 +1,4 @@
-"""Repositories of the hub: the commit that a revision means, and some files of a commit in the hub's own cache.
+"""Repositories of the hub: the commit that a revision means, and some of their files in the hub's own cache.
 
 Knows no recipe and no component, nor what the files hold. Offline, what was asked and downloaded before counts.
 """
@@ -22,12 +22,16 @@ _NOUNS = {"model": "model", "dataset": "data set"}
 
 @dataclass(frozen=True)
 class Repository:
-    """`revision` is a commit, tag or branch; None is the newest commit. Errors begin with `place`."""
+    """`revision` is a commit, tag or branch; None is the newest commit.
+
+    Errors begin with `place`. `revision_key` is what the recipe calls the revision.
+    """
 
     kind: Literal["model", "dataset"]
     name: str
     revision: str | None
     place: str
+    revision_key: str
 
 
 @cache
@@ -43,40 +47,36 @@ def commit_of(repository: Repository, *, offline: bool) -> str:
         return repository.revision
     if offline or constants.HF_HUB_OFFLINE:
         return _said_last(repository)
-    with _explained(repository):
-        found = HfApi().repo_info(repository.name, repo_type=repository.kind, revision=repository.revision)
-    assert found.sha is not None
+    with explained(repository, offline=False):
+        commit = HfApi().repo_info(repository.name, repo_type=repository.kind, revision=repository.revision).sha
+    assert commit is not None
     with suppress(OSError):  # of a cache that can only be read
         _reference(repository).parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(_reference(repository), found.sha.encode())
-    return found.sha
+        write_bytes(_reference(repository), commit.encode())
+    return commit
 
 
-def snapshot(repository: Repository, commit: str, *, files: Sequence[str], offline: bool) -> Path:
-    """The folder of a commit, with those of its files, in any folder, whose names match a pattern.
+def snapshot(
+    repository: Repository, revision: str | None, *, files: Sequence[str], ignored: Sequence[str] = (), offline: bool
+) -> Path:
+    """The folder of the commit that a revision means, with those of its files whose paths match a pattern of `files`
+    and none of `ignored`.
 
-    What is not cached is downloaded. Raises MachineError where it cannot be had.
+    A pattern's `*` also stands for folders. What is not cached is downloaded. Raises MachineError where it cannot be
+    had.
     """
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     away = offline or constants.HF_HUB_OFFLINE
-    with _explained(repository):
-        try:
-            folder = snapshot_download(
-                repository.name,
-                repo_type=repository.kind,
-                revision=commit,
-                allow_patterns=list(files),
-                local_files_only=away,
-            )
-        except LocalEntryNotFoundError:
-            if not away:
-                raise
-            hint = "run once with network"
-            raise MachineError(
-                f"{repository.place}: offline, and not all of {commit} is in the cache; {hint}"
-            ) from None
+    with explained(repository, offline=away):
+        folder = snapshot_download(
+            repository.name,
+            repo_type=repository.kind,
+            revision=revision,
+            allow_patterns=list(files),
+            ignore_patterns=list(ignored),
+            local_files_only=away,
+        )
     return Path(folder)
 
 
@@ -86,16 +86,14 @@ def gated(repository: Repository) -> MachineError:
 
     folder = "datasets/" if repository.kind == "dataset" else ""
     url = f"{constants.ENDPOINT}/{folder}{repository.name}"
-    return MachineError(f"{repository.place}: is gated; ask for access at {url}, then `hf auth login`")
-
-
-def first_line(error: Exception) -> str:
-    """What an error of another library says, without the advice below it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return MachineError(
+        f"{_place(repository)}: the repository is gated; ask for access on its page, "
+        f"then log in with `hf auth login`: {url}"
+    )
 
 
 @contextmanager
-def _explained(repository: Repository) -> Iterator[None]:
+def explained(repository: Repository, *, offline: bool) -> Iterator[None]:
     """Turn what the hub's library raises into a MachineError that says what to do."""
     import httpx
     from huggingface_hub.errors import (
@@ -107,23 +105,38 @@ def _explained(repository: Repository) -> Iterator[None]:
         RevisionNotFoundError,
     )
 
-    place = repository.place
+    place, noun = _place(repository), _NOUNS[repository.kind]
     try:
         yield
     except GatedRepoError:
         raise gated(repository) from None
     except RevisionNotFoundError:
-        raise MachineError(f"{place}: has no revision {repository.revision!r}; check the spelling") from None
+        raise MachineError(f"{place}: the repository has no such revision; check {repository.revision_key}") from None
     except RepositoryNotFoundError:
-        hint = "check the spelling; if it is private, `hf auth login`"
-        raise MachineError(f"{place}: there is no such {_NOUNS[repository.kind]}, or no access; {hint}") from None
+        hint = "check the name, or log in with `hf auth login`"
+        raise MachineError(f"{place}: no such repository, or a private one; {hint}") from None
     except HFValidationError as error:
         raise MachineError(f"{place}: not a repository name as owner/name: {first_line(error)}") from None
-    except (HfHubHTTPError, httpx.TransportError, LocalEntryNotFoundError) as error:
+    except LocalEntryNotFoundError:  # before the errors that it is one of
+        doing = "the network is off (offline)" if offline else "the hub cannot be reached"
+        raise MachineError(f"{place}: {doing} and the {noun} is not in the cache; download it first") from None
+    except HfHubHTTPError as error:
+        raise MachineError(f"{place}: the hub answered {error.response.status_code}; try again later") from None
+    except httpx.TransportError as error:
         hint = "check the network, or use --offline with a copy that was downloaded before"
         raise MachineError(f"{place}: the hub did not answer: {first_line(error)}; {hint}") from None
     except OSError as error:
-        raise MachineError(f"{place}: download failed: {first_line(error)}; check network and disk") from None
+        hint = "check network and disk, then run again"
+        raise MachineError(f"{place}: download failed: {first_line(error)}; {hint}") from None
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, without the advice below it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _place(repository: Repository) -> str:
+    return repository.place + (f" at {repository.revision}" if repository.revision else "")
 
 
 def _said_last(repository: Repository) -> str:
@@ -133,9 +146,9 @@ def _said_last(repository: Repository) -> str:
     snapshots = [path.name for path in _folder(repository).glob("snapshots/*")]
     if len(snapshots) == 1 and repository.revision is None:
         return snapshots[0]
-    found = f"{len(snapshots)} commits of it were downloaded" if snapshots else "it was not downloaded before"
+    known = f"{len(snapshots)} commits of it were downloaded" if snapshots else "it was not downloaded before"
     hint = "run once with network, or name the commit as `revision`"
-    raise MachineError(f"{repository.place}: offline, and {found}; {hint}")
+    raise MachineError(f"{repository.place}: offline, and {known}; {hint}")
 
 
 def _reference(repository: Repository) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ ORDER = (
 )
 ROOMS = ORDER.split(" < ")  # a file imports from rooms to the left of its own, and from its own
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "evaluate"}
+DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn"}  # of modules that are named otherwise
 PACKAGE = Path(__file__).parents[1] / "ftkit"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
@@ -66,6 +69,15 @@ def test_every_file_is_in_a_room_of_the_list() -> None:
 def test_heavy_libraries_are_imported_at_module_level_by_the_engine_only(path: Path) -> None:
     heavy = {name.split(".")[0] for name in imports_of(path, module_level=True)} & HEAVY
     assert not heavy or room_of(path) == "engine"
+
+
+def test_everything_imported_by_ftkit_is_declared() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [each for name, some in project["optional-dependencies"].items() if name != "dev" for each in some]
+    declared = {re.match(r"[\w-]+", each)[0].lower().replace("_", "-") for each in (*project["dependencies"], *extras)}
+    imported = {name.split(".")[0] for path in FILES for name in imports_of(path, module_level=False)}
+    imported -= {"ftkit", *sys.stdlib_module_names}
+    assert {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in imported} - declared == set()
 
 
 @pytest.mark.parametrize("kind", sorted(PACKAGES))

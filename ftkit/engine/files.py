@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts import Context, Json
 from ftkit.errors import MachineError
+from ftkit.hub import Repository, snapshot
 from ftkit.store import cached_file_digest, file_digest
 
 WEIGHTS = ("*.safetensors",)
@@ -21,6 +21,7 @@ SMALL_FILES = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 IDENTITY = (*WEIGHTS, *SMALL_FILES)
 NO_IDENTITY = ("ftkit.json", "manifest.json")
+OTHER_FORMATS = ("consolidated*", "original/*", "onnx/*", "openvino/*", "gguf/*", "metal/*")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _fetched: dict[tuple[str, str | None], dict[bool, Path]] = {}
@@ -108,55 +109,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
     assert spec.hub is not None
     fetched = _fetched.setdefault((spec.hub, spec.revision), {})
     known = fetched.get(True) or fetched.get(weights)
     if known is not None:
         return known
     code = ("*.py",) if runs_own_code(spec, ctx) else ()
-    patterns = [*SMALL_FILES, *code, *(WEIGHTS if weights else ())]
-    where = f"model.hub: {spec.hub}" + (f" at {spec.revision}" if spec.revision else "")
-    try:
-        folder = snapshot_download(
-            spec.hub,
-            revision=next((folder.name for folder in fetched.values()), spec.revision),
-            local_files_only=ctx.offline,
-            allow_patterns=patterns,
-            ignore_patterns=["consolidated*", *_in_folders(("original", "onnx", "openvino", "gguf", "metal"))],
-        )
-    except GatedRepoError:
-        raise MachineError(
-            f"{where}: the repository is gated; ask for access on its page, then log in with `hf auth login`"
-        ) from None
-    except RevisionNotFoundError:
-        raise MachineError(f"{where}: the repository has no such revision; check model.revision") from None
-    except RepositoryNotFoundError:
-        raise MachineError(
-            f"{where}: no such repository, or a private one; check the name, or log in with `hf auth login`"
-        ) from None
-    except HFValidationError as error:
-        raise MachineError(f"{where}: not a repository name as owner/name: {error}") from None
-    except LocalEntryNotFoundError:
-        doing = "the network is off (offline)" if ctx.offline else "the hub cannot be reached"
-        raise MachineError(f"{where}: {doing} and the model is not in the cache; download it first") from None
-    except HfHubHTTPError as error:
-        raise MachineError(f"{where}: the hub answered {error.response.status_code}; try again later") from None
-    except (OSError, httpx.TransportError) as error:
-        raise MachineError(f"{where}: download failed: {error}; check network and disk, then run again") from None
-    fetched[weights] = Path(folder)
+    fetched[weights] = snapshot(
+        Repository("model", spec.hub, spec.revision, place=f"model.hub: {spec.hub}", revision_key="model.revision"),
+        next((folder.name for folder in fetched.values()), spec.revision),
+        files=[*SMALL_FILES, *code, *(WEIGHTS if weights else ())],
+        ignored=OTHER_FORMATS,
+        offline=ctx.offline,
+    )
     return fetched[weights]
-
-
-def _in_folders(names: Iterable[str]) -> list[str]:
-    return [f"{name}/*" for name in names]

@@ -5,12 +5,12 @@ Knows no shape and no source: it reads one value, and says why it holds no examp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ftkit.prepare.formats import json_rows
-from ftkit.prepare.formats.json_rows import MalformedError, Strict
+from ftkit.prepare.formats.json_rows import MalformedError, Strict, Value
 from ftkit.records import dump
 from ftkit.registry import suggest
 
@@ -40,7 +40,27 @@ class Said:
     is_learned: bool = True
 
 
-def read_messages(value: Any, column: str) -> list[Said]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer and what was `said` before it, as an example: `more` has its texts in further columns."""
+
+    id: str
+    said: Sequence[Said]
+    target: str
+    more: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def input(self) -> str:
+        """The last message before the answer."""
+        return self.said[-1].content if self.said else ""
+
+    @property
+    def history(self) -> Sequence[Said]:
+        """The messages before the input."""
+        return self.said[:-1]
+
+
+def read_messages(value: Value, column: str) -> list[Said]:
     """A list of messages, nested or as JSON text, in any of the known spellings. Raises NoExampleError.
 
     Of a message are read: role or from, content, value or text, tool_calls or function_call, and weight. Calls
@@ -52,37 +72,34 @@ def read_messages(value: Any, column: str) -> list[Said]:
     return [_message(each, f"message {number} of {column!r}") for number, each in enumerate(value, 1)]
 
 
-def read_side(value: Any, column: str, *, role: str) -> list[Said]:
+def read_side(value: Value, column: str, *, role: str) -> list[Said]:
     """A prompt or an answer: a text, which is one message of this role, or one or more messages."""
-    found = messages_in(value)
-    if found is None and not isinstance(value, str):
+    messages = messages_in(value)
+    if messages is not None:
+        return read_messages(messages, column)
+    if not isinstance(value, str):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a string, or a list of messages")
-    return [Said(role, value)] if found is None else read_messages(found, column)
+    return [Said(role, value)]
 
 
-def messages_in(value: Any) -> list[Any] | None:
+def messages_in(value: Value) -> list[Value] | None:
     """The messages that a value is: a list of them or one, nested or as JSON text. None where it is something else."""
     if isinstance(value, str):
         try:
             value = parse_json(value, "") if value.lstrip()[:1] in ("[", "{") else None
         except NoExampleError:
             return None
-    found = [value] if isinstance(value, dict) else value
-    if not isinstance(found, list) or not found:
+    messages: Value = [value] if isinstance(value, dict) else value
+    if not isinstance(messages, list) or not messages:
         return None
-    return found if all(isinstance(each, dict) and _first(each, _ROLE_KEYS) for each in found) else None
+    return messages if all(isinstance(each, dict) and _first(each, _ROLE_KEYS) for each in messages) else None
 
 
-def system_message(value: Any, column: str | None) -> list[Said]:
+def system_message(value: Value, column: str | None) -> list[Said]:
     """What a conversation begins with where this is the value of its system column; null and '' are none."""
     if value is not None and not isinstance(value, str):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a string")
     return [Said("system", value)] if value else []
-
-
-def before(said: Sequence[Said]) -> dict[str, Any]:
-    """What stands before an answer, as `input` (the last message) and `history` (the others)."""
-    return {"input": said[-1].content if said else "", "history": said[:-1]}
 
 
 def history_column(histories: Iterable[Sequence[Said]]) -> polars.Series:
@@ -100,7 +117,7 @@ def history_column(histories: Iterable[Sequence[Said]]) -> polars.Series:
     return polars.Series("history", pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), flat))
 
 
-def json_text(value: Any, column: str) -> str | None:
+def json_text(value: Value, column: str) -> str | None:
     """A list or an object, nested or as JSON text, as JSON text; null, and what is empty, is None."""
     value = parse_json(value, column) if isinstance(value, str) and value.strip() else without_nulls(value)
     if value is None or value in ("", [], {}):
@@ -110,7 +127,7 @@ def json_text(value: Any, column: str) -> str | None:
     return _dump(value, repr(column))
 
 
-def parse_json(text: str, column: str) -> Any:
+def parse_json(text: str, column: str) -> Value:
     """The value of a JSON text. Raises NoExampleError where it is none."""
     try:
         return Strict().parse(text)
@@ -118,14 +135,14 @@ def parse_json(text: str, column: str) -> Any:
         raise NoExampleError(f"{column!r}: {error}") from None
 
 
-def without_nulls(value: Any) -> Any:
+def without_nulls(value: Value) -> Value:
     """The value without keys that are null: a nested column gives every object the keys of all others."""
     if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def shown(value: Any) -> str:
+def shown(value: Value) -> str:
     """A value as a message about it names it; 3.0 is 3, since a batch may have made it a decimal number."""
     if isinstance(value, (list, dict)):
         return json_rows.kind_of(value)
@@ -133,7 +150,7 @@ def shown(value: Any) -> str:
     return json_rows.shown(value).removesuffix(".0") if is_json else f"of type {type(value).__name__}"
 
 
-def _message(value: Any, place: str) -> Said:
+def _message(value: Value, place: str) -> Said:
     if not isinstance(value, dict):
         raise NoExampleError(f"{place} is {shown(value)}; expected an object with role and content")
     role = _first(value, _ROLE_KEYS)
@@ -148,21 +165,23 @@ def _message(value: Any, place: str) -> Said:
     return Said(ROLES[role], "\n".join(parts), value.get("weight") != 0)
 
 
-def _content(value: Any, place: str) -> str | None:
+def _content(value: Value, place: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, list):
         raise NoExampleError(f"{place} has {shown(value)} as content; expected a string")
+    texts: list[str] = []
     for part in value:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind != "text" or not isinstance(part.get("text"), str):
+        kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
+        if kind != "text" or not isinstance(text, str):
             raise NoExampleError(
                 f'{place} has a part of type {shown(kind)}; only {{"type": "text", "text": …}} can be used'
             )
-    return "".join(part["text"] for part in value)
+        texts.append(text)
+    return "".join(texts)
 
 
-def _calls(message: dict[str, Any], place: str) -> str | None:
+def _calls(message: dict[str, Value], place: str) -> str | None:
     """The functions an assistant calls, as the JSON list of {name, arguments} that LLaMA-Factory trains on too."""
     calls = message.get("tool_calls")
     calls = parse_json(calls, "tool_calls") if isinstance(calls, str) else calls
@@ -170,16 +189,16 @@ def _calls(message: dict[str, Any], place: str) -> str | None:
         calls = [message["function_call"]]
     if not calls:
         return None
-    found = []
+    plain: list[Value] = []
     for call in calls if isinstance(calls, list) else [None]:
         function = call.get("function") or call if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise NoExampleError(f"{place} has a tool call without a name")
-        found.append({"name": function["name"], "arguments": _arguments(function.get("arguments"))})
-    return _dump(found, place)
+        plain.append({"name": function["name"], "arguments": _arguments(function.get("arguments"))})
+    return _dump(plain, place)
 
 
-def _arguments(value: Any) -> Any:
+def _arguments(value: Value) -> Value:
     """OpenAI writes arguments as JSON text; what is none, a model wrote: it stays as it is."""
     if not isinstance(value, str):
         return without_nulls(value)
@@ -189,11 +208,11 @@ def _arguments(value: Any) -> Any:
         return value
 
 
-def _first(value: dict[str, Any], keys: Iterable[str]) -> Any:
+def _first(value: dict[str, Value], keys: Iterable[str]) -> Value:
     return next((value[key] for key in keys if value.get(key) is not None), None)
 
 
-def _dump(value: Any, place: str) -> str:
+def _dump(value: Value, place: str) -> str:
     try:
         return dump(value)
     except (TypeError, ValueError):  # an infinite number, a date, bytes

@@ -173,14 +173,14 @@ class _Reading:
         such a one is a typo. It costs a run no more than these, and `ftkit check --fast` finds it.
         """
         named = self._named()
-        found: Iterator[Batch] = self.source(self.ctx)
-        first = [next(found)]
+        batches_left: Iterator[Batch] = self.source(self.ctx)
+        first = [next(batches_left)]
         if not all(each.stands_in(first[0].table) for each in named):
-            first += islice(found, 1)
+            first += islice(batches_left, 1)
         for each in named:
             if not any(each.stands_in(batch.table) for batch in first):
-                raise self._no_column(each, first, is_all=next(found, None) is None)
-        for batch in chain(first, found):
+                raise self._no_column(each, first, is_all=next(batches_left, None) is None)
+        for batch in chain(first, batches_left):
             yield replace(batch, table=_with_nulls(batch.table, named))
 
     def _named(self) -> list[_Named]:
@@ -236,8 +236,8 @@ class _Reading:
         own = table.select("id", **self._own_columns(table))
         is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
         weight, light = options_of(self.source).weight, own.filter(~is_good)
-        found = zip(light["id"], light["weight"], strict=True)
-        faults = {**{name: f"weight {weight!r} is {_shown(value)}" for name, value in found}, **shaped.faults}
+        weights = zip(light["id"], light["weight"], strict=True)
+        faults = {**{name: f"weight {weight!r} is {_shown(value)}" for name, value in weights}, **shaped.faults}
         if faults:
             places = zip(batch.table["id"], batch.places, strict=True)
             faults = {place: faults[name] for name, place in places if name in faults}
@@ -247,9 +247,9 @@ class _Reading:
         shape = self._shape_in_recipe()
         if shape is not None:
             return shape
-        found = recognise(table)
-        self.ctx.progress.say(f"{self.name}: the rows look like {found!r} (shape of the source in the recipe)")
-        return choice_of("shapes").model_validate(found)
+        name = recognise(table)
+        self.ctx.progress.say(f"{self.name}: the rows look like {name!r} (shape of the source in the recipe)")
+        return choice_of("shapes").model_validate(name)
 
     def _shape_in_recipe(self) -> Choice | None:
         options = options_of(self.source)

@@ -66,9 +66,9 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     with work.ctx.progress.task("decontaminate", len(rows)) as bar, read_plain(*texts, threads=threads) as plain:
         search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
         close = search(num_held_out=len(test), num_texts=len(valid))
-        found = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
-    standing = _standing(rows, held, found.is_equalled)
-    direct = _events("drop", found.table, rows, held, what)
+        given_away = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
+    standing = _standing(rows, held, given_away.is_equalled)
+    direct = _events("drop", given_away.table, rows, held, what)
     dropped = polars.concat([direct, _of_their_groups(rows, direct["id"], [valid, test])])
     train = apply_marks(rows, Marked(dropped), number, work)
     work.ledger.add(number, len(valid), _events("flag", close.table, valid, {"test": test}, what))
@@ -125,24 +125,22 @@ def _of_their_groups(rows: Rows, gone: polars.Series, held: Sequence[Rows]) -> T
     return events("drop", ids, "of the group of a valid or test row")
 
 
-def _events(action: Action, found: Table, rows: Rows, held: Mapping[str, Rows], what: Mapping[str, str]) -> Table:
+def _events(action: Action, hits: Table, rows: Rows, held: Mapping[str, Rows], what: Mapping[str, str]) -> Table:
     """An event for each of the rows found, with what it gives away: a row of `held`, one part of it after another."""
     import numpy as np
     import polars
 
-    places, named, begin = found["held_out"].to_numpy(), [], 0
+    places, given_away, begin = hits["held_out"].to_numpy(), [], 0
     for name, part in held.items():
         own = np.flatnonzero((places >= begin) & (places < begin + len(part)))
-        ids = part.take(places[own] - begin, "id").with_columns(
-            polars.Series("row", own), origin=polars.lit(what[name])
-        )
-        named.append(ids)
+        ids_of_part = part.take(places[own] - begin, "id")
+        given_away.append(ids_of_part.with_columns(polars.Series("row", own), origin=polars.lit(what[name])))
         begin += len(part)
-    kept = polars.concat(named).sort("row")
-    kinds = found["kind"].replace_strict(REASONS, return_dtype=polars.String)
+    kept = polars.concat(given_away).sort("row")
+    kinds = hits["kind"].replace_strict(REASONS, return_dtype=polars.String)
     reasons = polars.select(polars.format("{} a {}", kinds, kept["origin"])).to_series()
-    ids = rows.take(found["text"].to_numpy(), "id")["id"]
-    return events(action, ids, reasons, kept_ids=kept["id"], scores=found["similarity"].round(6))
+    ids = rows.take(hits["text"].to_numpy(), "id")["id"]
+    return events(action, ids, reasons, kept_ids=kept["id"], scores=hits["similarity"].round(6))
 
 
 def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
@@ -155,8 +153,8 @@ def _standing(train: Rows, held: Mapping[str, Rows], is_equalled: NDArray[np.boo
     own = numbered(np.concatenate([_identities(part) for part in (train, *held.values())])).number
     is_identical = np.isin(own[len(train) :], own[: len(train)])
     ends = dict(zip(held, accumulate(len(part) for part in held.values()), strict=True))
-    found = {}
+    standing = {}
     for name in ("valid", "test"):
         some = slice(ends[name] - len(held[name]), ends[name])
-        found[name] = {"identical": int(is_identical[some].sum()), "equal": int(is_equalled[some].sum())}
-    return found
+        standing[name] = {"identical": int(is_identical[some].sum()), "equal": int(is_equalled[some].sum())}
+    return standing

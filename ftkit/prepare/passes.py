@@ -106,10 +106,10 @@ def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     def cleaned(batch: Table) -> tuple[list[_Done], Table]:
         done = []
         for step, _ in leg.steps:
-            found, seconds = _timed(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
-            dropped = compacted(_dropped_of(batch, found.events))
-            done.append(_Done(batch.height, found.events, dropped, seconds))
-            batch = found.table
+            result, seconds = _timed(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
+            dropped = compacted(_dropped_of(batch, result.events))
+            done.append(_Done(batch.height, result.events, dropped, seconds))
+            batch = result.table
         return done, with_keys(batch)
 
     def batches() -> Iterator[Table]:
@@ -131,8 +131,8 @@ def _a_pass_each(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     rows = rows if KEY in rows.columns else _keyed(rows, work)
     for step, number in leg.steps:
         work.ctx.check_stop()
-        found: tuple[Marked, float] = _timed(partial(step, rows, work.ctx))
-        marked, seconds = found
+        result: tuple[Marked, float] = _timed(partial(step, rows, work.ctx))
+        marked, seconds = result
         leg.seconds[number] += seconds
         leg.advance(len(rows))
         work.is_complete &= marked.is_complete

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
+    from ftkit.prepare.formats.arrow_types import ArrowReader, ArrowSchema, ArrowTable, ArrowWriter
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 * 2**20
@@ -61,7 +62,7 @@ class _InMemory:
 @dataclass(frozen=True)
 class _InFile:
     path: Path
-    schema: Any
+    schema: ArrowSchema
 
     @property
     def names(self) -> list[str]:
@@ -78,7 +79,8 @@ class _InFile:
 
         options = pa.ipc.IpcReadOptions(included_fields=sorted(map(self.schema.names.index, names)))
         # pyarrow's own pool touches fresh pages at each batch: five times as slow
-        file = pa.ipc.open_file(pa.OSFile(str(self.path)), options=options, memory_pool=pa.system_memory_pool())
+        pool = pa.system_memory_pool()
+        file: ArrowReader = pa.ipc.open_file(pa.OSFile(str(self.path)), options=options, memory_pool=pool)
 
         def read(index: int) -> Table:
             table = polars.from_arrow(file.get_batch(index).select(names))
@@ -128,7 +130,7 @@ class Rows:
         batches = _slices(batches)
         for table in batches:
             tables.append(compacted(table))
-            num_bytes += table.estimated_size()
+            num_bytes += int(table.estimated_size())
             if num_bytes > KEEP_BYTES:
                 return cls.write(path, chain(tables, batches))
         return cls.of(*tables)
@@ -148,7 +150,7 @@ class Rows:
         import pyarrow as pa
 
         with pa.OSFile(str(path)) as file:
-            reader = pa.ipc.open_file(file)
+            reader: ArrowReader = pa.ipc.open_file(file)
             counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
         return cls([_InFile(path, reader.schema)], list(accumulate(counts, initial=0)))
 
@@ -180,7 +182,7 @@ class Rows:
 
         return polars.concat([_alone(batch)[name] for batch in self.batches(name)])
 
-    def take(self, positions: NDArray[np.integer[Any]], *names: str) -> Table:
+    def take(self, positions: NDArray[np.int64], *names: str) -> Table:
         """The rows at these positions, in their order; a position may stand several times."""
         import numpy as np
         import polars
@@ -261,8 +263,8 @@ def compacted(table: Table) -> Table:
     """The table, in memory of its own where much more stays in memory with it than its rows say."""
     import polars
 
-    held = table.to_arrow(compat_level=polars.CompatLevel.newest()).get_total_buffer_size()
-    if held <= WASTE * table.estimated_size() + LITTLE_BYTES:
+    arrow: ArrowTable = table.to_arrow(compat_level=polars.CompatLevel.newest())
+    if arrow.get_total_buffer_size() <= WASTE * table.estimated_size() + LITTLE_BYTES:
         return table
     return _alone(table) if table.height else table.clear()
 
@@ -341,23 +343,25 @@ def _alone(table: Table) -> Table:
     import polars
     import pyarrow as pa
 
-    batch = table.to_arrow().combine_chunks()
-    columns = [pa.concat_arrays([column.chunk(0)[:1], column.chunk(0)[1:]]) for column in batch.columns if len(column)]
-    if not columns:
+    arrow: ArrowTable = table.to_arrow()
+    arrow = arrow.combine_chunks()
+    arrays = [column.chunk(0) for column in arrow.columns if len(column)]
+    if not arrays:
         return table
-    found = polars.from_arrow(pa.table(columns, schema=batch.schema))
-    assert isinstance(found, polars.DataFrame)
-    return found
+    copies = [pa.concat_arrays([array[:1], array[1:]]) for array in arrays]  # of one array it would be that array
+    copy = polars.from_arrow(pa.table(copies, schema=arrow.schema))
+    assert isinstance(copy, polars.DataFrame)
+    return copy
 
 
-def _write(sink: Any, batches: Iterable[Table]) -> tuple[Any, list[int]]:
+def _write(sink: BinaryIO, batches: Iterable[Table]) -> tuple[ArrowSchema, list[int]]:
     """Write one record batch for each table; returns the schema, and where each begins, with the number of rows."""
     import pyarrow as pa
 
     starts = [0]
-    writer = None
+    writer: ArrowWriter | None = None
     for table in _slices(batches):
-        arrow = table.rechunk().to_arrow()
+        arrow: ArrowTable = table.rechunk().to_arrow()
         if writer is None:
             writer = pa.ipc.new_file(sink, arrow.schema)
         for batch in arrow.combine_chunks().to_batches() or [_empty(arrow.schema)]:
@@ -368,7 +372,9 @@ def _write(sink: Any, batches: Iterable[Table]) -> tuple[Any, list[int]]:
     return arrow.schema, starts
 
 
-def _empty(schema: Any) -> Any:
+def _empty(schema: ArrowSchema) -> ArrowTable:
     import pyarrow as pa
 
-    return pa.record_batch([pa.nulls(0, field.type) for field in schema], schema=schema)  # array() imports pandas
+    columns = [pa.nulls(0, field.type) for field in schema]  # array() imports pandas
+    batch: ArrowTable = pa.record_batch(columns, schema=schema)
+    return batch

@@ -127,11 +127,17 @@ def _lengths(rows: Rows, threads: int) -> SideLengths:
 def _lengths_of(characters: polars.Series, words: polars.Series) -> Lengths:
     return Lengths(
         characters_mean=_mean(characters),
-        characters_max=int(characters.max()),
+        characters_max=_max(characters),
         words_mean=_mean(words),
-        words_max=int(words.max()),
+        words_max=_max(words),
     )
 
 
 def _mean(counts: polars.Series) -> float:
-    return round(float(counts.cast(float).mean()), 3)
+    return round(float(counts.sum()) / len(counts), 3)
+
+
+def _max(counts: polars.Series) -> int:
+    longest = counts.max()
+    assert isinstance(longest, int), longest
+    return longest

@@ -6,12 +6,12 @@ Knows the schema it is given, as pydantic models, and where the keys of the text
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ftkit.recipe.yaml_tree import KeyPath, Tree
+from ftkit.recipe.yaml_tree import KeyPath, Tree, YamlValue
 from ftkit.registry import Config, suggest
 
 
@@ -41,11 +41,11 @@ def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config]) -> str:
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])
     if not path:  # a check across blocks names its key itself
         return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
-    found = "" if isinstance(node, (dict, list)) else f", found {node!r}"
-    return f"{place}: {key}: {message}{found}"
+    what_stands = "" if isinstance(node, (dict, list)) else f", found {node!r}"
+    return f"{place}: {key}: {message}{what_stands}"
 
 
-def _walk(value: Any, loc: Sequence[str | int], schema: Any) -> tuple[KeyPath, Any, list[str]]:
+def _walk(value: YamlValue, loc: Sequence[str | int], schema: type[BaseModel]) -> tuple[KeyPath, YamlValue, list[str]]:
     """Follow an error's location through the recipe's own values, skipping what only the schema knows.
 
     Returns the path in the recipe, the value there, and the names known at the last step (for suggestions).
@@ -53,10 +53,9 @@ def _walk(value: Any, loc: Sequence[str | int], schema: Any) -> tuple[KeyPath, A
     path: list[str | int] = []
     known: list[str] = []
     for index, part in enumerate(loc):
-        fields = getattr(schema, "model_fields", {})
-        known = list(fields)
+        known = list(schema.model_fields)
         is_last = index == len(loc) - 1
-        if isinstance(value, dict) and (part in value or (is_last and part in fields)):
+        if isinstance(value, dict) and (part in value or (is_last and part in known)):
             path.append(part)
             value = value.get(str(part))
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
@@ -66,19 +65,17 @@ def _walk(value: Any, loc: Sequence[str | int], schema: Any) -> tuple[KeyPath, A
     return tuple(path), value, known
 
 
-def _schema_of(schema: Any, part: str | int) -> Any:
+def _schema_of(schema: type[BaseModel], part: str | int) -> type[BaseModel]:
     """The model class below `part`: a field's, or the same one where `part` is an index or a union's tag."""
-    fields = getattr(schema, "model_fields", {})
-    if part not in fields:
-        return schema
-    return _first_model(fields[part].annotation) or schema
+    field = schema.model_fields.get(str(part))
+    return schema if field is None else _first_model(field.annotation) or schema
 
 
-def _first_model(annotation: Any) -> Any:
+def _first_model(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, Config):
         return annotation
-    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((found for found in inner if found is not None), None)
+    models = (_first_model(argument) for argument in get_args(annotation))
+    return next((model for model in models if model is not None), None)
 
 
 def _lower(message: str) -> str:

@@ -251,7 +251,7 @@ def load_data_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Data
     """`load_recipe` for prepare alone: a recipe need not name a model if it has no other block that is about one."""
     text = _text_of(Path(path))
     tree = _tree(text, str(path), overrides)
-    is_whole = bool(set(tree.value) & (set(Recipe.model_fields) - set(DataRecipe.model_fields)))
+    is_whole = bool(tree.keys & (set(Recipe.model_fields) - set(DataRecipe.model_fields)))
     return _checked(tree, Recipe if is_whole else DataRecipe, text, overrides)
 
 

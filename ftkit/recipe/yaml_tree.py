@@ -9,13 +9,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import yaml
 
 from ftkit.errors import RecipeError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
+YamlValue: TypeAlias = "str | int | float | bool | list[YamlValue] | dict[str, YamlValue] | None"
 MAX_DEPTH = 40
 PLAIN_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value"})
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -26,17 +27,22 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 class Tree:
     """Plain values of a YAML text and where each key (`places`) came from, as 'name:line:column'."""
 
-    value: Any
+    value: YamlValue
     places: dict[KeyPath, str]
     name: str
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the outermost mapping; none where there is another value."""
+        return set(self.value) if isinstance(self.value, dict) else set()
+
     def place(self, path: Sequence[str | int]) -> str:
         """Place of the deepest part of `path` that the text has; of an override below it where there is one."""
         for end in range(len(path), -1, -1):
-            found = self.places.get(tuple(path[:end]))
-            if found:
-                return found
+            place = self.places.get(tuple(path[:end]))
+            if place:
+                return place
             below = (place for known, place in self.places.items() if known[:end] == tuple(path[:end]))
             if end and (override := next(below, None)):
                 return override
@@ -63,7 +69,7 @@ def parse(text: str, name: str) -> Tree:
     return tree
 
 
-def parse_scalar(text: str) -> Any:
+def parse_scalar(text: str) -> str | int | float | bool | None:
     """The value of one plain YAML scalar."""
     if text in ("", "~", "null", "Null", "NULL"):
         return None
@@ -89,7 +95,7 @@ def set_value(tree: Tree, assignment: str) -> None:
     value = parse(text, place).value
     if tree.value is None:
         tree.value = {}
-    holder = tree.value
+    holder: YamlValue = tree.value
     for depth, part in enumerate(path[:-1]):
         holder = _descend(holder, part, place, path[: depth + 1])
     _assign(holder, path[-1], value, place)
@@ -98,22 +104,25 @@ def set_value(tree: Tree, assignment: str) -> None:
     tree.places[tuple(path)] = place
 
 
-def _descend(holder: Any, part: str | int, place: str, path: Sequence[str | int]) -> Any:
+def _descend(holder: YamlValue, part: str | int, place: str, path: Sequence[str | int]) -> YamlValue:
     if isinstance(holder, dict):
         key = str(part)
-        if isinstance(holder.get(key), str):
-            holder[key] = {holder[key]: {}}  # `method: lora` opened up by --set train.method.lora.rank=4
-        if holder.get(key) is None:
+        holder[key] = _opened_up(holder.get(key))
+        if holder[key] is None:
             holder[key] = {}
         return holder[key]
     if isinstance(holder, list) and isinstance(part, int) and part < len(holder):
-        if isinstance(holder[part], str):
-            holder[part] = {holder[part]: {}}
+        holder[part] = _opened_up(holder[part])
         return holder[part]
     raise RecipeError(f"{place}: {'.'.join(map(str, path))} leads into {type(holder).__name__} {holder!r}")
 
 
-def _assign(holder: Any, part: str | int, value: Any, place: str) -> None:
+def _opened_up(value: YamlValue) -> YamlValue:
+    """A name becomes a mapping: `method: lora` does by --set train.method.lora.rank=4."""
+    return {value: {}} if isinstance(value, str) else value
+
+
+def _assign(holder: YamlValue, part: str | int, value: YamlValue, place: str) -> None:
     if isinstance(holder, dict):
         holder[str(part)] = value
     elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
@@ -122,7 +131,7 @@ def _assign(holder: Any, part: str | int, value: Any, place: str) -> None:
         raise RecipeError(f"{place}: cannot set {part!r} in {type(holder).__name__} {holder!r}")
 
 
-def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Any:
+def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> YamlValue:
     place = f"{tree.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
     tree.places.setdefault(path, place)
     if len(path) > MAX_DEPTH:
@@ -140,17 +149,18 @@ def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_convert(item, (*path, index), tree, seen) for index, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
-    return parse_scalar(node.value) if node.style is None else node.value
+    text: str = node.value
+    return parse_scalar(text) if node.style is None else text
 
 
-def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: set[int]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: set[int]) -> dict[str, YamlValue]:
+    values: dict[str, YamlValue] = {}
     for key_node, value_node in node.value:
         place = f"{tree.name}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
             tree.problems.append(f"{place}: a key must be a plain word")
             continue
-        key = key_node.value
+        key: str = key_node.value
         if key == "<<" and key_node.style is None:
             tree.problems.append(f"{place}: merge keys (<<) are not allowed in a recipe; write the keys out")
         elif key in values:

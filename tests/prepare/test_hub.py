@@ -231,13 +231,22 @@ def test_embeddings_that_were_fetched_serve_offline_also_by_the_name_of_their_br
 
 def test_embeddings_that_cannot_be_had_say_why_and_what_to_do(embedded: Path) -> None:
     asked = [
-        (prepare(hub="me/gated"), "me/gated: is gated; ask for access at http"),
-        (prepare(hub="me/none"), "me/none: there is no such model, or no access; check the spelling; if it is private"),
-        (prepare(hub="me/words", revision="v9"), "me/words: has no revision 'v9'; check the spelling"),
+        (
+            prepare(hub="me/gated"),
+            "me/gated: the repository is gated; ask for access on its page, then log in with `hf auth login`: http",
+        ),
+        (prepare(hub="me/none"), "me/none: no such repository, or a private one; check the name"),
+        (
+            prepare(hub="me/words", revision="v9"),
+            "me/words at v9: the repository has no such revision; check semantic_dedup.revision",
+        ),
         (prepare(hub="me--words"), "me--words: not a repository name as owner/name: "),
         (prepare(hub="me/pickled"), "me/pickled: no weights: *.safetensors is missing; pickled weights are refused"),
         (prepare("--offline", hub="me/new"), "me/new: offline, and it was not downloaded before; run once with"),
-        (prepare("--offline", hub="me/new", revision=COMMIT), f"me/new: offline, and not all of {COMMIT} is in the"),
+        (
+            prepare("--offline", hub="me/new", revision=COMMIT),
+            f"me/new at {COMMIT}: the network is off (offline) and the model is",
+        ),
     ]
     words = embeddings(embedded / "words")
     pickled = {"modules.json": b"[]", "config.json": b"{}", "pytorch_model.bin": b"pickled"}

@@ -306,7 +306,8 @@ def test_a_row_of_text_is_a_line_a_paragraph_or_a_file(unit: str, expected: list
 
 
 def labelled() -> pa.Table:
-    features = {"label": {"_type": "ClassLabel", "names": ["no", "yes"]}, "input": {"_type": "Value"}}
+    label, text = {"_type": "ClassLabel", "names": ["no", "yes"]}, {"_type": "Value"}
+    features = {"label": label, "input": text, "tags": [text]}  # a list, as datasets before 4 writes it
     table = pa.table({"input": ["x", None, "y"], "label": [1, 0, -1], "tags": [["a"], [], None]})
     return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 

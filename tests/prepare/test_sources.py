@@ -277,8 +277,8 @@ def test_a_hub_data_set_is_read_at_its_commit_and_offline_again(tmp_path: Path) 
         good, gated, none, split, column = read_hub(asked + wrong, tmp_path, hub.endpoint)
     assert good == [f"me/tiny@{COMMIT}", expected]
     assert hub.asked.count("GET /api/datasets/me/tiny") == 1  # for the key and for the rows
-    assert gated[0] == 4 and "me/gated: is gated; ask for access at" in str(gated[1])
-    assert none[0] == 4 and "there is no such data set, or no access" in str(none[1])
+    assert gated[0] == 4 and "me/gated: the repository is gated; ask for access" in str(gated[1])
+    assert none[0] == 4 and "me/none: no such repository, or a private one" in str(none[1])
     assert split[0] == 3 and "Unknown split" in str(split[1])
     assert column[0] == 3 and "did you mean 'label'?" in str(column[1])
     again: list[dict[str, object]] = [

@@ -60,8 +60,8 @@ def test_a_pair_whose_kept_row_is_elsewhere_says_so(tmp_path: Path) -> None:
 
 
 def pair_of(left: str, right: str, reason: str = "near") -> duplicates.Pair:
-    one = prepared_rows.Row("d1", "dropped by near_dedup", left, "a", len(left), 1)
-    other = prepared_rows.Row("t1", "train", right, "b", len(right), 1)
+    one = prepared_rows.ShownRow("d1", "dropped by near_dedup", left, "a", len(left), 1)
+    other = prepared_rows.ShownRow("t1", "train", right, "b", len(right), 1)
     return duplicates.Pair("near_dedup", "drop", reason, 0.875, "d1", "t1", one, other)
 
 

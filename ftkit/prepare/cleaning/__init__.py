@@ -73,8 +73,8 @@ def drop(table: Table, reasons: polars.Series) -> Cleaned:
 
 def flag(table: Table, reasons: polars.Series) -> Cleaned:
     """The whole table, and an event for each row that has a reason; the others' is null."""
-    found = reasons.is_not_null()
-    return Cleaned(table, events("flag", table["id"].filter(found), reasons.filter(found)))
+    has_reason = reasons.is_not_null()
+    return Cleaned(table, events("flag", table["id"].filter(has_reason), reasons.filter(has_reason)))
 
 
 def change(table: Table, column: str, texts: polars.Series, how: polars.Series | str) -> Cleaned:

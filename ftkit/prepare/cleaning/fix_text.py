@@ -56,9 +56,9 @@ def apply(config: FixText, table: Table, ctx: Context) -> Cleaned:
             fixed = _fixed(table[column], removes_html=config.html == "remove" and column == "input")
         changes.append(events("change", table["id"].filter(fixed.changed), f"{column}: " + fixed.how))
         repaired = repaired.with_columns(fixed.values.alias(column))
-    found = polars.concat(changes)
-    changed = table.select("id").filter(polars.col("id").is_in(found["id"].implode()))
-    return Cleaned(repaired, changed.join(found, on="id", maintain_order="left_right"))
+    events_by_column = polars.concat(changes)
+    changed = table.select("id").filter(polars.col("id").is_in(events_by_column["id"].implode()))
+    return Cleaned(repaired, changed.join(events_by_column, on="id", maintain_order="left_right"))
 
 
 @dataclass(frozen=True)

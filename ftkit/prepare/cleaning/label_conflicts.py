@@ -44,8 +44,8 @@ def apply(config: LabelConflicts, rows: Rows, ctx: Context) -> Marked:
     """Give every row in conflict an event that names the targets its text stands under, the most frequent first."""
     import polars
 
-    found = _in_conflict(rows, config.normalize, ctx.machine.num_threads)
-    table = rows.take(found[:, 0], "id", "target").with_columns(polars.Series("text", found[:, 1]))
+    conflicts = _in_conflict(rows, config.normalize, ctx.machine.num_threads)
+    table = rows.take(conflicts[:, 0], "id", "target").with_columns(polars.Series("text", conflicts[:, 1]))
     counts = table.group_by("text", "target").agg(polars.len().alias("count"), polars.col("id").first().alias("first"))
     counts = counts.sort("text", "count", "target", descending=[False, True, False])
     texts = counts.group_by("text", maintain_order=True).agg(
@@ -82,8 +82,8 @@ def _in_conflict(rows: Rows, normalize: Normalize, threads: int) -> NDArray[np.i
     new_target[1:] |= (targets[order[1:]] != targets[order[:-1]]).any(axis=1)
     number = np.cumsum(new_text) - 1
     conflict = (np.bincount(number, weights=new_target) > 1)[number]
-    found = np.column_stack([order[conflict], number[conflict]])
-    return found[np.argsort(found[:, 0])]
+    rows_and_texts = np.column_stack([order[conflict], number[conflict]])
+    return rows_and_texts[np.argsort(rows_and_texts[:, 0])]
 
 
 def _reason(shown: list[str], num_targets: int) -> str:

@@ -7,7 +7,7 @@ row is suspected where another target is at least as probable as it is, on avera
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
@@ -43,6 +43,14 @@ class LabelErrors(TableStep):
     max_rows: int = Field(200_000, ge=1, description="more are refused: all texts' words are held in memory")
 
 
+class _Sparse(Protocol):
+    """A sparse matrix of scipy, which has no types."""
+
+    def __getitem__(self, rows: Codes | NDArray[np.bool_]) -> _Sparse: ...
+
+    def sort_indices(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Suspects:
     """Rows by their place; for each the target that fits better, and by how much more probable it is (0 to 1)."""
@@ -67,15 +75,15 @@ def apply(config: LabelErrors, rows: Rows, ctx: Context) -> Marked:
         )
     judged = _judged(config, rows, ctx)
     targets = judged["target"].unique().sort()
-    given = judged.select(polars.col("target").rank("dense").cast(polars.Int64) - 1)["target"].to_numpy()
+    given: Codes = judged.select(polars.col("target").rank("dense").cast(polars.Int64) - 1)["target"].to_numpy()
     words = _words(rows, len(targets)) if len(targets) > 1 else None
     if words is None:
         ctx.progress.say("label_errors: nothing to judge: two targets are needed whose rows share words")
         return Marked(events("flag", judged["id"].clear(), judged["id"].clear()))
     probabilities = _out_of_fold(words[judged["position"].to_numpy()], given, config=config, ctx=ctx)
-    found = confident_errors(probabilities, given)
-    suspected = judged[found.rows].with_columns(
-        suggested=targets[found.suggested], margin=polars.Series(found.margins).round(6)
+    suspects = confident_errors(probabilities, given)
+    suspected = judged[suspects.rows].with_columns(
+        suggested=targets[suspects.suggested], margin=polars.Series(suspects.margins).round(6)
     )
     suspected = suspected.sort("position")
     named = suspected.select("target", "suggested", "margin").iter_rows()
@@ -93,7 +101,7 @@ def confident_errors(probabilities: Probabilities, given: Codes) -> Suspects:
     import numpy as np
 
     places = np.arange(len(given))
-    own = probabilities[places, given].astype(np.float64)
+    own: NDArray[np.float64] = probabilities[places, given].astype(np.float64)
     thresholds = np.bincount(given, weights=own) / np.bincount(given)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     suggested = confident.argmax(axis=1)
@@ -129,7 +137,7 @@ def _judged(config: LabelErrors, rows: Rows, ctx: Context) -> Table:
     return judged.select("position", "id", "target")
 
 
-def _words(rows: Rows, num_targets: int) -> Any:
+def _words(rows: Rows, num_targets: int) -> _Sparse | None:
     """TF-IDF of words and pairs of words, a sparse row for each row; None where no two rows share a word.
 
     A word of one row only says nothing about the others.
@@ -145,14 +153,14 @@ def _words(rows: Rows, num_targets: int) -> Any:
         max_features=max(1, MAX_WEIGHTS // num_targets),
     )
     try:
-        words = vectorizer.fit_transform(texts)
+        words: _Sparse = vectorizer.fit_transform(texts)
     except ValueError:  # no word is left; nothing else can be wrong with texts
         return None
     words.sort_indices()  # they stand in the order in which words were met, and sums would round by it
     return words
 
 
-def _out_of_fold(words: Any, given: Codes, *, config: LabelErrors, ctx: Context) -> Probabilities:
+def _out_of_fold(words: _Sparse, given: Codes, *, config: LabelErrors, ctx: Context) -> Probabilities:
     """Probabilities of all targets for each row. Rows stand target by target, so each target is in every fold."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression

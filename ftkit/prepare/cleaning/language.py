@@ -6,9 +6,8 @@ Knows one row at a time. Needs the extra `language` (`pip install ftkit[language
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import Field, field_validator
 
@@ -45,6 +44,15 @@ class Language(RowStep):
         return keep
 
 
+class _Identifier(Protocol):
+    """Of py3langid, which has no types."""
+
+    @property
+    def labels(self) -> list[str]: ...
+
+    def rank(self, text: str) -> list[tuple[str, float]]: ...
+
+
 @component
 def apply(config: Language, table: Table, ctx: Context) -> Cleaned:
     """Drop (or flag) the rows of other languages, with the language found and its probability.
@@ -53,13 +61,14 @@ def apply(config: Language, table: Table, ctx: Context) -> Cleaned:
     """
     import polars
 
-    labels, rank = _identifier()
+    identifier = _identifier()
     for code in config.keep:
-        if code not in labels:
-            raise DataError(f"language.keep: {code!r} is not a language of py3langid{suggest(code, labels)}")
+        if code not in identifier.labels:
+            hint = suggest(code, identifier.labels)
+            raise DataError(f"language.keep: {code!r} is not a language of py3langid{hint}")
     columns = ("input", "target") if config.field == "either" else (config.field,)
     verdicts = [
-        [_verdict(config, column, rank(text or "")) for column, text in zip(columns, texts, strict=True)]
+        [_verdict(config, column, identifier.rank(text or "")) for column, text in zip(columns, texts, strict=True)]
         for texts in zip(*(table[column] for column in columns), strict=True)
     ]
     dropped, flagged = [
@@ -86,13 +95,13 @@ def _verdict(config: Language, column: str, ranked: list[tuple[str, float]]) -> 
 
 
 @cache
-def _identifier() -> tuple[list[str], Callable[[str], list[tuple[str, float]]]]:
-    """The languages known, and what ranks them for a text; read once a process (0.7 s), it has no state."""
+def _identifier() -> _Identifier:
+    """Read once a process (0.7 s); it has no state."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
         raise MachineError(
             "the cleaning step 'language' needs py3langid, which is not installed; pip install 'ftkit[language]'"
         ) from None
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    return identifier.labels, identifier.rank
+    identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return identifier

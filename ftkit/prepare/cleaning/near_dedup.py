@@ -4,8 +4,12 @@ Knows a few numbers of each row, and the texts a batch at a time. Similarity is 
 5-grams of the normalised input. Clusters of near rows serve as groups only: a chain joins rows that are far apart.
 """
 
+# N rows, as they stand or (where said) in the order in which they are taken; T distinct texts; V verdicts;
+# S rows of clusters of several rows, K of those the ones that are kept; G groups of these rows
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from ftkit.prepare.texts.minhash import NearPairs
 
     Ints: TypeAlias = NDArray[np.int64]
+    Flags: TypeAlias = NDArray[np.bool_]
 
 SAME = "nearly the same text, and the same target, as a kept row"
 CROWDED = "much in common with a great many rows, a template say: not compared with all of them"
@@ -48,22 +53,22 @@ def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
 
     order = kept_order(rows, config.keep)
     judged = _judged(config, rows, order, ctx)
-    gone = np.zeros(len(rows), bool)
-    gone[order[judged.verdicts.row[judged.verdicts.is_drop]]] = True
-    joined = _joined(rows, judged.cluster, gone, earliest=config.keep == "first")
-    crowded = np.flatnonzero(judged.is_crowded & ~gone)
+    is_gone_N = np.zeros(len(rows), bool)
+    is_gone_N[order[judged.verdicts.row_V[judged.verdicts.is_drop_V]]] = True
+    joined = _joined(rows, judged.cluster_N, is_gone_N, earliest=config.keep == "first")
+    crowded = np.flatnonzero(judged.is_crowded_N & ~is_gone_N)
     not_compared = events("flag", rows.take(crowded, "id")["id"], CROWDED)
-    found = polars.concat([_events(rows, order, judged.verdicts), not_compared])
-    return Marked(found, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded.any())
+    all_events = polars.concat([_events(rows, order, judged.verdicts), not_compared])
+    return Marked(all_events, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded_N.any())
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Verdicts, the cluster of each row, and whether it was not compared with all that are like it."""
+    """Verdicts, and of each row as it stands the cluster, and whether it was not compared with all that are like it."""
 
     verdicts: _Verdicts
-    cluster: Ints
-    is_crowded: NDArray[np.bool_]
+    cluster_N: Ints
+    is_crowded_N: Flags
 
 
 def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged:
@@ -71,10 +76,12 @@ def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged
 
     targets = numbered(column_fingerprints(rows, "target")).number[order]
     texts, pairs = _near(config, rows, targets, order, ctx)
-    verdicts = _verdicts(_Neighbours(pairs, len(texts.place)), texts.number[order], targets)
-    is_crowded = np.zeros(len(texts.place), bool)
-    is_crowded[pairs.crowded] = True
-    return _Judged(verdicts, clusters(pairs, len(texts.place))[texts.number], is_crowded[texts.number])
+    num_texts = len(texts.place)
+    verdicts = _verdicts(_Neighbours(pairs, num_texts), texts.number[order], targets)
+    is_crowded_T = np.zeros(num_texts, bool)
+    is_crowded_T[pairs.crowded] = True
+    cluster_T = clusters(pairs, num_texts)
+    return _Judged(verdicts, cluster_T[texts.number], is_crowded_T[texts.number])
 
 
 def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Context) -> tuple[Numbered, NearPairs]:
@@ -93,12 +100,13 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
         with read_plain(Compared(rows), threads=threads, on_progress=on_progress) as plain:
             texts = plain.distinct
             on_progress(len(rows) - len(texts.place))
-            _, first = np.unique(texts.number[order], return_index=True)
+            # the text of a row that is taken early is taken early; each text stands for the target of its first row
+            _, first_T = np.unique(texts.number[order], return_index=True)
             pairs = near_plain_pairs(
                 plain,
                 texts.place,
                 threshold=config.threshold,
-                order=Order(first, targets[first]),
+                order=Order(first_T, targets[first_T]),
                 threads=threads,
                 on_progress=on_progress,
             )
@@ -112,18 +120,18 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
 
 
 class _Neighbours:
-    """For each text the texts near to it, the nearest first; `has_some` says for which there are any."""
+    """For each text the texts near to it, the nearest first; `has_some_T` says for which there are any."""
 
     def __init__(self, pairs: NearPairs, num_texts: int) -> None:
         import numpy as np
 
-        text = np.concatenate([pairs.left, pairs.right])
+        text = np.concatenate([pairs.left, pairs.right])  # each pair from both sides
         similarity = np.concatenate([pairs.similarity, pairs.similarity])
         order = np.lexsort((-similarity, text))
-        self._other = np.concatenate([pairs.right, pairs.left])[order]
-        self._similarity = similarity[order]
-        self._ends = np.append(0, np.cumsum(np.bincount(text, minlength=num_texts)))
-        self.has_some = np.diff(self._ends) > 0
+        self._other: Ints = np.concatenate([pairs.right, pairs.left])[order]
+        self._similarity: NDArray[np.float64] = similarity[order]
+        self._ends: Ints = np.append(0, np.cumsum(np.bincount(text, minlength=num_texts)))
+        self.has_some_T: Flags = np.diff(self._ends) > 0
 
     def of(self, text: int) -> list[tuple[int, float]]:
         """Itself, and those near to it, with their similarity."""
@@ -136,21 +144,25 @@ class _Neighbours:
 class _Verdicts:
     """On rows that are near to a kept one: both by their place in the order in which rows are taken."""
 
-    row: Ints
-    kept: Ints
-    similarity: NDArray[np.float64]
-    is_drop: NDArray[np.bool_]
+    row_V: Ints
+    kept_V: Ints
+    similarity_V: NDArray[np.float64]
+    is_drop_V: Flags
 
 
 def _verdicts(near: _Neighbours, texts: Ints, targets: Ints) -> _Verdicts:
     """Which rows are dropped or flagged, and for which; `texts` and `targets` are those of each row, by number."""
     import numpy as np
 
-    crowd = np.flatnonzero(near.has_some[texts])
-    alone = np.flatnonzero(~near.has_some[texts])
-    parts = (_among_near(near, crowd, texts, targets), _among_equal(alone, texts, targets))
-    names = ("row", "kept", "similarity", "is_drop")
-    return _Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    crowd = np.flatnonzero(near.has_some_T[texts])
+    alone = np.flatnonzero(~near.has_some_T[texts])
+    one, other = _among_near(near, crowd, texts, targets), _among_equal(alone, texts, targets)
+    return _Verdicts(
+        np.concatenate([one.row_V, other.row_V]),
+        np.concatenate([one.kept_V, other.kept_V]),
+        np.concatenate([one.similarity_V, other.similarity_V]),
+        np.concatenate([one.is_drop_V, other.is_drop_V]),
+    )
 
 
 def _among_equal(rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
@@ -158,14 +170,15 @@ def _among_equal(rows: Ints, texts: Ints, targets: Ints) -> _Verdicts:
     import numpy as np
 
     _, first, text = np.unique(texts[rows], return_index=True, return_inverse=True)
-    both = text * (targets.max(initial=0) + 1) + targets[rows]
-    _, first_of_target, place = np.unique(both, return_index=True, return_inverse=True)
-    first, first_of_target = first[text], first_of_target[place]
+    both = text * (int(targets.max(initial=0)) + 1) + targets[rows]  # one number for a text with a target
+    _, first_with_target, place = np.unique(both, return_index=True, return_inverse=True)
+    first, first_with_target = first[text], first_with_target[place]  # from one a text to one a row
     own = np.arange(len(rows))
-    is_drop = first_of_target != own
-    hit = is_drop | (first != own)
-    kept = np.where(is_drop, first_of_target, first)
-    return _Verdicts(rows[hit], rows[kept[hit]], np.ones(int(hit.sum())), is_drop[hit])
+    is_drop: Flags = first_with_target != own
+    differs: Flags = first != own
+    hit = is_drop | differs  # the first row of another target is flagged
+    kept: Ints = np.where(is_drop, first_with_target, first)
+    return _Verdicts(rows[hit], rows[kept[hit]], np.ones(np.count_nonzero(hit)), is_drop[hit])
 
 
 @dataclass(slots=True)
@@ -186,21 +199,28 @@ def _among_near(near: _Neighbours, rows: Ints, texts: Ints, targets: Ints) -> _V
     import numpy as np
 
     kept: dict[int, list[tuple[int, int]]] = {}
-    found: list[tuple[int, int, float, bool]] = []
-    for row, text, target in zip(rows.tolist(), texts[rows].tolist(), targets[rows].tolist(), strict=True):
+    verdicts: list[tuple[int, int, float, bool]] = []
+    numbers: Iterator[tuple[int, int, int]] = zip(
+        rows.tolist(), texts[rows].tolist(), targets[rows].tolist(), strict=True
+    )
+    for row, text, target in numbers:
         same, other = _Nearest(), _Nearest()
         for neighbour, similarity in near.of(text):
             for its_row, its_target in kept.get(neighbour, ()):
                 (same if its_target == target else other).offer(similarity, its_row)
         if same.row >= 0:
-            found.append((row, same.row, same.similarity, True))
+            verdicts.append((row, same.row, same.similarity, True))
             continue
         if other.row >= 0:
-            found.append((row, other.row, other.similarity, False))
+            verdicts.append((row, other.row, other.similarity, False))
         kept.setdefault(text, []).append((row, target))
-    columns = zip(*found, strict=True) if found else ((), (), (), ())
-    kinds = (np.int64, np.int64, np.float64, np.bool_)
-    return _Verdicts(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+    rows_judged, rows_kept, similarities, are_drops = zip(*verdicts, strict=True) if verdicts else ((), (), (), ())
+    return _Verdicts(
+        np.array(rows_judged, np.int64),
+        np.array(rows_kept, np.int64),
+        np.array(similarities, np.float64),
+        np.array(are_drops, np.bool_),
+    )
 
 
 def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
@@ -208,19 +228,19 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
     import numpy as np
     import polars
 
-    positions = in_turn[verdicts.row]
+    positions = in_turn[verdicts.row_V]
     order = np.argsort(positions)
-    kept = rows.take(in_turn[verdicts.kept][order], "id", "target")
-    found = polars.DataFrame(
+    kept = rows.take(in_turn[verdicts.kept_V][order], "id", "target")
+    by_row = polars.DataFrame(
         {
             "id": rows.take(positions[order], "id")["id"],
             "kept_id": kept["id"],
             "target": kept["target"].str.slice(0, SHOWN_CHARS),
-            "score": verdicts.similarity[order].round(6),
-            "is_drop": verdicts.is_drop[order],
+            "score": verdicts.similarity_V[order].round(6),
+            "is_drop": verdicts.is_drop_V[order],
         }
     ).with_row_index("place")
-    gone, stays = found.filter("is_drop"), found.filter(~polars.col("is_drop"))
+    gone, stays = by_row.filter("is_drop"), by_row.filter(~polars.col("is_drop"))
     why = [f"nearly the same text as a kept row, whose target is {target!r}" for target in stays["target"]]
     both = [
         events("drop", gone["id"], SAME, kept_ids=gone["kept_id"], scores=gone["score"]),
@@ -235,7 +255,7 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
     return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
 
 
-def _joined(rows: Rows, cluster: Ints, gone: NDArray[np.bool_], *, earliest: bool) -> polars.Series | None:
+def _joined(rows: Rows, cluster_N: Ints, is_gone_N: Flags, *, earliest: bool) -> polars.Series | None:
     """The group of each row: kept rows of one cluster, and all rows of their groups, get the name of one of these.
 
     It is the name that sorts first, or the earliest: then rows that are appended rename no group. A row that is gone
@@ -243,22 +263,37 @@ def _joined(rows: Rows, cluster: Ints, gone: NDArray[np.bool_], *, earliest: boo
     """
     import numpy as np
 
-    some = np.flatnonzero(np.bincount(cluster)[cluster] > 1)  # the others change nothing
-    if not some.size:
+    some_S = np.flatnonzero(np.bincount(cluster_N)[cluster_N] > 1)  # the others change nothing
+    if not some_S.size:
         return None
     groups = numbered(column_fingerprints(rows, "group"))
-    own, first, place = np.unique(groups.number[some], return_index=True, return_inverse=True)
-    in_turn = np.argsort(first) if earliest else rows.take(groups.place[own], "group")["group"].arg_sort().to_numpy()
-    own, place = own[in_turn], np.argsort(in_turn)[place]
-    goes, of_cluster = gone[some], cluster[some]
-    kept_clusters, first, which = np.unique(of_cluster[~goes], return_index=True, return_inverse=True)
-    stays = place[~goes]
-    joined = own[join(stays, stays[first][which], len(own))]
-    new = np.arange(len(groups.place))
-    new[own] = joined
-    new = new[groups.number]
-    new[some[goes]] = joined[stays[first][np.searchsorted(kept_clusters, of_cluster[goes])]]
-    moved = np.flatnonzero(new != groups.number)
+    own_G, group_S = _groups_by_rank(rows, groups, some_S, earliest=earliest)
+    is_gone_S, cluster_S = is_gone_N[some_S], cluster_N[some_S]
+    # the kept rows of a cluster link their groups with that of the cluster's first kept row: enough to join them all,
+    # and since groups are numbered by rank, the smallest number that a chain leads to is the name wanted
+    kept_clusters, first, which_K = np.unique(cluster_S[~is_gone_S], return_index=True, return_inverse=True)
+    group_K = group_S[~is_gone_S]
+    joined_G = own_G[join(group_K, group_K[first][which_K], len(own_G))]
+    new_of_group = np.arange(len(groups.place))
+    new_of_group[own_G] = joined_G
+    new_N = new_of_group[groups.number]
+    # a row is gone for a kept row of its cluster, so each of these clusters is among the kept ones
+    its_cluster = np.searchsorted(kept_clusters, cluster_S[is_gone_S])
+    new_N[some_S[is_gone_S]] = joined_G[group_K[first][its_cluster]]
+    has_moved_N: Flags = new_N != groups.number
+    moved = np.flatnonzero(has_moved_N)
     if not moved.size:
         return None
-    return rows.column("group").scatter(moved, rows.take(groups.place[new[moved]], "group")["group"])
+    return rows.column("group").scatter(moved, rows.take(groups.place[new_N[moved]], "group")["group"])
+
+
+def _groups_by_rank(rows: Rows, groups: Numbered, some_S: Ints, *, earliest: bool) -> tuple[Ints, Ints]:
+    """The groups of some rows, by name or the earliest first, and for each of these rows the place of its group there.
+
+    `groups` has the number of each row's group.
+    """
+    import numpy as np
+
+    own_G, first, place_S = np.unique(groups.number[some_S], return_index=True, return_inverse=True)
+    in_turn = np.argsort(first) if earliest else rows.take(groups.place[own_G], "group")["group"].arg_sort().to_numpy()
+    return own_G[in_turn], np.argsort(in_turn)[place_S]

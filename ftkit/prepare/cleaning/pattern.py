@@ -48,6 +48,13 @@ class Pattern(RowStep):
             raise ValueError("expected one of drop and keep, as in {pattern: {drop: 'lorem ipsum'}}")
         return self
 
+    @property
+    def expression(self) -> str:
+        """The one of `drop` and `keep` that is given."""
+        expression = self.keep if self.drop is None else self.drop
+        assert expression is not None
+        return expression
+
 
 @component
 def apply(config: Pattern, table: Table, ctx: Context) -> Cleaned:
@@ -55,13 +62,13 @@ def apply(config: Pattern, table: Table, ctx: Context) -> Cleaned:
     import polars
 
     columns = ("input", "target") if config.field == "either" else (config.field,)
-    matches = [polars.col(column).str.contains(config.drop or config.keep).fill_null(False) for column in columns]
+    matches = [polars.col(column).str.contains(config.expression).fill_null(False) for column in columns]
     if config.drop is not None:
-        found = [
+        reasons_of_columns = [
             polars.when(match).then(polars.lit(f"{column} matches {config.drop!r}"))
             for column, match in zip(columns, matches, strict=True)
         ]
-        reason = polars.coalesce(found)
+        reason = polars.coalesce(reasons_of_columns)
     else:
         subject = "neither input nor target matches" if config.field == "either" else f"{config.field} does not match"
         reason = polars.when(~polars.any_horizontal(matches)).then(polars.lit(f"{subject} {config.keep!r}"))

@@ -44,20 +44,20 @@ def apply(config: PersonalData, table: Table, ctx: Context) -> Cleaned:
     """Mask in place, with an event for each column of a row; or drop or flag the rows, with one event each."""
     import polars
 
-    masked, found = table, {}
+    masked, masks = table, {}
     for column in [name for name in ("input", "target", "rejected", "history") if name in table.columns]:
         replaced, counts = _masked(table[column], config.kinds)
         masked = masked.with_columns(replaced)
-        found[column] = polars.Series(column, counts, polars.String)
+        masks[column] = polars.Series(column, counts, polars.String)
     if config.action == "mask":
         changes = [
             events("change", table["id"].filter(counts.is_not_null()), f"{column}: masked " + counts.drop_nulls())
-            for column, counts in found.items()
+            for column, counts in masks.items()
         ]
         return Cleaned(masked, table.select("id").join(polars.concat(changes), on="id", maintain_order="left_right"))
-    said = [polars.format(f"{column}: {{}}", column) for column in found]
+    said = [polars.format(f"{column}: {{}}", column) for column in masks]
     reason = polars.concat_str(said, separator="; ", ignore_nulls=True)
-    reasons = polars.DataFrame(found).select(
+    reasons = polars.DataFrame(masks).select(
         reason=polars.when(polars.any_horizontal(polars.all().is_not_null())).then(reason)
     )["reason"]
     return drop(table, reasons) if config.action == "drop" else flag(table, reasons)

@@ -77,5 +77,5 @@ def _quality(config: Quality, texts: polars.Series) -> polars.Series:
     product = polars.lit(1.0)
     for part in parts:
         product = product * part.clip(upper_bound=1)
-    found = signals(texts.gather(judged)).select(product.clip(lower_bound=0).round(4)).to_series()
-    return polars.repeat(1.0, len(texts), dtype=polars.Float64, eager=True).scatter(judged, found).alias(texts.name)
+    scores = signals(texts.gather(judged)).select(product.clip(lower_bound=0).round(4)).to_series()
+    return polars.repeat(1.0, len(texts), dtype=polars.Float64, eager=True).scatter(judged, scores).alias(texts.name)

@@ -94,8 +94,8 @@ def _reasons(config: Repetition, texts: polars.Series) -> polars.Series:
             ("alphabetic_words", config.min_alphabetic_words),
         )
     ]
-    found = numbers.select(reason=polars.coalesce(reasons))["reason"]
-    return polars.repeat(None, len(texts), dtype=polars.String, eager=True).scatter(judged, found)
+    first_reasons = numbers.select(reason=polars.coalesce(reasons))["reason"]
+    return polars.repeat(None, len(texts), dtype=polars.String, eager=True).scatter(judged, first_reasons)
 
 
 def _upper_bounds(config: Repetition) -> dict[str, float]:

@@ -68,7 +68,13 @@ class SemanticDedup(StepWithContent):
     def on_hub(self) -> Repository:
         """The repository of `hub`, as errors name it."""
         assert self.hub is not None
-        return Repository("model", self.hub, self.revision, place=f"semantic_dedup.hub: {self.hub}")
+        return Repository(
+            "model",
+            self.hub,
+            self.revision,
+            place=f"semantic_dedup.hub: {self.hub}",
+            revision_key="semantic_dedup.revision",
+        )
 
     def folder(self, ctx: Context) -> Path:
         """Where the model is on this machine, downloaded if need be. Raises MachineError where it cannot be had."""
@@ -101,10 +107,10 @@ def apply(config: SemanticDedup, rows: Rows, ctx: Context) -> Marked:
     near = [
         _greedy(vectors, members, config.threshold, ctx) for members in _by_target(rows, kept_order(rows, config.keep))
     ]
-    gone = np.concatenate([np.empty(0, np.int64), *(found.gone for found in near)])
+    gone = np.concatenate([np.empty(0, np.int64), *(some.gone for some in near)])
     order = np.argsort(gone)
-    kept = np.concatenate([gone[:0], *(found.kept for found in near)])[order]
-    scores = np.concatenate([np.empty(0), *(found.scores for found in near)])[order]
+    kept = np.concatenate([gone[:0], *(some.kept for some in near)])[order]
+    scores = np.concatenate([np.empty(0), *(some.scores for some in near)])[order]
     ids, kept_ids = rows.take(gone[order], "id")["id"], rows.take(kept, "id")["id"]
     reason = "says the same, with the same target, as a kept row"
     return Marked(events("drop", ids, reason, kept_ids=kept_ids, scores=polars.Series(scores)))

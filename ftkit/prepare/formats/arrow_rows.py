@@ -9,11 +9,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftkit.errors import DataError
+from ftkit.prepare.formats.arrow_types import ArrowArray, ArrowColumn, ArrowSchema, ArrowTable, ArrowType
+from ftkit.prepare.formats.json_rows import Value
 
 if TYPE_CHECKING:
+    import polars
+
     from ftkit.contracts import Table
 
 
@@ -21,27 +25,27 @@ if TYPE_CHECKING:
 class Sound:
     """The rows of an Arrow table that are not damaged, and a reason for each of the others by its row, from 0."""
 
-    table: Any
+    table: ArrowTable
     faults: dict[int, str]
 
 
-def class_names(schema: Any) -> dict[str, list[str]]:
+def class_names(schema: ArrowSchema) -> dict[str, list[str]]:
     """Names of the classes of each ClassLabel column, by what the datasets library wrote beside an Arrow schema."""
     try:
-        written = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = written.get("info", {}).get("features", {})
-        found = {name: each.get("names") for name, each in features.items() if each.get("_type") == "ClassLabel"}
-    except (ValueError, AttributeError):
+        written: Value = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except ValueError:
         return {}
-    return {name: names for name, names in found.items() if isinstance(names, list)}
+    features = _at(_at(written, "info"), "features")
+    names = {name: _at(each, "names") for name, each in _items(features) if _at(each, "_type") == "ClassLabel"}
+    return {name: list(map(str, each)) for name, each in names.items() if isinstance(each, list)}
 
 
-def sound(place: str, table: Any) -> Sound:
+def sound(place: str, table: ArrowTable) -> Sound:
     """The rows without damage. Raises DataError where more than a row is damaged. Call it before anything else: to
     follow a damaged offset would end the process."""
     import pyarrow as pa
 
-    found: dict[int, str] = {}
+    faults: dict[int, str] = {}
     for name in _names(place, table):
         try:
             table[name].validate(full=True)
@@ -49,13 +53,13 @@ def sound(place: str, table: Any) -> Sound:
             bad = _not_utf8(table[name])
             if not bad:
                 raise DataError(f"{place}: column {name!r} is damaged: {error}; get the file again") from None
-            found |= dict.fromkeys(bad, f"column {name!r} holds bytes that are not UTF-8")
-    if not found:
+            faults |= dict.fromkeys(bad, f"column {name!r} holds bytes that are not UTF-8")
+    if not faults:
         return Sound(table, {})
-    return Sound(table.filter([row not in found for row in range(table.num_rows)]), dict(sorted(found.items())))
+    return Sound(table.filter([row not in faults for row in range(table.num_rows)]), dict(sorted(faults.items())))
 
 
-def pieces(table: Any, *, first: int, rows: int, num_bytes: int) -> Iterator[tuple[int, Any]]:
+def pieces(table: ArrowTable, *, first: int, rows: int, num_bytes: int) -> Iterator[tuple[int, ArrowTable]]:
     """(first row, piece) of an Arrow table: each of at most so many rows and about so many bytes; the first piece of at
     most `first` rows, where that is not 0."""
     row_bytes = max(table.nbytes // max(table.num_rows, 1), 1)
@@ -67,7 +71,7 @@ def pieces(table: Any, *, first: int, rows: int, num_bytes: int) -> Iterator[tup
             yield start, table.slice(start, end - start)
 
 
-def as_polars(place: str, table: Any, labels: Mapping[str, Sequence[str]]) -> Table:
+def as_polars(place: str, table: ArrowTable, labels: Mapping[str, Sequence[str]]) -> Table:
     """The table in polars: dictionaries become texts, and class numbers their names (null below 0)."""
     import polars
 
@@ -87,7 +91,7 @@ def as_polars(place: str, table: Any, labels: Mapping[str, Sequence[str]]) -> Ta
     return polars.DataFrame(made)
 
 
-def _names(place: str, table: Any) -> list[str]:
+def _names(place: str, table: ArrowTable) -> list[str]:
     try:
         names = list(table.column_names)
     except UnicodeDecodeError as error:
@@ -98,34 +102,46 @@ def _names(place: str, table: Any) -> list[str]:
     return names
 
 
-def _named(place: str, column: Any, names: Sequence[str]) -> Any:
+def _named(place: str, column: polars.Series, names: Sequence[str]) -> polars.Series:
     import polars
 
     largest = column.max()
-    if largest is not None and largest >= len(names):
+    if isinstance(largest, int) and largest >= len(names):
         raise DataError(f"{place}: column {column.name!r} has the class {largest}, and names for {len(names)} only")
     texts = polars.Series([*names, None], dtype=polars.String)
     places = column.cast(polars.Int64).fill_null(-1)
     return texts.gather(places.set(places < 0, len(names))).alias(column.name)
 
 
-def _not_utf8(column: Any) -> list[int]:
+def _at(value: Value, key: str) -> Value:
+    """What stands under a key, where the value is an object that has it."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _items(value: Value) -> list[tuple[str, Value]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _not_utf8(column: ArrowColumn) -> list[int]:
     """Rows of a column of texts whose bytes are not UTF-8; none where it is another column, or damaged otherwise."""
     import pyarrow as pa
 
-    as_bytes = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(column.type)
+    binary: dict[ArrowType, ArrowType] = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+    as_bytes = binary.get(column.type)
     if as_bytes is None:
         return []
-    found, begin = [], 0
-    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+    places: list[int] = []
+    begin = 0
+    chunks: list[ArrowArray] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]  # of a batch one
+    for chunk in chunks:
         values = chunk.view(as_bytes)
         try:
             values.validate(full=True)  # offsets too: to follow a damaged one would end the process
         except pa.ArrowException:
             return []
-        found += [begin + place for place, value in enumerate(values.to_pylist()) if not _is_utf8(value)]
+        places += [begin + place for place, value in enumerate(values.to_pylist()) if not _is_utf8(value)]
         begin += len(chunk)
-    return found
+    return places
 
 
 def _is_utf8(value: bytes | None) -> bool:

@@ -45,13 +45,13 @@ class Line:
 def known(name: str) -> str:
     """Python's name of an encoding. Raises ValueError where it has none of that name, or it is none of text."""
     try:
-        found = codecs.lookup(name)
+        codec = codecs.lookup(name)
         "a,\n".encode(name).decode(name)
     except (LookupError, ValueError):
         raise ValueError(f"no encoding is called {name!r}; write cp1252, utf-16, shift_jis or the like") from None
-    if found.name.replace("-", "_") in _NOT_TEXT:
+    if codec.name.replace("-", "_") in _NOT_TEXT:
         raise ValueError(f"{name!r} is no encoding of text files")
-    return found.name
+    return codec.name
 
 
 def detect(sample: bytes) -> str:

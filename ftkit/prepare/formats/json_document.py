@@ -9,10 +9,9 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ftkit.prepare.formats.encodings import LONGEST_LINE
-from ftkit.prepare.formats.json_rows import MalformedError, Strict, refuse_half_pairs, tokens
+from ftkit.prepare.formats.json_rows import MalformedError, Strict, Value, refuse_half_pairs, tokens
 from ftkit.registry import suggest
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -34,7 +33,7 @@ class Element:
     """A value of the list, where it begins, and its length. `problem` says why it is none; others may follow."""
 
     line: int
-    value: Any
+    value: Value
     num_chars: int
     problem: str = ""
 
@@ -174,20 +173,20 @@ class _Document:
             place -= moved
 
     def _end_of_scalar(self, *, keep: bool) -> int:
-        while (found := _SCALAR.match(self._text, self._at)) is not None and found.end() == len(self._text):
-            if len(found[0]) > LONGEST_LINE or not self._more():
+        while (scalar := _SCALAR.match(self._text, self._at)) is not None and scalar.end() == len(self._text):
+            if len(scalar[0]) > LONGEST_LINE or not self._more():
                 break
-        if found is None:
+        if scalar is None:
             raise self._broken("a value")
-        self._at = self._at if keep else found.end()
-        return found.end()
+        self._at = self._at if keep else scalar.end()
+        return scalar.end()
 
     def _peek(self) -> str:
         """The next character that is not blank; empty at the end."""
         while True:
-            found = _BLANK.match(self._text, self._at)
-            assert found is not None
-            self._at = found.end()
+            blank = _BLANK.match(self._text, self._at)
+            assert blank is not None
+            self._at = blank.end()
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more():

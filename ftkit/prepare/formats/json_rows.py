@@ -9,12 +9,19 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import polars
 
     from ftkit.contracts import Table
+
+Value: TypeAlias = (
+    "str | int | float | bool | list[Value] | dict[str, Value] | date | time | timedelta | Decimal | bytes | None"
+)
+"""What a cell holds: what JSON has, and behind it what only other formats have."""
 
 NOT_TEXT = "_json"
 """A column, present only where it is needed: for each row the names of its String columns that hold the JSON text of
@@ -39,9 +46,9 @@ class Strict:
         decoder = json.JSONDecoder(
             object_pairs_hook=self._object, parse_constant=self._constant, parse_float=self._float
         )
-        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
+        self._scan: Callable[[str, int], tuple[Value, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> Value:
         """The one value of a text. Raises MalformedError."""
         text = text.strip(_BLANK)
         value, end = self.value_at(text, 0)
@@ -49,7 +56,7 @@ class Strict:
             raise MalformedError(f"not valid JSON: more follows where the value ends, at character {end + 1}")
         return value
 
-    def value_at(self, text: str, begin: int) -> tuple[Any, int]:
+    def value_at(self, text: str, begin: int) -> tuple[Value, int]:
         """The value that begins at a position, and where it ends. Raises MalformedError."""
         self._problem = ""
         try:
@@ -57,8 +64,8 @@ class Strict:
         except RecursionError:
             raise MalformedError(f"not read: nested deeper than {DEEPEST} lists and objects") from None
         except StopIteration as error:  # its value is the place
-            found = json.JSONDecodeError("expected a value", text, error.value)
-            raise MalformedError(f"not valid JSON: {_what(found)}") from None
+            missing = json.JSONDecodeError("expected a value", text, error.value)
+            raise MalformedError(f"not valid JSON: {_what(missing)}") from None
         except json.JSONDecodeError as error:
             raise MalformedError(f"not valid JSON: {_what(error)}") from None
         except ValueError:  # Python's bound for the digits of an integer
@@ -71,7 +78,7 @@ class Strict:
             refuse_half_pairs(value)
         return value, end
 
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _object(self, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
         made = dict(pairs)
         if len(made) < len(pairs):
             keys = [key for key, _ in pairs]
@@ -89,7 +96,7 @@ class Strict:
         return value
 
 
-def refuse_half_pairs(value: Any) -> None:
+def refuse_half_pairs(value: Value) -> None:
     """Raise MalformedError where a value holds half of a surrogate pair: no UTF-8 can hold it."""
     try:
         dumped(value).encode()
@@ -102,24 +109,24 @@ def tokens(text: str, begin: int, end: int) -> Iterator[re.Match[str]]:
     return _TOKENS.finditer(text, begin, end)
 
 
-def dumped(value: Any) -> str:
+def dumped(value: Value) -> str:
     """A value as JSON text, characters as they are."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def shown(value: Any) -> str:
+def shown(value: Value) -> str:
     """A value as JSON text for a message, at most 60 characters of it."""
     text = json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: Value) -> str:
     """What a JSON value is, in words."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", type(None): "null"}
     return kinds.get(type(value), "a number")
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
+def table_of(rows: Sequence[Mapping[str, Value]], names: Iterable[str]) -> Table:
     """Rows as columns of these names; a row that lacks one has null there.
 
     Texts are String, numbers Int64 or Float64, truth values Boolean, as long as all of a column are. Anything else
@@ -127,7 +134,8 @@ def table_of(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
     """
     import polars
 
-    made, other = [], {}
+    made: list[polars.Series] = []
+    other: dict[str, list[bool]] = {}
     for name in names:
         values = [row.get(name) for row in rows]
         plain = _plain(name, values)
@@ -145,7 +153,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
     return polars.DataFrame(made)
 
 
-def _plain(name: str, values: list[Any]) -> polars.Series | None:
+def _plain(name: str, values: list[Value]) -> polars.Series | None:
     """A column of one kind of plain values, or None where there are several kinds, or lists or objects."""
     import polars
 
@@ -161,8 +169,8 @@ def _plain(name: str, values: list[Any]) -> polars.Series | None:
     return None
 
 
-def _largest(values: list[Any]) -> int:
-    return max(abs(value) for value in values if type(value) is int)
+def _largest(values: list[Value]) -> int:
+    return max(abs(value) for value in values if isinstance(value, int))
 
 
 def _refuse_depth(text: str, begin: int, end: int) -> None:

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from ftkit.errors import DataError
 from ftkit.registry import suggest
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 BLOCK_BYTES = 1 << 20
 PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
@@ -67,14 +70,14 @@ def files_of(path: Path, *, endings: Sequence[str]) -> list[SourceFile]:
     Hidden files are none of a folder or glob. Raises DataError where there is no file, or an empty one.
     """
     if path.is_dir():
-        found = _files_in(path, endings)
+        files = _files_in(path, endings)
     elif not path.exists() and _GLOB.search(str(path)):
-        found = _files_like(path)
+        files = _files_like(path)
     else:
-        found = [SourceFile(path, path.name)]
-    for file in found:
+        files = [SourceFile(path, path.name)]
+    for file in files:
         _check(file.path)
-    return found
+    return files
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -115,9 +118,9 @@ def refuse_foreign(path: Path, start: bytes, *, wanted: str, markup: bool = Fals
 
     `markup`: HTML and XML are welcome.
     """
-    found = what_is(start)
-    if found is not None and not (markup and found[0].endswith("page")):
-        raise DataError(f"{path}: is {found[0]}, not {wanted}; {found[1]}")
+    foreign = what_is(start)
+    if foreign is not None and not (markup and foreign[0].endswith("page")):
+        raise DataError(f"{path}: is {foreign[0]}, not {wanted}; {foreign[1]}")
 
 
 def what_is(start: bytes) -> tuple[str, str] | None:
@@ -142,7 +145,7 @@ def what_is(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[Any]:
+def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[IO[bytes] | GzipFile]:
     if packing == ".gz":
         import gzip
 
@@ -150,21 +153,22 @@ def _unpacked(file: IO[bytes], packing: str) -> AbstractContextManager[Any]:
     if packing == ".zst":
         import pyarrow as pa
 
-        return pa.CompressedInputStream(file, "zstd")  # type: ignore[no-any-return]
+        stream: AbstractContextManager[IO[bytes]] = pa.CompressedInputStream(file, "zstd")
+        return stream
     return nullcontext(file)
 
 
 def _files_in(folder: Path, endings: Sequence[str]) -> list[SourceFile]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file() and entry.name[0] != ".")
-    found = [SourceFile(folder / name, name) for name in names if name.lower().endswith(tuple(endings))]
-    if not found:
+    files = [SourceFile(folder / name, name) for name in names if name.lower().endswith(tuple(endings))]
+    if not files:
         expected = ", ".join(endings)
         below = any(each.name.lower().endswith(tuple(endings)) for each in folder.glob("*/**/*"))
         hint = f"; there are some deeper down: {folder}/**/*{endings[0]}" if below else ""
         inside = f"only {names[0]!r}" if len(names) == 1 else f"{len(names)} others"
         seen = f" (it has {inside}; a glob such as {folder}/* takes any)" if names else ""
         raise DataError(f"{folder}: the folder has no file that ends in one of {expected}{seen}{hint}")
-    return found
+    return files
 
 
 def _files_like(pattern: Path) -> list[SourceFile]:
@@ -178,10 +182,10 @@ def _files_like(pattern: Path) -> list[SourceFile]:
     except ValueError as error:
         raise DataError(f"{pattern}: not a pattern of file names: {error}") from None
     names = sorted(path.relative_to(base).as_posix() for path in paths)
-    found = [SourceFile(base / name, name) for name in names if not re.search(r"(^|/)\.", name)]
-    if not found:
+    files = [SourceFile(base / name, name) for name in names if not re.search(r"(^|/)\.", name)]
+    if not files:
         raise DataError(f"{pattern}: no file has a name like this (path of the source in the recipe)")
-    return found
+    return files
 
 
 def _check(path: Path) -> None:

@@ -10,7 +10,7 @@ A shape is pure and sees one row at a time: any batch of rows gives the same res
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -18,8 +18,8 @@ from pydantic import Field
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
 from ftkit.prepare.conversation import (
+    Answer,
     NoExampleError,
-    before,
     history_column,
     json_text,
     messages_in,
@@ -28,7 +28,7 @@ from ftkit.prepare.conversation import (
     shown,
     system_message,
 )
-from ftkit.prepare.formats.json_rows import NOT_TEXT
+from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
 from ftkit.registry import Config, find, names, suggest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-MakeRows: TypeAlias = Callable[..., list[dict[str, Any]]]
+MakeAnswers: TypeAlias = Callable[..., list[Answer]]
 _LOOKED_AT = 10  # values that a shape is recognised by
 
 
@@ -111,34 +111,34 @@ def own_columns(table: Table) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextColumn:
     """A column of what rows hold, and why a row holds none: a reason, or null where it does."""
 
     values: polars.Series
     faults: polars.Series
 
 
-def texts(table: Table, column: str | None, *, is_optional: bool = False) -> Texts:
+def text_column(table: Table, column: str | None, *, is_optional: bool = False) -> TextColumn:
     """A column whose every value must be a string; of an optional one null is '', and so is a missing column."""
     import polars
 
     faults = polars.repeat(None, table.height, dtype=polars.String, eager=True)
     if column is None or (is_optional and column not in table.columns):
-        return Texts(faults.fill_null(""), faults)
+        return TextColumn(faults.fill_null(""), faults)
     series = table[column]
     is_bad = series.is_null() & (not is_optional)
     if series.dtype in (polars.String, polars.Categorical, polars.Enum):
-        found = series.cast(polars.String)
+        strings = series.cast(polars.String)
         is_bad |= not_text(table, column)
     else:
-        found = faults.clone()
+        strings = faults.clone()
         is_bad |= series.is_not_null()
     if is_bad.any():
         bad = values(table.filter(is_bad), column)
         quotes = ": write it in quotes"
         reasons = [f"{shown(value)}; expected a string{quotes * isinstance(value, (int, float))}" for value in bad]
         faults = faults.scatter(is_bad.arg_true(), [f"{column!r} is {reason}" for reason in reasons])
-    return Texts(found.fill_null("") if is_optional else found, faults)
+    return TextColumn(strings.fill_null("") if is_optional else strings, faults)
 
 
 def not_text(table: Table, column: str) -> polars.Series:
@@ -150,17 +150,18 @@ def not_text(table: Table, column: str) -> polars.Series:
     return table[NOT_TEXT].list.contains(column).fill_null(False)
 
 
-def values(table: Table, column: str | None) -> list[Any]:
+def values(table: Table, column: str | None) -> list[Value]:
     """A column as Python's values, JSON of a JSON source included; only None where it is not there."""
     import polars
 
     if column is None or column not in table.columns:
         return [None] * table.height
-    found: list[Any] = table[column].to_list()
+    cells: list[Value] = table[column].to_list()
     if table.schema[column] == polars.String:
-        for place in not_text(table, column).arg_true():
-            found[place] = parse_json(found[place], column)
-    return found
+        places: list[int] = not_text(table, column).arg_true().to_list()
+        for place in places:
+            cells[place] = parse_json(str(cells[place]), column)
+    return cells
 
 
 def shaped(table: Table, faults: Sequence[polars.Series], **columns: polars.Series | polars.Expr) -> Shaped:
@@ -168,32 +169,36 @@ def shaped(table: Table, faults: Sequence[polars.Series], **columns: polars.Seri
     import polars
 
     reasons = polars.select(polars.coalesce(faults)).to_series()
-    rows = polars.select(id=table["id"], **columns).filter(reasons.is_null())
+    named = [column.alias(name) for name, column in columns.items()]
+    rows = polars.select(table["id"], *named).filter(reasons.is_null())
     bad = reasons.is_not_null()
     return Shaped(rows, dict(zip(table["id"].filter(bad), reasons.filter(bad), strict=True)))
 
 
-def each_row(table: Table, make: MakeRows, *columns: str | None, extra: Sequence[str] = ()) -> Shaped:
-    """Rows made by Python, in order: `make(id, *values of these columns)` gives rows, or raises NoExampleError.
+def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Sequence[str] = ()) -> Shaped:
+    """Rows made by Python, in order: `make(id, *values of these columns)` gives answers, or raises NoExampleError.
 
-    A row has id, input, target, history and the `extra` columns, which are texts. Of a column that is None, or that
-    the table does not have, all values are None.
+    A row has id, input, target, the `extra` columns of the answers' `more`, and history. Of a column that is None, or
+    that the table does not have, all values are None.
     """
     import polars
 
-    made: dict[str, list[Any]] = {name: [] for name in ("id", "input", "target", "history", *extra)}
+    answers: list[Answer] = []
     faults: dict[str, str] = {}
-    for name, *cells in zip(table["id"].to_list(), *(values(table, column) for column in columns), strict=True):
+    ids: list[str] = table["id"].to_list()
+    for name, *cells in zip(ids, *(values(table, column) for column in columns), strict=True):
         try:
-            rows = make(name, *cells)
+            answers += make(name, *cells)
         except NoExampleError as error:
-            faults[name] = str(error)
-            continue
-        for row in rows:
-            for column, filled in made.items():
-                filled.append(row[column])
-    series = {name: polars.Series(filled, dtype=polars.String) for name, filled in made.items() if name != "history"}
-    return Shaped(polars.DataFrame({**series, "history": history_column(made["history"])}), faults)
+            faults[str(name)] = str(error)
+    texts_of: dict[str, list[str | None]] = {
+        "id": [each.id for each in answers],
+        "input": [each.input for each in answers],
+        "target": [each.target for each in answers],
+        **{name: [each.more[name] for each in answers] for name in extra},
+    }
+    series = {name: polars.Series(filled, dtype=polars.String) for name, filled in texts_of.items()}
+    return Shaped(polars.DataFrame({**series, "history": history_column(each.history for each in answers)}), faults)
 
 
 def conversations(config: ConversationConfig, table: Table) -> Shaped:
@@ -204,21 +209,21 @@ def conversations(config: ConversationConfig, table: Table) -> Shaped:
     """
     config.require(table, "column", optional=("system", "tools"))
 
-    def make(name: str, value: Any, system: Any, tools: Any) -> list[dict[str, Any]]:
+    def make(name: str, value: Value, system: Value, tools: Value) -> list[Answer]:
         said = read_messages(value, config.column)
         if said[0].role != "system":
             said = [*system_message(system, config.system), *said]
-        shared = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
+        more = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
         places = [place for place, each in enumerate(said) if each.role == "assistant"]
-        rows = [
-            {"id": f"{name}#{number}", **shared, **before(said[:place]), "target": said[place].content}
+        answers = [
+            Answer(f"{name}#{number}", said[:place], said[place].content, more)
             for number, place in enumerate(places, 1)
             if said[place].is_learned
         ]
-        if not rows:
+        if not answers:
             why = " that is to be learned: all have weight 0" if places else ""
             raise NoExampleError(f"{config.column!r} has no assistant turn{why}")
-        return rows if config.turns == "every" else [{**rows[-1], "id": name}]
+        return answers if config.turns == "every" else [replace(answers[-1], id=name)]
 
     return each_row(table, make, config.column, config.system, config.tools, extra=("tools", "conversation"))
 

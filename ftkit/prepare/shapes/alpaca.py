@@ -5,13 +5,14 @@ Knows no other shape. The input follows the instruction after an empty line (LLa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import NoExampleError, Said, history_column, parse_json, shown
-from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
+from ftkit.prepare.formats.json_rows import Value
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, text_column, values
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ def shape(config: Alpaca, table: Table) -> Shaped:
     import polars
 
     config.require(table, "instruction", "output", optional=("input", "system", "history"))
-    instruction, output = texts(table, config.instruction), texts(table, config.output)
-    given, system = texts(table, config.input, is_optional=True), texts(table, config.system, is_optional=True)
+    instruction, output = text_column(table, config.instruction), text_column(table, config.output)
+    given, system = (
+        text_column(table, config.input, is_optional=True),
+        text_column(table, config.system, is_optional=True),
+    )
     has_input = given.values != ""
     whole = polars.when(has_input).then(instruction.values + "\n\n" + given.values).otherwise(instruction.values)
     history = _history(table, config, system.values)
@@ -52,7 +56,7 @@ def shape(config: Alpaca, table: Table) -> Shaped:
     return shaped(table, faults, input=whole, target=output.values, history=history.values)
 
 
-def _history(table: Table, config: Alpaca, systems: polars.Series) -> Texts:
+def _history(table: Table, config: Alpaca, systems: polars.Series) -> TextColumn:
     """Messages before the input, and why a row has none that can be used."""
     import polars
 
@@ -66,17 +70,18 @@ def _history(table: Table, config: Alpaca, systems: polars.Series) -> Texts:
                 histories[-1] += _earlier(value, str(config.history))
             except NoExampleError as error:
                 faults[-1] = str(error)
-    return Texts(history_column(histories), polars.Series(faults, dtype=polars.String))
+    return TextColumn(history_column(histories), polars.Series(faults, dtype=polars.String))
 
 
-def _earlier(value: Any, column: str) -> list[Said]:
+def _earlier(value: Value, column: str) -> list[Said]:
     value = parse_json(value, column) if isinstance(value, str) else value
     pairs = value if isinstance(value, list) else [value]
     messages: list[Said] = []
     for number, pair in enumerate(pairs, 1):
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+        question, answer = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if not isinstance(question, str) or not isinstance(answer, str):
             raise NoExampleError(
                 f"turn {number} of {column!r} is {shown(pair)}; expected [question, answer], two strings"
             )
-        messages += [Said("user", pair[0]), Said("assistant", pair[1])]
+        messages += [Said("user", question), Said("assistant", answer)]
     return messages

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
-from ftkit.prepare.shapes import ShapeConfig, missing_column, not_text, shaped, texts
+from ftkit.prepare.shapes import ShapeConfig, missing_column, not_text, shaped, text_column
 from ftkit.recipe.templates import names_in, pieces
 from ftkit.registry import component
 
@@ -99,23 +99,23 @@ def _faults(table: Table, template: str) -> list[polars.Series]:
     import polars
 
     _require(table, template)
-    found = []
+    reasons = []
     for name in names_in(template):
-        faults = texts(table, name).faults
+        faults = text_column(table, name).faults
         if name != template and _is_plain(table.schema[name]):
             is_plain = table[name].is_not_null()
             if table.schema[name] == polars.String:
                 is_plain &= ~(not_text(table, name) & table[name].str.contains(r"^[\[{]"))
             faults = polars.select(polars.when(~is_plain).then(faults)).to_series()
-        found.append(faults)
-    return found
+        reasons.append(faults)
+    return reasons
 
 
 def _fill(table: Table, template: str) -> polars.Series:
     import polars
 
     if template in names_in(template):
-        return texts(table, template).values
+        return text_column(table, template).values
     columns: list[polars.Series] = []
     parts: list[polars.Expr] = []
     for text, name in pieces(template):

@@ -7,12 +7,13 @@ that hold their prompt too, as in Anthropic's hh-rlhf, are not taken apart.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import NoExampleError, Said, before, read_side, shown, system_message
+from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side, shown, system_message
+from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages
 from ftkit.registry import component
 
@@ -54,20 +55,20 @@ def shape(config: Preference, table: Table) -> Shaped:
     prompt = config.prompt or next((name for name in _PROMPTS if name in table.columns), None)
     addition = "input" if config.prompt is None and prompt == "instruction" else None
 
-    def make(name: str, question: Any, more: Any, system: Any, *answers: Any) -> list[dict[str, Any]]:
+    def make(name: str, question: Value, more: Value, system: Value, *answers: Value) -> list[Answer]:
         better, worse = _answers(config, *answers)
         said = better[:-1]
         if all(each.role != "user" for each in said):
             said = [*said, *_asked(question, more, prompt)]
         if said[0].role != "system":
             said = [*system_message(system, config.system), *said]
-        return [{"id": name, **before(said), "target": better[-1].content, "rejected": worse[-1].content}]
+        return [Answer(name, said, better[-1].content, {"rejected": worse[-1].content})]
 
     columns = (prompt, addition, config.system, config.chosen, config.rejected, config.label)
     return each_row(table, make, *columns, extra=("rejected",))
 
 
-def _answers(config: Preference, chosen: Any, rejected: Any, label: Any) -> tuple[list[Said], list[Said]]:
+def _answers(config: Preference, chosen: Value, rejected: Value, label: Value) -> tuple[list[Said], list[Said]]:
     """The better and the worse one: the same messages, then one answer each."""
     pair = read_side(chosen, config.chosen, role="assistant"), read_side(rejected, config.rejected, role="assistant")
     both = f"{config.chosen!r} and {config.rejected!r}"
@@ -82,7 +83,7 @@ def _answers(config: Preference, chosen: Any, rejected: Any, label: Any) -> tupl
     return pair if str(label) == "1" else (pair[1], pair[0])
 
 
-def _asked(question: Any, more: Any, prompt: str | None) -> list[Said]:
+def _asked(question: Value, more: Value, prompt: str | None) -> list[Said]:
     """The messages of a prompt's column; LLaMA-Factory's instruction is followed by an input, as in alpaca."""
     if prompt is None:
         raise NoExampleError("there is no prompt: no column of that name, and the answers begin with no user message")

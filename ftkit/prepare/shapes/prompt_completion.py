@@ -6,12 +6,13 @@ nothing, since half of those completions are not to be learned.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import NoExampleError, before, read_side
+from ftkit.prepare.conversation import Answer, NoExampleError, read_side
+from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row
 from ftkit.registry import component
 
@@ -41,11 +42,11 @@ def shape(config: PromptCompletion, table: Table) -> Shaped:
     """Input is the prompt, or its last message with the others as history; target is the completion."""
     config.require(table, "prompt", "completion")
 
-    def make(name: str, prompt: Any, completion: Any) -> list[dict[str, Any]]:
+    def make(name: str, prompt: Value, completion: Value) -> list[Answer]:
         said = read_side(prompt, config.prompt, role="user")
         answer = read_side(completion, config.completion, role="assistant")
         if [each.role for each in answer] != ["assistant"]:
             raise NoExampleError(f"{config.completion!r} is more than one assistant message: use the shape messages")
-        return [{"id": name, **before(said), "target": answer[0].content}]
+        return [Answer(name, said, answer[0].content)]
 
     return each_row(table, make, config.prompt, config.completion)

@@ -5,13 +5,14 @@ Knows no other shape. Of several answers the first is the target; the others are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import NoExampleError, parse_json, shown
-from ftkit.prepare.shapes import ShapeConfig, Texts, shaped, texts, values
+from ftkit.prepare.formats.json_rows import Value
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, text_column, values
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ def shape(config: QuestionAnswer, table: Table) -> Shaped:
 
     has_list = config.answer not in table.columns and config.answers in table.columns
     config.require(table, "question", *(() if has_list else ("answer",)), optional=("answer", "answers", "context"))
-    question, context = texts(table, config.question), texts(table, config.context, is_optional=True)
+    question, context = text_column(table, config.question), text_column(table, config.context, is_optional=True)
     has_context = context.values != ""
     whole = polars.when(has_context).then(context.values + "\n\n" + question.values).otherwise(question.values)
-    answer = _first_answers(table, config.answers) if has_list else texts(table, config.answer)
+    answer = _first_answers(table, config.answers) if has_list else text_column(table, config.answer)
     return shaped(table, [context.faults, question.faults, answer.faults], input=whole, target=answer.values)
 
 
-def _first_answers(table: Table, column: str) -> Texts:
+def _first_answers(table: Table, column: str) -> TextColumn:
     """The first answer of each row, and why a row has none."""
     import polars
 
@@ -61,10 +62,10 @@ def _first_answers(table: Table, column: str) -> Texts:
             answers[-1] = _first_answer(value, column)
         except NoExampleError as error:
             faults[-1] = str(error)
-    return Texts(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String))
+    return TextColumn(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String))
 
 
-def _first_answer(value: Any, column: str) -> str:
+def _first_answer(value: Value, column: str) -> str:
     value = parse_json(value, column) if isinstance(value, str) else value
     value = value.get("text") if isinstance(value, dict) else value  # SQuAD: {text: [...], answer_start: [...]}
     if not isinstance(value, list):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.shapes import ShapeConfig, own_columns, shaped, texts
+from ftkit.prepare.shapes import ShapeConfig, own_columns, shaped, text_column
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -37,5 +37,5 @@ def shape(config: Text, table: Table) -> Shaped:
     import polars
 
     config.require(table, "column")
-    found = texts(table, config.column)
-    return shaped(table, [found.faults], input=polars.lit(""), target=found.values)
+    target = text_column(table, config.column)
+    return shaped(table, [target.faults], input=polars.lit(""), target=target.values)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats import arrow_rows, encodings, openers
-from ftkit.prepare.formats.json_rows import NOT_TEXT, shown, table_of
+from ftkit.prepare.formats.arrow_types import ArrowTable
+from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, shown, table_of
 from ftkit.prepare.formats.openers import SourceFile, blocks, files_of, refuse_foreign
 from ftkit.prepare.rows import BATCH_BYTES, BATCH_ROWS
 from ftkit.recipe.templates import names_in
@@ -89,8 +90,8 @@ class FileSource(SourceConfig):
 
     def content_id(self, ctx: Context) -> str:
         """SHA-256 of the file; of several, a hash over their names and theirs."""
-        found = [[file.name, file_digest(file.path)] for file in self.files(ctx)]
-        return found[0][1] if len(found) == 1 else digest(found)
+        digests = [[file.name, file_digest(file.path)] for file in self.files(ctx)]
+        return digests[0][1] if len(digests) == 1 else digest(digests)
 
     def files(self, ctx: Context) -> list[SourceFile]:
         """The files, sorted by name. Raises DataError where there are none, or one is empty."""
@@ -153,7 +154,7 @@ class Fault:
     reason: str
 
 
-Found: TypeAlias = "tuple[int | str, Mapping[str, Any] | Fault, int]"
+Found: TypeAlias = "tuple[int | str, Mapping[str, Value] | Fault, int]"
 """Place of a row in its file, the row by column or why it is none, and its size in bytes."""
 
 TOO_LONG = Fault(f"longer than {encodings.LONGEST_LINE >> 20} MB; no row is that long: is a line end missing?")
@@ -164,8 +165,8 @@ def gathered(
 ) -> Iterator[Batch]:
     """Rows found one by one as batches. Raises DataError where no row is good, with the first faults."""
     batch = _Gathering(config, Ids(config.id))
-    for file, found in files:
-        for place, row, size in found:
+    for file, places in files:
+        for place, row, size in places:
             if isinstance(row, Fault):
                 batch.fault(f"{file.path}:{place}", row.reason)
             else:
@@ -187,7 +188,7 @@ class _Gathering:
 
     config: SourceConfig
     seen: Ids
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Mapping[str, Value]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
@@ -209,12 +210,12 @@ class _Gathering:
         if len(self.faults) >= MOST_FAULTS and not self.rows and self.num_made == 0:
             raise DataError(_none_good(self.faults))
 
-    def add(self, file: SourceFile, place: int | str, row: Mapping[str, Any], size: int) -> None:
+    def add(self, file: SourceFile, place: int | str, row: Mapping[str, Value], size: int) -> None:
         if not row.keys() <= self.names.keys():
             self.names |= dict.fromkeys(row)
             if len(self.names) > MOST_COLUMNS:
-                found = f"more than {MOST_COLUMNS:,} different columns so far"
-                raise DataError(f"{file.path}:{place}: {found}; expected rows with keys in common")
+                what = f"more than {MOST_COLUMNS:,} different columns so far"
+                raise DataError(f"{file.path}:{place}: {what}; expected rows with keys in common")
             if NOT_TEXT in row:
                 raise DataError(f"{file.path}:{place}: the column name {NOT_TEXT!r} is ftkit's own; rename the column")
         if self.config.id is None:
@@ -242,7 +243,7 @@ class _Gathering:
         self.num_bytes, self.num_made = 0, self.num_made + 1
         return batch
 
-    def _id_problem(self, row: Mapping[str, Any]) -> str | None:
+    def _id_problem(self, row: Mapping[str, Value]) -> str | None:
         name = self.config.id
         assert name is not None
         if name not in row:
@@ -264,7 +265,7 @@ class Part:
 
     name: str
     place: str
-    table: Any
+    table: ArrowTable
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -295,7 +296,7 @@ def tabular(config: SourceConfig, parts: Iterable[Part], ctx: Context) -> Iterat
         yield Batch(batch.table.clear(), batch.places.clear(), faults)
 
 
-def _with_faults(config: SourceConfig, part: Part, piece: Any, numbers: NDArray[np.int64], seen: Ids) -> Batch:
+def _with_faults(config: SourceConfig, part: Part, piece: ArrowTable, numbers: NDArray[np.int64], seen: Ids) -> Batch:
     """One batch with ids, and as its faults the ids that are none."""
     import polars
 
@@ -341,16 +342,16 @@ class Ids:
         if self._column is None:
             return polars.repeat(False, len(ids), dtype=polars.Boolean, eager=True)
         keys = ids.hash(0).to_numpy()
-        found = ~ids.is_first_distinct().to_numpy()
+        is_again = ~ids.is_first_distinct().to_numpy()
         for run in self._runs:
             near = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            found |= run[near] == keys
-        fresh = np.sort(keys[~found])
+            is_again |= run[near] == keys
+        fresh = np.sort(keys[~is_again])
         while self._runs and len(self._runs[-1]) <= 2 * len(fresh):  # few runs, and each key is merged few times
             fresh = np.sort(np.concatenate([self._runs.pop(), fresh]), kind="stable")
         if len(fresh):
             self._runs.append(fresh)
-        return polars.Series(found)
+        return polars.Series(is_again)
 
 
 def require_columns(place: str, columns: Iterable[str], wanted: Iterable[str]) -> None:

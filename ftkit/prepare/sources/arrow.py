@@ -6,11 +6,12 @@ Knows no other format and no stage.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import BinaryIO, ClassVar
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats.arrow_rows import class_names
+from ftkit.prepare.formats.arrow_types import ArrowReader, ArrowSchema, ArrowStream, ArrowTable
 from ftkit.prepare.formats.openers import SourceFile, refuse_foreign, start_of
 from ftkit.prepare.sources import FileSource, Part, tabular
 from ftkit.registry import component
@@ -58,16 +59,16 @@ def _parts(file: SourceFile) -> Iterator[Part]:
         raise DataError(f"{file.path}: the Arrow file is damaged or cut off: {message}; get it again") from None
 
 
-def _batches(source: Any, *, is_file: bool) -> Iterator[tuple[Any, Any]]:
+def _batches(source: BinaryIO, *, is_file: bool) -> Iterator[tuple[ArrowSchema, ArrowTable]]:
     import pyarrow as pa
 
     if is_file:
-        reader = pa.ipc.open_file(source)
+        reader: ArrowReader = pa.ipc.open_file(source)
         yield reader.schema, reader.schema.empty_table()  # the file is named where it has no row
         for index in range(reader.num_record_batches):
             yield reader.schema, reader.get_batch(index)
     else:
-        stream = pa.ipc.open_stream(source)
+        stream: ArrowStream = pa.ipc.open_stream(source)
         yield stream.schema, stream.schema.empty_table()
         for batch in stream:
             yield stream.schema, batch

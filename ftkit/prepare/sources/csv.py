@@ -48,8 +48,10 @@ def read(config: Csv, ctx: Context) -> Iterator[Batch]:
     """All rows, as text. A record that does not fit is a fault; the lines that an open quote took in are read again."""
     if csv.field_size_limit() < LONGEST_LINE:
         csv.field_size_limit(LONGEST_LINE)  # of the whole process; Python's own 131,072 is less than a long text
-    found = ((file, _rows(config, file, opened(config, file, ctx, wanted="CSV"), ctx)) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = (
+        (file, _rows(config, file, opened(config, file, ctx, wanted="CSV"), ctx)) for file in config.files(ctx)
+    )
+    yield from gathered(config, rows_by_file, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +240,14 @@ def _fit(dialect: _Dialect, lines: list[str], width: int | None) -> float:
 
 def _parsed(dialect: _Dialect, lines: list[str]) -> list[list[str]]:
     """Records of the sample that are not blank; an empty one for each that is malformed."""
-    found: list[list[str]] = []
+    records: list[list[str]] = []
     reader = dialect.parse(iter(lines))  # it goes on behind a malformed record
     while True:
         try:
-            found += [record for record in reader if record]
-            return found
+            records += [record for record in reader if record]
+            return records
         except csv.Error:
-            found.append([])
+            records.append([])
 
 
 def _check_header(place: str, names: list[str], config: Csv) -> None:

@@ -5,14 +5,15 @@ Knows no other source and no stage. Rows are those of one commit, whose name ent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Protocol
 
 from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.hub import Repository, commit_of, first_line, gated
+from ftkit.hub import Repository, commit_of, explained, first_line, gated
+from ftkit.prepare.formats.arrow_types import ArrowTable
 from ftkit.prepare.rows import BATCH_ROWS
 from ftkit.prepare.sources import Part, SourceConfig, tabular
 from ftkit.registry import component
@@ -31,40 +32,61 @@ class Hub(SourceConfig):
     @property
     def on_hub(self) -> Repository:
         """The repository, as errors name it."""
-        return Repository("dataset", self.repository, self.revision, place=f"hub data set {self.repository}")
+        return Repository(
+            "dataset", self.repository, self.revision, place=f"hub data set {self.repository}", revision_key="revision"
+        )
 
     def content_id(self, ctx: Context) -> str:
         """'repository@commit'. Raises MachineError where it cannot be asked for."""
         return f"{self.repository}@{commit_of(self.on_hub, offline=ctx.offline)}"
 
 
+class _Rows(Protocol):
+    """A split, as the datasets library gives it; the library has no types."""
+
+    @property
+    def features(self) -> Mapping[str, object]: ...
+
+    def with_format(self, type: str) -> _Rows: ...
+
+    def iter(self, batch_size: int) -> Iterator[ArrowTable]: ...
+
+    def __len__(self) -> int: ...
+
+
 @component
 def read(config: Hub, ctx: Context) -> Iterator[Batch]:
     """All rows; class numbers become their names. Raises MachineError or DataError."""
+    import datasets
+
     place = f"hub data set {config.repository}"
     rows = _load(config, ctx)
     if not len(rows):
         raise DataError(f"{place}: split {config.split!r} has no row")
-    labels = {name: feature.names for name, feature in rows.features.items() if hasattr(feature, "int2str")}
+    labels: dict[str, list[str]] = {
+        name: feature.names for name, feature in rows.features.items() if isinstance(feature, datasets.ClassLabel)
+    }
     tables = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
     parts = (Part(config.split, f"{place}: {config.split}", table, labels) for table in tables)
     yield from tabular(config, parts, ctx)
 
 
-def _load(config: Hub, ctx: Context) -> Any:
+def _load(config: Hub, ctx: Context) -> _Rows:
     import datasets
-    import httpx
     from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError
 
     commit = commit_of(config.on_hub, offline=ctx.offline)
     if ctx.offline:  # both libraries read their switch at import; the user asked this whole process to stay offline
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-    try:
-        return datasets.load_dataset(config.repository, config.config_name, split=config.split, revision=commit)
-    except (datasets.exceptions.DatasetsError, HfHubHTTPError, httpx.TransportError, OSError) as error:
-        if "is a gated dataset" in str(error):
-            raise gated(config.on_hub) from None
-        raise MachineError(f"hub data set {config.repository}: {first_line(error)}") from None
-    except ValueError as error:  # unknown split or configuration
-        raise DataError(f"hub data set {config.repository}: {first_line(error)}") from None
+    with explained(config.on_hub, offline=ctx.offline):
+        try:
+            rows: _Rows = datasets.load_dataset(
+                config.repository, config.config_name, split=config.split, revision=commit
+            )
+            return rows
+        except datasets.exceptions.DatasetsError as error:
+            if "is a gated dataset" in str(error):
+                raise gated(config.on_hub) from None
+            raise MachineError(f"hub data set {config.repository}: {first_line(error)}") from None
+        except ValueError as error:  # unknown split or configuration
+            raise DataError(f"hub data set {config.repository}: {first_line(error)}") from None

@@ -6,14 +6,14 @@ Knows no other format and no stage. Rows that share a line are counted: '<file>:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats.json_document import BrokenError, Element, elements
-from ftkit.prepare.formats.json_rows import kind_of
+from ftkit.prepare.formats.json_rows import Value, kind_of
 from ftkit.prepare.formats.openers import SourceFile
 from ftkit.prepare.sources import Fault, Found, Opened, TextSource, gathered, opened
 from ftkit.registry import component
@@ -35,8 +35,8 @@ class Json(TextSource):
 @component
 def read(config: Json, ctx: Context) -> Iterator[Batch]:
     """All rows, in bounded memory. Lists, objects, and what differs in kind from its column come as JSON text."""
-    found = ((file, _rows(config, file, opened(config, file, ctx, wanted="JSON"))) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = ((file, _rows(config, file, opened(config, file, ctx, wanted="JSON"))) for file in config.files(ctx))
+    yield from gathered(config, rows_by_file, ctx)
 
 
 def _rows(config: Json, file: SourceFile, text: Opened) -> Iterator[Found]:
@@ -57,16 +57,16 @@ class _AsRow:
     def __init__(self, config: Json, file: SourceFile) -> None:
         self._names = config.columns
         self._file = file
-        self._first: Any = None
+        self._first: dict[str, Value] | list[Value] | str | None = None
 
-    def __call__(self, element: Element) -> dict[str, Any] | Fault:
+    def __call__(self, element: Element) -> dict[str, Value] | Fault:
         value = element.value
         if element.problem:
             return Fault(element.problem)
         if self._first is None:
             if not isinstance(value, (dict, list, str)):
                 return Fault(f"expected an object, a list or a string, found {kind_of(value)}")
-            self._begin(element)
+            self._begin(element.line, value)
         if type(value) is not type(self._first):
             return Fault(f"found {kind_of(value)}; expected {kind_of(self._first)}, as the first row is")
         if isinstance(value, dict):
@@ -77,11 +77,11 @@ class _AsRow:
             return Fault(f"expected {len(self._names)} values ({', '.join(self._names)}), found {len(values)}")
         return dict(zip(self._names, values, strict=True))
 
-    def _begin(self, element: Element) -> None:
-        self._first = element.value
-        if isinstance(element.value, dict):
+    def _begin(self, line: int, value: dict[str, Value] | list[Value] | str) -> None:
+        self._first = value
+        if isinstance(value, dict):
             if self._names is not None:
-                place = f"{self._file.path}:{element.line}"
+                place = f"{self._file.path}:{line}"
                 raise DataError(f"{place}: rows are objects, which name their values; leave columns of the source out")
         elif self._names is None:
-            self._names = [str(place) for place in range(len(element.value) if isinstance(element.value, list) else 1)]
+            self._names = [str(place) for place in range(len(value) if isinstance(value, list) else 1)]

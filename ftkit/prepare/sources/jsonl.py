@@ -26,8 +26,8 @@ class Jsonl(TextSource):
 @component
 def read(config: Jsonl, ctx: Context) -> Iterator[Batch]:
     """All rows. Lists, objects, and what differs in kind from the rest of its column come as JSON text."""
-    found = ((file, _rows(file, opened(config, file, ctx, wanted="JSON lines"))) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = ((file, _rows(file, opened(config, file, ctx, wanted="JSON lines"))) for file in config.files(ctx))
+    yield from gathered(config, rows_by_file, ctx)
 
 
 def _rows(file: SourceFile, text: Opened) -> Iterator[Found]:
@@ -39,8 +39,8 @@ def _rows(file: SourceFile, text: Opened) -> Iterator[Found]:
         if not line.content or line.content.isspace():
             continue
         if is_first and line.content.strip() in (b"[", b"{"):
-            found = f"begins with {line.content.strip().decode()!r} alone on its line: a JSON document"
-            raise DataError(f"{file.path}:{line.number}: {found}, not JSON lines; use the source json")
+            what = f"begins with {line.content.strip().decode()!r} alone on its line: a JSON document"
+            raise DataError(f"{file.path}:{line.number}: {what}, not JSON lines; use the source json")
         is_first = False
         try:
             row = parser.parse(text.text_of(line.content))

@@ -8,14 +8,16 @@ from __future__ import annotations
 import importlib
 import math
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
+from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.formats.openers import SourceFile, refuse_foreign, start_of
 from ftkit.prepare.sources import Fault, FileSource, Found, gathered, require_columns
 from ftkit.registry import component, suggest
@@ -32,25 +34,58 @@ class Xlsx(FileSource):
     endings: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm")
 
 
+class _Cell(Protocol):
+    """Of openpyxl, which has no types. Blank cells have no coordinate."""
+
+    @property
+    def value(self) -> str | float | date | time | timedelta | None: ...
+
+    @property
+    def data_type(self) -> str: ...
+
+    @property
+    def coordinate(self) -> str: ...
+
+
+class _Sheet(Protocol):
+    @property
+    def title(self) -> str: ...
+
+    def reset_dimensions(self) -> None: ...
+
+    def iter_rows(self) -> Iterator[Sequence[_Cell]]: ...
+
+
+class _Book(Protocol):
+    @property
+    def worksheets(self) -> list[_Sheet]: ...
+
+    def close(self) -> None: ...
+
+
+class _Openpyxl(Protocol):
+    def load_workbook(self, filename: Path, *, read_only: bool, data_only: bool, keep_links: bool) -> _Book: ...
+
+
 @component
 def read(config: Xlsx, ctx: Context) -> Iterator[Batch]:
     """All rows that are not blank. Dates become ISO 8601 texts; a cell that holds an error is a fault of its row."""
     try:
-        openpyxl = importlib.import_module("openpyxl")
+        openpyxl: _Openpyxl = importlib.import_module("openpyxl")
     except ImportError:
         raise MachineError(
             "the source xlsx needs openpyxl: pip install 'ftkit[xlsx]', or save the sheet as csv"
         ) from None
-    found = ((file, _rows(config, file, openpyxl, ctx)) for file in config.files(ctx))
-    yield from gathered(config, found, ctx)
+    rows_by_file = ((file, _rows(config, file, openpyxl, ctx)) for file in config.files(ctx))
+    yield from gathered(config, rows_by_file, ctx)
 
 
-def _rows(config: Xlsx, file: SourceFile, openpyxl: Any, ctx: Context) -> Iterator[Found]:
+def _rows(config: Xlsx, file: SourceFile, openpyxl: _Openpyxl, ctx: Context) -> Iterator[Found]:
     book = _opened(file, openpyxl)
     try:
         names = config.columns
         for number, cells in _cells(file, _sheet(config, file, book, ctx)):
-            values = [cell.value for cell in cells]
+            values: list[Value] = [cell.value for cell in cells]
             while values and values[-1] in (None, ""):
                 values.pop()
             if not values:
@@ -63,7 +98,7 @@ def _rows(config: Xlsx, file: SourceFile, openpyxl: Any, ctx: Context) -> Iterat
         book.close()
 
 
-def _opened(file: SourceFile, openpyxl: Any) -> Any:
+def _opened(file: SourceFile, openpyxl: _Openpyxl) -> _Book:
     start = start_of(file.path)
     if not start.startswith(b"PK\x03\x04"):
         refuse_foreign(file.path, start, wanted="an xlsx workbook")
@@ -80,7 +115,7 @@ def _opened(file: SourceFile, openpyxl: Any) -> Any:
         raise _damaged(file, error) from None
 
 
-def _sheet(config: Xlsx, file: SourceFile, book: Any, ctx: Context) -> Any:
+def _sheet(config: Xlsx, file: SourceFile, book: _Book, ctx: Context) -> _Sheet:
     sheets = {sheet.title: sheet for sheet in book.worksheets}
     if not sheets:
         raise DataError(f"{file.path}: the workbook has no sheet of cells")
@@ -94,8 +129,7 @@ def _sheet(config: Xlsx, file: SourceFile, book: Any, ctx: Context) -> Any:
     return sheets[config.sheet]
 
 
-def _cells(file: SourceFile, sheet: Any) -> Iterator[tuple[int, Any]]:
-    rows: Iterable[Any] = ()
+def _cells(file: SourceFile, sheet: _Sheet) -> Iterator[tuple[int, Sequence[_Cell]]]:
     try:
         sheet.reset_dimensions()  # what a sheet says of its own size is often wrong
         rows = enumerate(sheet.iter_rows(), 1)
@@ -112,7 +146,7 @@ def _damaged(file: SourceFile, error: Exception) -> DataError:
     )
 
 
-def _header(config: Xlsx, file: SourceFile, number: int, values: list[Any]) -> list[str]:
+def _header(config: Xlsx, file: SourceFile, number: int, values: list[Value]) -> list[str]:
     place = f"{file.path}:{number}"
     names = ["" if value is None else str(value) for value in values]
     twice = [name for name in names if names.count(name) > 1]
@@ -122,7 +156,7 @@ def _header(config: Xlsx, file: SourceFile, number: int, values: list[Any]) -> l
     return names
 
 
-def _row(names: list[str], cells: Any, values: list[Any]) -> dict[str, Any] | Fault:
+def _row(names: list[str], cells: Sequence[_Cell], values: list[Value]) -> dict[str, Value] | Fault:
     if len(values) > len(names):
         cell = cells[len(values) - 1]
         return Fault(f"cell {cell.coordinate} stands beyond the {len(names)} columns of the header")
@@ -133,7 +167,7 @@ def _row(names: list[str], cells: Any, values: list[Any]) -> dict[str, Any] | Fa
     return dict(zip(names, map(_plain, values), strict=True))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Value) -> Value:
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -110,11 +110,11 @@ def deal_by_shares(groups: Groups, row_strata: polars.Series, *, valid: float, t
     rounding = (0.5 + ordered.strata * GOLDEN) % 1
     ends = (np.floor(ordered.num_rows * share + rounding) for share in (test, test + valid))
     numbers = np.empty(len(groups.sizes), np.uint8)
-    numbers[ordered.groups] = cut(ordered.middle, *ends)
+    numbers[ordered.groups] = split_at(ordered.middle, *ends)
     return numbers
 
 
-def cut(places: NDArray[Any], test_end: Any, valid_end: Any) -> NDArray[np.uint8]:
+def split_at(places: NDArray[Any], test_end: Any, valid_end: Any) -> NDArray[np.uint8]:
     """test before test_end, else valid before valid_end, else train, as numbers; ends are numbers or arrays."""
     import numpy as np
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftkit.prepare.splitting import KEY_RANGE, cut, named, refuse_empty
+from ftkit.prepare.splitting import KEY_RANGE, named, refuse_empty, split_at
 from ftkit.registry import Config, component
 
 if TYPE_CHECKING:
@@ -30,6 +30,6 @@ def deal(config: Hash, keys: Table, *, valid: float, test: float) -> polars.Seri
 
     assert min(valid, test) >= 0 and valid + test < 1, (valid, test)
     ends = (np.uint64(share * KEY_RANGE) for share in (test, test + valid))
-    dealt = named(cut(keys["order"].to_numpy(), *ends))
+    dealt = named(split_at(keys["order"].to_numpy(), *ends))
     refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import DataError
 from ftkit.prepare.row_keys import times
-from ftkit.prepare.splitting import ROWS_AT_ONCE, cut, groups_of, named, refuse_empty
+from ftkit.prepare.splitting import ROWS_AT_ONCE, groups_of, named, refuse_empty, split_at
 from ftkit.registry import Config, component
 
 if TYPE_CHECKING:
@@ -41,6 +41,6 @@ def deal(config: Time, keys: Table, *, valid: float, test: float) -> polars.Seri
     num_rows = np.bincount(which, weights=groups.sizes)
     middle = keys.height - np.cumsum(num_rows) + num_rows / 2  # newer rows and half of those of that time
     ends = (np.floor(keys.height * share + 0.5) for share in (test, test + valid))
-    dealt = named(cut(middle, *ends)[which][groups.of_row])
+    dealt = named(split_at(middle, *ends)[which][groups.of_row])
     refuse_empty(dealt, keys["order"], valid=valid, test=test)
     return dealt

@@ -62,16 +62,16 @@ def hits(
     _find_contained(others, plain, own, held, threads, on_progress)
     number = plain.distinct.number[num_held_out : num_held_out + num_texts]
     equal = number < len(held)
-    found = _Hits.none(num_texts)
-    found.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
-    found.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
-    hit = np.flatnonzero(found.kind)
+    of_texts = _Hits.none(num_texts)
+    of_texts.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
+    of_texts.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
+    hit = np.flatnonzero(of_texts.kind)
     table = polars.DataFrame(
         {
             "text": hit,
-            "held_out": held[found.held[hit]],
-            "similarity": found.similarity[hit],
-            "kind": polars.Series([KINDS[kind] for kind in found.kind[hit].tolist()], dtype=polars.String),
+            "held_out": held[of_texts.held[hit]],
+            "similarity": of_texts.similarity[hit],
+            "kind": polars.Series([KINDS[kind] for kind in of_texts.kind[hit].tolist()], dtype=polars.String),
         }
     )
     return Hits(table, np.isin(plain.distinct.number[:num_held_out], number[equal]))
@@ -107,7 +107,7 @@ class _Hits:
         self.kind[text] = other.kind[place]
 
 
-def _find_near(found: _Hits, plain: Plain, own: Ints, held: Ints, threshold: float, threads: int) -> int:
+def _find_near(into: _Hits, plain: Plain, own: Ints, held: Ints, threshold: float, threads: int) -> int:
     """Returns the number of texts that were not compared with all that share much with them."""
     import numpy as np
 
@@ -115,12 +115,12 @@ def _find_near(found: _Hits, plain: Plain, own: Ints, held: Ints, threshold: flo
     pairs = near_plain_pairs(plain, chosen, threshold=threshold, split=split, threads=threads)
     order = np.lexsort((pairs.right, -pairs.similarity, pairs.left))
     text, first = np.unique(pairs.left[order], return_index=True)
-    found.set(text, pairs.right[order][first] - split, pairs.similarity[order][first], _NEAR)
+    into.set(text, pairs.right[order][first] - split, pairs.similarity[order][first], _NEAR)
     return len(pairs.crowded)
 
 
 def _find_contained(
-    found: _Hits, plain: Plain, own: Ints, held: Ints, threads: int, on_progress: Callable[[int], object]
+    into: _Hits, plain: Plain, own: Ints, held: Ints, threads: int, on_progress: Callable[[int], object]
 ) -> None:
     from ftkit.prepare.texts.containment import CHUNK, Parts
     from ftkit.prepare.texts.ngrams import picked, runs
@@ -135,6 +135,6 @@ def _find_contained(
 
     with Threads(threads) as workers:
         for some, holder, part, similarity in workers.in_turn(search, runs(plain.sizes[own], CHUNK)):
-            found.set(holder, part, similarity, _CONTAINS)
+            into.set(holder, part, similarity, _CONTAINS)
             on_progress(some.stop - some.start)
             plain.text.release()

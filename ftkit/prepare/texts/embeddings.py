@@ -18,6 +18,7 @@ from ftkit.store import cached_file_digest, digest
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
     Vectors: TypeAlias = "NDArray[np.float32]"
     """Shape (texts, width); rows have any length, and length 0 where no token of a text is known."""
@@ -52,10 +53,10 @@ def folder_id(folder: Path, *, cache_path: Path) -> str:
 class _Static:
     """Vectors of tokens. `rows` and `weights` have one entry a token, where the model has them."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     unknown: int | None
     vectors: Vectors
-    rows: NDArray[np.integer[Any]] | None
+    rows: NDArray[np.int64] | None
     weights: Vectors | None
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
@@ -97,7 +98,8 @@ def _static(path: Path, name: str) -> Embed:
     import numpy as np
 
     names, tensors = _tensors(path, (name, "mapping", "weights"))
-    vectors, rows, weights = tensors[name], tensors.get("mapping"), tensors.get("weights")
+    vectors, mapping, weights = tensors[name], tensors.get("mapping"), tensors.get("weights")
+    rows = None if mapping is None else mapping.astype(np.int64)
     tokenizer, unknown = _tokenizer(path.parent / "tokenizer.json")
     num_tokens = max(tokenizer.get_vocab().values(), default=-1) + 1
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
@@ -118,7 +120,7 @@ def _tensors(path: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, ND
 
     try:
         with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
+            names: list[str] = list(file.keys())
             return names, {name: file.get_tensor(name) for name in wanted if name in names}
     except SafetensorError as error:
         raise MachineError(f"{path}: damaged: {error}; download the model again") from None
@@ -126,7 +128,7 @@ def _tensors(path: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, ND
         raise MachineError(f"{path}: {error}; save the model in float32 or float16") from None
 
 
-def _tokenizer(path: Path) -> tuple[Any, int | None]:
+def _tokenizer(path: Path) -> tuple[Tokenizer, int | None]:
     """The tokenizer without truncation and padding, and the id of its unknown token."""
     from tokenizers import Tokenizer
 
@@ -136,9 +138,10 @@ def _tokenizer(path: Path) -> tuple[Any, int | None]:
         raise MachineError(f"{path}: cannot be read: {error}; download the model again") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    model = json.loads(path.read_text(encoding="utf-8"))["model"]
-    word = model.get("unk_token")
-    return tokenizer, model.get("unk_id") if word is None else tokenizer.token_to_id(word)
+    model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model"]
+    word: str | None = model.get("unk_token")
+    unknown: int | None = model.get("unk_id")
+    return tokenizer, unknown if word is None else tokenizer.token_to_id(word)
 
 
 def _sentence_transformer(folder: Path, device: str | None) -> Embed:

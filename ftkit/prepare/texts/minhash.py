@@ -7,7 +7,8 @@ A permutation is one 32-bit multiplication. Sizes are measured by scripts/bench_
 did not win stands there.
 """
 
-# N texts, B bands, P permutations
+# N texts, B bands, P permutations (the same number of rows in each band); S shingles of a window of text
+# a pair of texts is one number (`codes`): the lower position in the upper 32 bits, the higher one below
 
 from __future__ import annotations
 
@@ -133,39 +134,41 @@ def _bands(threshold: float) -> _Bands:
 def _sign(text: U8, bounds: I64, *, size: int, bands: _Bands) -> U32:
     """The keys of each text: texts whose least hashes agree under all permutations of a band have one key there."""
     filled = np.flatnonzero(np.diff(bounds))
-    codes, ends = code_points(text, bounds)
-    least_PN = _least(codes, ends[:-1][filled], ends[1:][filled], size, bands.num_bands * bands.num_rows)
+    characters, ends = code_points(text, bounds)
+    least_PN = _least(characters, ends[:-1][filled], ends[1:][filled], size, bands.num_bands * bands.num_rows)
     keys_BN = np.zeros((bands.num_bands, bounds.size - 1), np.uint32)
     for band in range(bands.num_bands):
         key = np.zeros(filled.size, np.uint32)
-        for least in least_PN[band * bands.num_rows : (band + 1) * bands.num_rows]:
-            key = mixed(key ^ least)
+        for permutation in range(band * bands.num_rows, (band + 1) * bands.num_rows):
+            key = mixed(key ^ least_PN[permutation])
         keys_BN[band, filled] = key
     return keys_BN
 
 
-def _least(codes: U8 | U32, begins: I64, ends: I64, size: int, num_permutations: int) -> U32:
+def _least(characters: U8 | U32, begins: I64, ends: I64, size: int, num_permutations: int) -> U32:
     """The least hash of each text under each permutation, a multiplication by an odd number.
 
     Windows ignore where texts end: one text may be longer than a window.
     """
     least_PN = np.full((num_permutations, begins.size), 0xFFFFFFFF, np.uint32)
     lasts = ends - size + 1  # behind the last shingle
-    for begin in range(0, codes.size - size + 1, WINDOW):
-        end = min(begin + WINDOW, codes.size - size + 1)
-        rows = slice(np.searchsorted(lasts, begin, side="right"), np.searchsorted(begins, end))
-        starts, stops = np.maximum(begins[rows], begin) - begin, np.minimum(lasts[rows], end) - begin
+    num_shingles = characters.size - size + 1
+    for begin in range(0, num_shingles, WINDOW):
+        end = min(begin + WINDOW, num_shingles)
+        here = slice(np.searchsorted(lasts, begin, side="right"), np.searchsorted(begins, end))  # texts in the window
+        starts, stops = np.maximum(begins[here], begin) - begin, np.minimum(lasts[here], end) - begin
         if not starts.size:
             continue
         inside = np.ones(end - begin + size - 1, bool)
         inside[: starts[0]] = False
         inside[(stops[:, None] + np.arange(size - 1)).ravel()] = False  # these would run into the next text
-        shingles = hashes(codes[begin : end + size - 1], size)[inside[: end - begin]]
-        firsts = np.cumsum(stops - starts) - (stops - starts)
-        permuted = np.empty_like(shingles)
-        for least, factor in zip(least_PN[:, rows], factors(num_permutations), strict=True):
-            np.multiply(shingles, factor, out=permuted)
-            np.minimum(least, np.minimum.reduceat(permuted, firsts), out=least)
+        shingles_S = hashes(characters[begin : end + size - 1], size)[inside[: end - begin]]
+        firsts = np.cumsum(stops - starts) - (stops - starts)  # where the shingles of each text begin
+        permuted_S = np.empty_like(shingles_S)
+        for permutation, factor in enumerate(factors(num_permutations).tolist()):
+            np.multiply(shingles_S, np.uint32(factor), out=permuted_S)
+            least_N = least_PN[permutation, here]
+            np.minimum(least_N, np.minimum.reduceat(permuted_S, firsts), out=least_N)
     return least_PN
 
 
@@ -206,26 +209,31 @@ class _Buckets:
 
 
 def _buckets(keys: U32, sizes: I64) -> _Buckets:
+    """The texts by their keys. Key and text are one number, since numbers sort many times as fast as pairs."""
     filled = np.flatnonzero(sizes).astype(np.uint64)
     packed = (keys[sizes > 0].astype(np.uint64) << np.uint64(32)) | filled
     packed.sort()
-    same = (packed[1:] >> np.uint64(32)) == (packed[:-1] >> np.uint64(32))
-    several = np.concatenate([same, [False]]) | np.concatenate([[False], same]) if packed.size else np.zeros(0, bool)
-    some = packed[several]
+    same: Flags = (packed[1:] >> np.uint64(32)) == (packed[:-1] >> np.uint64(32))
+    has_company = np.zeros(packed.size, bool)
+    has_company[:-1] |= same  # as the next one
+    has_company[1:] |= same  # as the one before
+    some = packed[has_company]
     return _Buckets((some >> np.uint64(32)).astype(np.int64), (some & np.uint64(0xFFFFFFFF)).astype(np.int64))
 
 
 def _all_pairs(buckets: _Buckets, split: int | None) -> Iterator[U64]:
     """Pairs within the buckets, about a million at a time; across `split` where given."""
-    begins, ends = np.arange(buckets.text.size) + 1, buckets.last
+    begins, ends = np.arange(buckets.text.size) + 1, buckets.last  # each with those behind it in its bucket
     if split is not None:
+        # a bucket is sorted by text: those of the left side come first, and each goes with all of the right side
         is_left = buckets.text < split
-        before = np.concatenate([[0], np.cumsum(is_left)])
+        num_left_before = np.concatenate([[0], np.cumsum(is_left)])
         first = buckets.first
-        begins = np.where(is_left, first + before[ends] - before[first], ends)
+        begins = np.where(is_left, first + num_left_before[ends] - num_left_before[first], ends)
     counts = ends - begins
     for some in runs(counts, max(1, FLUSH_PAIRS // 8)):
         left = np.repeat(np.arange(counts.size)[some], counts[some])
+        # an arange over all pairs, shifted so that it begins anew at `begins` for each text
         shift = begins[some] - (np.cumsum(counts[some]) - counts[some])
         right = np.arange(left.size) + np.repeat(shift, counts[some])
         yield _codes(buckets.text[left], buckets.text[right])
@@ -259,7 +267,8 @@ def _pivot_pairs(buckets: _Buckets, split: int | None, order: Order, pairs: _Pai
         others = np.flatnonzero(follows)
         its_pivot = pivot[np.searchsorted(leading, buckets.bucket[others])]
         near = pairs.check(_codes(buckets.text[its_pivot], buckets.text[others]))
-        near &= order.kind[buckets.text[its_pivot]] == order.kind[buckets.text[others]]
+        same_kind: Flags = order.kind[buckets.text[its_pivot]] == order.kind[buckets.text[others]]
+        near &= same_kind
         stays = np.isin(buckets.bucket, leading)
         stays[pivot] = False
         stays[others[near]] = False
@@ -306,7 +315,7 @@ class _Pairs:
         self._similarity = np.concatenate([self._similarity, similarity])[order]
         near = self._similarity >= self._threshold
         asked: Flags = near[np.searchsorted(self._known, codes)]
-        if near.size - near.sum() > FLUSH_PAIRS:
+        if near.size - np.count_nonzero(near) > FLUSH_PAIRS:
             self._known, self._similarity = self._known[near], self._similarity[near]
         return asked
 
@@ -330,10 +339,10 @@ class _Pairs:
             begins = self._begins[sides[0]], self._begins[sides[1]]
             return jaccards(text, begins, (self._sizes[sides[0]], self._sizes[sides[1]]), size=self._size)
 
-        found = [np.zeros(0)]
+        similarity_of_runs = [np.zeros(0)]
         some_at_a_time = runs(self._sizes[left] + self._sizes[right], VERIFY_CHARS)
         for similarity in self._workers.in_turn(similarities, some_at_a_time):
-            found.append(similarity)
-            if len(found) % RELEASE == 0:
+            similarity_of_runs.append(similarity)
+            if len(similarity_of_runs) % RELEASE == 0:
                 self._text.release()
-        return np.concatenate(found)
+        return np.concatenate(similarity_of_runs)

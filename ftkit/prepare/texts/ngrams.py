@@ -4,6 +4,8 @@ Knows strings as they are. A text shorter than `size` is its own only n-gram, an
 `padded` with NUL, which no text may hold, so that this needs no case of its own.
 """
 
+# P pairs of texts; C characters of all texts, one after another; bounds have one more entry than there are texts
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
     import polars
     from numpy.typing import NDArray
 
+    from ftkit.prepare.formats.arrow_types import ArrowArray
+
     U8: TypeAlias = NDArray[np.uint8]
     U32: TypeAlias = NDArray[np.uint32]
     U64: TypeAlias = NDArray[np.uint64]
     I64: TypeAlias = NDArray[np.int64]
     F64: TypeAlias = NDArray[np.float64]
+    Flags: TypeAlias = NDArray[np.bool_]
 
 VERIFY_CHARS = 1 << 16  # characters of the pairs compared at a time; scripts/bench_prepare.py --tune
 _PLACES = 1000  # where in the sequence of `factors` the hash begins, away from its other users
@@ -30,8 +35,9 @@ def bytes_of(texts: polars.Series) -> tuple[U8, I64]:
     """The texts in UTF-8, one after another, and where each begins, with the end of the last."""
     import polars
 
-    array = texts.rechunk().to_arrow(compat_level=polars.CompatLevel.oldest())
+    array: ArrowArray = texts.rechunk().to_arrow(compat_level=polars.CompatLevel.oldest())
     _, offsets, data = array.buffers()
+    assert offsets is not None
     bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     text = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
     return text[bounds[0] : bounds[-1]], bounds - bounds[0]
@@ -47,19 +53,23 @@ def picked(text: U8, begins: I64, sizes: I64) -> tuple[U8, I64]:
     """Some texts out of a larger one, one after another, and where each begins, with the end of the last."""
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     ends = begins + sizes
-    cuts = np.flatnonzero(begins[1:] != ends[:-1]) + 1  # elsewhere one follows the other
+    is_apart: Flags = begins[1:] != ends[:-1]  # elsewhere one follows the other
+    cuts = np.flatnonzero(is_apart) + 1
     first, last = np.append(0, cuts), np.append(cuts, begins.size) - 1
     if begins.size and not cuts.size:
         return text[begins[0] : ends[-1]], bounds
-    stretches = zip(begins[first].tolist(), ends[last].tolist(), strict=True) if begins.size else ()
-    return np.concatenate([text[:0], *(text[begin:end] for begin, end in stretches)]), bounds
+    if not begins.size:
+        return text[:0], bounds
+    stretches: Iterator[tuple[int, int]] = zip(begins[first].tolist(), ends[last].tolist(), strict=True)
+    return np.concatenate([text[begin:end] for begin, end in stretches]), bounds
 
 
 def code_points(text: U8, bounds: I64) -> tuple[U8 | U32, I64]:
     """The characters of UTF-8 bytes, and the bounds counted in them."""
-    if not text.size or text.max() < 128:
+    if not text.size or int(text.max()) < 128:
         return text, bounds
-    inner = np.flatnonzero((text & 0xC0) == 0x80)  # bytes within a character
+    is_inner: Flags = (text & 0xC0) == 0x80  # bytes within a character
+    inner = np.flatnonzero(is_inner)
     codes = np.frombuffer(text.tobytes().decode().encode("utf-32-le"), np.uint32)
     return codes, bounds - np.searchsorted(inner, bounds)
 
@@ -69,7 +79,7 @@ def hashes(codes: U8 | U32, size: int) -> U32:
     wide = codes.astype(np.uint32)
     count = wide.size - size + 1
     odd = factors(_PLACES + size)[_PLACES:]
-    sums = wide[:count] * odd[0]
+    sums: U32 = wide[:count] * odd[0]
     for place in range(1, size):
         sums += wide[place : place + count] * odd[place]
     return mixed(sums)
@@ -99,21 +109,25 @@ def jaccards(text: U8, begins: tuple[I64, I64], sizes: tuple[I64, I64], *, size:
     The texts lie in `text`, padded, in UTF-8, each at its beginning and as long as its size, in bytes. Exact: n-grams
     are compared as what they are, not as hashes. About 40 bytes of memory a character: give it some pairs at a time.
     """
-    num_pairs = begins[0].size
+    num_pairs = begins[0].size  # the left texts come first, then the right ones: text P + p is the partner of p
     codes, bounds = code_points(*picked(text, np.concatenate(begins), np.concatenate(sizes)))
     counts = np.maximum(np.diff(bounds) - size + 1, 0)
     grams, num_bits = _packed(codes, size)
-    row = np.repeat(np.arange(2 * num_pairs), counts)
-    place = np.arange(row.size) + np.repeat(bounds[:-1] - (np.cumsum(counts) - counts), counts)
-    side, pair = np.divmod(row.astype(np.uint64), np.uint64(max(num_pairs, 1)))
-    keys = (pair << np.uint64(num_bits + 1)) | (grams[place] << np.uint64(1)) | side
+    text_of_gram = np.repeat(np.arange(2 * num_pairs), counts)
+    place = np.arange(text_of_gram.size) + np.repeat(bounds[:-1] - (np.cumsum(counts) - counts), counts)
+    side, pair = np.divmod(text_of_gram.astype(np.uint64), np.uint64(max(num_pairs, 1)))
+    # pair, n-gram and side as one number: sorted, an n-gram that both sides have stands twice in a row
+    keys: U64 = (pair << np.uint64(num_bits + 1)) | (grams[place] << np.uint64(1)) | side
     keys.sort()
-    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if keys.size else keys
-    pair = (keys >> np.uint64(num_bits + 1)).astype(np.int64)
-    total = np.bincount(pair, minlength=num_pairs)
-    shared = np.bincount(pair[1:][keys[1:] >> np.uint64(1) == keys[:-1] >> np.uint64(1)], minlength=num_pairs)
-    similarity: F64 = shared / np.maximum(total - shared, 1)
-    return similarity
+    is_new = np.ones(keys.size, bool)
+    is_new[1:] = keys[1:] != keys[:-1]
+    keys = keys[is_new]  # sets: each n-gram of a side once
+    pair_of_key = (keys >> np.uint64(num_bits + 1)).astype(np.int64)
+    total_P = np.bincount(pair_of_key, minlength=num_pairs)
+    in_both: Flags = keys[1:] >> np.uint64(1) == keys[:-1] >> np.uint64(1)
+    shared_P = np.bincount(pair_of_key[1:][in_both], minlength=num_pairs)
+    similarity_P: F64 = shared_P / np.maximum(total_P - shared_P, 1)  # what both have counts twice in the total
+    return similarity_P
 
 
 def runs(counts: I64, limit: int) -> Iterator[slice]:
@@ -130,13 +144,13 @@ def _packed(codes: U8 | U32, size: int) -> tuple[U64, int]:
         return np.zeros(0, np.uint64), 1
     seen = np.zeros(int(codes.max()) + 1, bool)
     seen[codes] = True
-    width = int(seen.sum()).bit_length()
-    letters = (np.cumsum(seen).astype(np.uint64) * seen)[codes]
+    width = int(np.count_nonzero(seen)).bit_length()
+    letters: U64 = (np.cumsum(seen).astype(np.uint64) * seen)[codes]  # characters numbered from 1: fewer bits each
     count = codes.size - size + 1
     grams, num_bits = letters[:count], width
     for place in range(1, size):
         if num_bits + width > 40:  # room for 2**23 pairs beside it
-            grams = np.unique(grams, return_inverse=True)[1].astype(np.uint64)
+            grams = np.unique(grams, return_inverse=True)[1].astype(np.uint64)  # numbered: as few bits as can be
             num_bits = int(grams.max()).bit_length()
         grams = (grams << np.uint64(width)) | letters[place : place + count]
         num_bits += width

@@ -32,15 +32,17 @@ def repaired(texts: polars.Series) -> polars.Series:
     fixed = _straightened(odd)
     hard = _needs_ftfy(odd, fixed).arg_true()
     if not hard.is_empty():
-        fixed = fixed.scatter(hard, [ftfy.fix_text(text) for text in odd.gather(hard)])
+        texts_left: list[str] = odd.gather(hard).to_list()
+        fixed = fixed.scatter(hard, [ftfy.fix_text(text) for text in texts_left])
     return texts.clone().scatter(places, fixed)
 
 
 def _straightened(texts: polars.Series) -> polars.Series:
     from ftfy import chardata
 
-    double = texts.str.replace_all(chardata.DOUBLE_QUOTE_RE.pattern, '"')
-    return double.str.replace_all(chardata.SINGLE_QUOTE_RE.pattern, "'")
+    double: re.Pattern[str] = chardata.DOUBLE_QUOTE_RE
+    single: re.Pattern[str] = chardata.SINGLE_QUOTE_RE
+    return texts.str.replace_all(double.pattern, '"').str.replace_all(single.pattern, "'")
 
 
 def _needs_ftfy(texts: polars.Series, straightened: polars.Series) -> polars.Series:
@@ -57,9 +59,10 @@ def _what_ftfy_acts_on() -> str:
     """A regular expression without look-around: entities, characters in ftfy's tables, and its signs of mojibake."""
     from ftfy import badness, chardata
 
-    tables = [*chardata.LIGATURES, *chardata.WIDTH_MAP, *chardata.CONTROL_CHARS, *map(ord, _LINE_ENDS)]
-    characters = "".join(f"\\x{{{code:x}}}" for code in sorted(set(tables)))
-    return f"(?m){ENTITY}|[{_C1}{characters}]|{_without_blanks(badness.BADNESS_RE.pattern)}"
+    codes: set[int] = {*chardata.LIGATURES, *chardata.WIDTH_MAP, *chardata.CONTROL_CHARS, *map(ord, _LINE_ENDS)}
+    characters = "".join(f"\\x{{{code:x}}}" for code in sorted(codes))
+    mojibake: re.Pattern[str] = badness.BADNESS_RE
+    return f"(?m){ENTITY}|[{_C1}{characters}]|{_without_blanks(mojibake.pattern)}"
 
 
 def _without_blanks(pattern: str) -> str:
@@ -67,6 +70,6 @@ def _without_blanks(pattern: str) -> str:
 
     `\\w` becomes letters, marks and numbers: no less than Python means by it.
     """
-    tokens = re.findall(r"\[(?:\\.|[^\]\\])*\]|\\.|#[^\n]*|.", pattern, flags=re.DOTALL)
+    tokens: list[str] = re.findall(r"\[(?:\\.|[^\]\\])*\]|\\.|#[^\n]*|.", pattern, flags=re.DOTALL)
     kept = [token for token in tokens if token[0] != "#" and token not in " \t\n\r\v\f"]
     return "".join(r"[\p{L}\p{M}\p{N}_]" if token == r"\w" else token for token in kept)

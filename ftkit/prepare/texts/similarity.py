@@ -4,6 +4,8 @@ Texts in, numbers out, and no files but temporary ones; knows nothing of what ro
 seed and any number of threads.
 """
 
+# N texts or things, D of them distinct; two halves of 64 bits make a fingerprint or digest (`halves_N2`)
+
 from __future__ import annotations
 
 import hashlib
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ftkit.prepare.texts.spool import Spool
 
     Positions: TypeAlias = NDArray[np.int64]
+    Flags: TypeAlias = NDArray[np.bool_]
 
 SHINGLE_CHARS = 5
 BATCH_TEXTS = 4_000  # normalised at a time: one thread's share
@@ -48,7 +51,7 @@ class Texts(Protocol):
         ...
 
 
-class Columns(Protocol):
+class Batched(Protocol):
     """What `Column` reads: `rows.Rows`, say."""
 
     def __len__(self) -> int: ...
@@ -63,7 +66,7 @@ class Column:
 
     are_keys = False
 
-    def __init__(self, rows: Columns, name: str) -> None:
+    def __init__(self, rows: Batched, name: str) -> None:
         self._rows = rows
         self._name = name
 
@@ -108,8 +111,8 @@ def _normalised_easy(texts: polars.Series) -> polars.Series:
 
     data, bounds = bytes_of(texts)
     words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + b" " * 128), np.uint8)
-    is_gap = words == ord(" ")
-    is_dropped = np.zeros(words.size, bool)
+    is_gap: Flags = words == ord(" ")
+    is_dropped = np.zeros(words.size, bool)  # a gap behind another one, or at the beginning of a text
     np.logical_and(is_gap[1:], is_gap[:-1], out=is_dropped[1:])
     sizes = np.diff(bounds)
     filled = np.flatnonzero(sizes)
@@ -165,15 +168,18 @@ def pair_fingerprints(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> ND
     """Fingerprints of pairs of texts, from those of either side."""
     import numpy as np
 
-    return left * np.uint64(0x9E3779B97F4A7C15) + right  # odd: no two left sides give the same for one right side
+    odd = np.uint64(0x9E3779B97F4A7C15)  # no two left sides give the same for one right side
+    pairs: NDArray[np.uint64] = left * odd + right
+    return pairs
 
 
 def digests(texts: polars.Series) -> NDArray[np.uint64]:
     """BLAKE2b of each text, 128 bits as two numbers: the same for ever, at twenty times the price of `fingerprints`."""
     import numpy as np
 
-    made = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
-    return np.frombuffer(made, "<u8").reshape(-1, 2)
+    strings: Iterator[str] = iter(texts)
+    made = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in strings)
+    return np.frombuffer(made, np.dtype("<u8")).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -191,22 +197,24 @@ class Numbered:
         return np.setdiff1d(np.arange(len(self.number)), self.place, assume_unique=True)
 
 
-def numbered(halves: NDArray[np.uint64]) -> Numbered:
-    """Count what is equal once. `halves` are fingerprints or digests, as two numbers each."""
+def numbered(halves_N2: NDArray[np.uint64]) -> Numbered:
+    """Count what is equal once. `halves_N2` are fingerprints or digests, as two numbers each."""
     import numpy as np
 
-    together = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: the first of equal ones leads
-    begins = np.ones(len(halves), bool)
-    for half in halves.T:
-        in_turn = half[together]
-        begins[1:] &= in_turn[1:] == in_turn[:-1]
-    begins[1:] = ~begins[1:]
-    place = together[begins]
-    rank = np.empty(len(place), np.int64)
-    rank[np.argsort(place)] = np.arange(len(place))
-    number = np.empty(len(halves), np.int64)
-    number[together] = rank[np.cumsum(begins) - 1]
-    return Numbered(np.sort(place), number)
+    together = np.lexsort((halves_N2[:, 1], halves_N2[:, 0]))  # stable: the first of equal ones leads
+    is_as_before = np.ones(len(halves_N2), bool)
+    is_as_before[:1] = False
+    for half in (0, 1):
+        in_turn = halves_N2[together, half]
+        is_as_before[1:] &= in_turn[1:] == in_turn[:-1]
+    leads = ~is_as_before
+    place_D = together[leads]
+    # the distinct ones stand by their fingerprints; they are numbered by where they first stand
+    rank_D = np.empty(len(place_D), np.int64)
+    rank_D[np.argsort(place_D)] = np.arange(len(place_D))
+    number_N = np.empty(len(halves_N2), np.int64)
+    number_N[together] = rank_D[np.cumsum(leads) - 1]
+    return Numbered(np.sort(place_D), number_N)
 
 
 def normalise(text: str) -> str:
@@ -316,8 +324,8 @@ def near_pairs(
     split = None if against is None else len(texts)
     with read_plain(*both, threads=threads) as plain:
         chosen = np.arange(len(plain.sizes))
-        found = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
-    return NearPairs(found.left, found.right - (split or 0), found.similarity, found.crowded)
+        pairs = near_plain_pairs(plain, chosen, threshold=threshold, split=split, order=order, threads=threads)
+    return NearPairs(pairs.left, pairs.right - (split or 0), pairs.similarity, pairs.crowded)
 
 
 def near_plain_pairs(
@@ -359,12 +367,12 @@ def plain_jaccards(plain: Plain, left: Positions, right: Positions) -> NDArray[n
 
     from ftkit.prepare.texts import ngrams
 
-    found = [np.zeros(0)]
+    similarity_of_runs = [np.zeros(0)]
     for some in ngrams.runs(plain.sizes[left] + plain.sizes[right], ngrams.VERIFY_CHARS):
         begins = plain.begins[left[some]], plain.begins[right[some]]
         sizes = plain.sizes[left[some]], plain.sizes[right[some]]
-        found.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
-    return np.concatenate(found)
+        similarity_of_runs.append(ngrams.jaccards(plain.text.view(), begins, sizes, size=SHINGLE_CHARS))
+    return np.concatenate(similarity_of_runs)
 
 
 def clusters(pairs: NearPairs, n: int) -> Positions:
@@ -379,6 +387,8 @@ def join(left: Positions, right: Positions, n: int) -> Positions:
     from scipy.sparse.csgraph import connected_components
 
     links = coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
-    _, label = connected_components(links, directed=False)
-    _, first, label = np.unique(label, return_index=True, return_inverse=True)
-    return first[label]
+    _, labels = connected_components(links, directed=False)
+    label_N: NDArray[np.int32] = labels
+    _, first, place_N = np.unique(label_N, return_index=True, return_inverse=True)  # the first of each component
+    smallest_N: Positions = first[place_N]
+    return smallest_N

@@ -61,8 +61,8 @@ class Spool(Generic[Number]):
                 self._parts = [np.concatenate([np.zeros(0, self._kind), *self._parts])]
             return self._parts[0]
         self._map = self._map or mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
-        found: NDArray[Any] = np.frombuffer(self._map, self._kind)
-        return found
+        numbers: NDArray[Any] = np.frombuffer(self._map, self._kind)
+        return numbers
 
     def release(self) -> None:
         """Give back the memory that views of the file have taken; they stay valid."""

@@ -102,7 +102,7 @@ def _counts(pieces: Table, num_rows: int) -> Table:
 
     repeated = ~polars.struct("row", "piece").is_first_distinct()
     length = polars.col("piece").str.len_chars().cast(polars.Int64)
-    found = (
+    of_rows = (
         pieces.with_columns(repeated=repeated)
         .group_by("row")
         .agg(
@@ -113,7 +113,7 @@ def _counts(pieces: Table, num_rows: int) -> Table:
         )
     )
     rows = polars.select(row=polars.int_range(num_rows, dtype=polars.UInt32))
-    return rows.join(found, on="row", how="left", maintain_order="left").fill_null(0)
+    return rows.join(of_rows, on="row", how="left", maintain_order="left").fill_null(0)
 
 
 class _Words:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ftkit.prepare.texts.ngrams import bytes_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
+    from numpy.typing import NDArray
 
 WORD = r"\S+"
 SPACE_BEYOND_ASCII = r"[\s&&[^\x00-\x7f]]"
@@ -24,7 +26,8 @@ def word_counts(texts: polars.Series) -> polars.Series:
     import polars
 
     data, bounds = bytes_of(texts)
-    in_word = (data != ord(" ")) & (data - np.uint8(ord("\t")) > ord("\r") - ord("\t"))  # below a tab it wraps around
+    in_word: NDArray[np.bool_] = data != ord(" ")
+    in_word &= data - np.uint8(ord("\t")) > ord("\r") - ord("\t")  # below a tab it wraps around
     is_first = in_word.copy()
     is_first[1:] &= ~in_word[:-1]
     begins = bounds[:-1][np.diff(bounds) > 0]

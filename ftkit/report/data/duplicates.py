@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ftkit.errors import DataError
 from ftkit.registry import suggest
-from ftkit.report.data.prepared_rows import EVENT, Row, chunks, rows_of
+from ftkit.report.data.prepared_rows import EVENT, ShownRow, chunks, rows_of
 from ftkit.report.markup import CONTROLS, NOTHING
 from ftkit.store import read_json
 
@@ -45,8 +45,8 @@ class Pair:
     score: float | None
     id: str
     kept_id: str
-    row: Row | None
-    kept: Row | None
+    row: ShownRow | None
+    kept: ShownRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def pairs(folder: Path, *, steps: Sequence[str] = (), min_score: float | None = 
     for step in steps:
         if step not in known:
             raise DataError(f"{folder / 'summary.json'}: no step {step!r} ran{suggest(step, dict.fromkeys(known))}")
-    found = _first_of_each_step(folder, min_score=min_score, limit=limit)
-    events = [event for step, table in found.items() if not steps or step in steps for event in table.iter_rows()]
+    first = _first_of_each_step(folder, min_score=min_score, limit=limit)
+    events = [event for step, table in first.items() if not steps or step in steps for event in table.iter_rows()]
     names = {name for event in events for name in (event[0], event[4])}
     rows = rows_of(folder, names, max_chars=TEXT_CHARS)
     for name, step, action, reason, kept_id, score in events:
@@ -169,15 +169,15 @@ def _verb(action: str) -> str:
     return {"drop": "dropped", "flag": "flagged"}[action]
 
 
-def _title(name: str, row: Row | None) -> str:
+def _title(name: str, row: ShownRow | None) -> str:
     return _clean(f"{name} ({row.where})" if row else name)
 
 
-def _text(row: Row | None) -> str:
+def _text(row: ShownRow | None) -> str:
     return _clean(row.input) if row else ""
 
 
-def _foot(row: Row | None) -> str:
+def _foot(row: ShownRow | None) -> str:
     if row is None:
         return "no row of this run: its text is not here"
     cut = row.num_input_chars - len(row.input)

@@ -27,19 +27,19 @@ def steps(folder: Path, funnel: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     """
     import polars
 
-    found: dict[tuple[str, str], _Events] = {}
+    tallies: dict[tuple[str, str], _Events] = {}
     quotes = polars.col("reason").fill_null("").str.replace_all(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "'…'")
     for table in chunks(folder / "ledger.jsonl", EVENT):
         kinds = table.with_columns(quotes.str.replace_all(r"\d+(?:[.,]\d+)*", "…").alias("kind"))
         for (step, action), events in kinds.group_by("step", "action", maintain_order=True):
-            found.setdefault((str(step), str(action)), _Events()).add(events)
+            tallies.setdefault((str(step), str(action)), _Events()).add(events)
     rows: dict[tuple[str, str], int] = {}
     for line in funnel:
         for action, name in ACTIONS.items():
             rows[line["step"], action] = rows.get((line["step"], action), 0) + line.get(name, 0)
     return [
         {"step": step, "action": action, "rows": rows.get((step, action), 0), **events.as_json()}
-        for (step, action), events in found.items()
+        for (step, action), events in tallies.items()
     ]
 
 

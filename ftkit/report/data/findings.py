@@ -48,7 +48,7 @@ def findings(folder: Path, *, threads: int = 1, on_progress: Callable[[int], obj
             partial(event_tally.steps, folder, summary["funnel"]),
         )
         languages, words, scripts, steps = workers.in_turn(lambda look: look(), looks)
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "rows": _rows(summary["funnel"], tallies),
         "first": {split: tally.sample["id"].head(EXAMPLES).to_list() for split, tally in tallies.items()},
         "funnel": summary["funnel"],
@@ -62,9 +62,9 @@ def findings(folder: Path, *, threads: int = 1, on_progress: Callable[[int], obj
         "languages": languages,
         "suspicious": _suspicious(labels, tallies),
     }
-    found = _with_names(folder, found)
-    rows = rows_of(folder, _ids_in(found), max_chars=TEXT_CHARS, threads=threads)
-    return {**found, "texts": {name: asdict(rows[name]) for name in sorted(rows)}}
+    report = _with_names(folder, report)
+    rows = rows_of(folder, _ids_in(report), max_chars=TEXT_CHARS, threads=threads)
+    return {**report, "texts": {name: asdict(rows[name]) for name in sorted(rows)}}
 
 
 def _tallies(
@@ -102,7 +102,7 @@ def _lengths(tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
     """
     import polars
 
-    found = []
+    lengths = []
     for side, unit in [(side, unit) for side in SIDES for unit in UNITS]:
         tables = {split: tally.lengths[side, unit].sort("length") for split, tally in tallies.items() if tally.num_rows}
         if not tables:
@@ -111,7 +111,7 @@ def _lengths(tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
         begin, width, num_bars = _bars(both)
         splits = {
             split: {
-                "mean": round((table["length"] * table["rows"]).sum() / table["rows"].sum(), 3),
+                "mean": round(int((table["length"] * table["rows"]).sum()) / int(table["rows"].sum()), 3),
                 "quantiles": [
                     {"share": share, "value": table["length"][place], "id": table["id"][place]}
                     for share, place in ((share, _place(table, share)) for share in QUANTILES)
@@ -122,8 +122,8 @@ def _lengths(tallies: Mapping[str, Tally]) -> list[dict[str, Any]]:
         }
         longest = both["length"][-1]
         bars = {"begin": begin, "width": width, "last_is_open": longest >= begin + width * num_bars}
-        found.append({"side": side, "unit": unit, "bars": bars, "splits": splits})
-    return found
+        lengths.append({"side": side, "unit": unit, "bars": bars, "splits": splits})
+    return lengths
 
 
 def _bars(lengths: Table) -> tuple[int, int, int]:
@@ -212,8 +212,8 @@ def _words(labels: Sequence[str], tallies: Mapping[str, Tally]) -> dict[str, Any
             ],
         }
         if split == "train" and 1 < len(labels) <= FEW_LABELS:
-            found = phrases.cues(tally.sample["target"], CUES, num_positions=FEW)
-            cues = [_with_ids(asdict(cue), ids) for cue in found]
+            surest = phrases.cues(tally.sample["target"], CUES, num_positions=FEW)
+            cues = [_with_ids(asdict(cue), ids) for cue in surest]
     return {"sample_rows": SAMPLE_ROWS, "sample_characters": SAMPLE_CHARS, "splits": splits, "cues": cues}
 
 
@@ -223,8 +223,10 @@ def _scripts(tallies: Mapping[str, Tally]) -> dict[str, Any]:
 
 def _languages(tallies: Mapping[str, Tally]) -> dict[str, Any] | None:
     """Languages of the first rows of each split, or None where the library that finds them is not installed."""
-    found = {split: _kinds(tally.sample.head(LANGUAGE_ROWS), data_words.languages) for split, tally in tallies.items()}
-    return None if any(each["kinds"] is None for each in found.values()) else found
+    by_split = {
+        split: _kinds(tally.sample.head(LANGUAGE_ROWS), data_words.languages) for split, tally in tallies.items()
+    }
+    return None if any(each["kinds"] is None for each in by_split.values()) else by_split
 
 
 def _kinds(sample: Table, function: Any) -> dict[str, Any]:

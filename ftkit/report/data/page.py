@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from markupsafe import Markup
 
+from ftkit.contracts import Json
 from ftkit.report.data.bars import KINDS, funnel, histogram, small
 from ftkit.report.data.findings import findings
 from ftkit.report.data.lists import Lists, entries, shortened
@@ -20,7 +21,6 @@ from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folde
 from ftkit.report.skeleton import Part, fill_page
 from ftkit.store import write_bytes, write_json
 
-Found: TypeAlias = Mapping[str, Any]
 Cells: TypeAlias = list[list[Cell]]
 
 LABELS_SHOWN = 200
@@ -60,26 +60,26 @@ def write(folder: Path, *, threads: int = 1, on_progress: Callable[[int], object
 
     `on_progress` is told how many rows were looked at since.
     """
-    found = findings(folder, threads=threads, on_progress=on_progress)
-    write_json(folder / "data.json", found)
-    write_bytes(folder / "data.html", render(found).encode())
+    report = findings(folder, threads=threads, on_progress=on_progress)
+    write_json(folder / "data.json", report)
+    write_bytes(folder / "data.html", render(report).encode())
 
 
-def render(found: Found) -> str:
+def render(report: Json) -> str:
     """The page. A number of rows that a step or a look picked out links to the first of them, in a folded list."""
-    lists = Lists(found["texts"])
+    lists = Lists(report["texts"])
     parts = []
     for title, section in SECTIONS.items():
-        body = section(found, lists)
+        body = section(report, lists)
         if body:
             parts.append(Part(_key(title), title, Markup(body + lists.flush())))
     lead = "What became of every row, and what is in the splits"
     return fill_page(parts, title="The data, before training", heading="The data", lead=lead, more_style=STYLE_OF_LISTS)
 
 
-def _overview(found: Found, lists: Lists) -> str:
+def _overview(report: Json, lists: Lists) -> str:
     """One sentence, the reason that cost most rows, and what has to be looked at before training."""
-    rows = found["rows"]
+    rows = report["rows"]
     added = f", {_were(rows['added'])} added" if rows["added"] else ""
     sentence = (
         f"{_several(rows['came'], 'row')} came in, {_were(rows['dropped'])} dropped{added}, "
@@ -87,17 +87,19 @@ def _overview(found: Found, lists: Lists) -> str:
     )
     numbers = {name: _to_section("Step by step", rows[name]) for name in ("came", "dropped")}
     for split, number in rows["splits"].items():
-        numbers[split] = lists.number(number, f"The first rows of {split}", entries(found["first"][split]))
+        numbers[split] = lists.number(number, f"The first rows of {split}", entries(report["first"][split]))
     tiles = "".join(
         f'<div class="tile"><p class="of">{escape(name)}</p><p class="value">{number}</p></div>'
         for name, number in numbers.items()
     )
-    return f'<p class="headline">{escape(sentence)}</p>{_worst(found)}{_alarms(found)}<div class="tiles">{tiles}</div>'
+    return (
+        f'<p class="headline">{escape(sentence)}</p>{_worst(report)}{_alarms(report)}<div class="tiles">{tiles}</div>'
+    )
 
 
-def _worst(found: Found) -> str:
+def _worst(report: Json) -> str:
     """The step that dropped most, and its most frequent reason."""
-    drops = [step for step in found["steps"] if step["action"] == "drop"]
+    drops = [step for step in report["steps"] if step["action"] == "drop"]
     if not drops:
         return ""
     worst = max(drops, key=lambda step: step["rows"])
@@ -107,18 +109,18 @@ def _worst(found: Found) -> str:
     return f'<p class="lead" dir="auto">{escape(text)}“{escape(reason["reason"])}”.</p>'
 
 
-def _alarms(found: Found) -> str:
+def _alarms(report: Json) -> str:
     """What makes scores on the splits worth less than they look."""
     lines = []
     for section, what, key in (
         ("Duplicates and leaks", "with an input", "repeats"),
         ("Groups", "of a group", "groups"),
     ):
-        for each in found[key]["between"]:
+        for each in report[key]["between"]:
             if each["rows"]:
                 one, other = each["splits"]
                 lines.append(f"Rows of {other} {what} that stands in {one} too: {_to_section(section, each['rows'])}")
-    absent = found["labels"]["absent"] if found["labels"] else {}
+    absent = report["labels"]["absent"] if report["labels"] else {}
     lines += [escape(f"{split} has no row of {_listed(labels)}.") for split, labels in absent.items() if labels]
     body = "".join(f'<p dir="auto">{line}</p>' for line in lines)
     return f'<div class="alarm">{body}</div>' if lines else ""
@@ -132,14 +134,14 @@ def _to_section(title: str, number: int) -> Html:
     return Html(f'<a href="#{_key(title)}">{count(number)}</a>') if number else escape(count(number))
 
 
-def _funnel(found: Found, lists: Lists) -> str:
+def _funnel(report: Json, lists: Lists) -> str:
     """The picture, then the same as numbers with their rows, then the reasons."""
-    if not found["funnel"]:
+    if not report["funnel"]:
         return "<p>No step ran: the rows are as they came.</p>"
-    links = {_key_of(step): _events(step, lists) for step in found["steps"]}
+    links = {_key_of(step): _events(step, lists) for step in report["steps"]}
     actions = dict(zip(KINDS, ("drop", "change", "flag", "add"), strict=True))
     table: Cells = []
-    for line in found["funnel"]:
+    for line in report["funnel"]:
         numbers: list[Cell] = []
         for kind, action in actions.items():
             key, number = (line["step"], action), line.get(kind, 0)
@@ -147,19 +149,19 @@ def _funnel(found: Found, lists: Lists) -> str:
         table.append([line["step"], count(line["rows_in"]), *numbers])
     reasons: Cells = [
         [step["step"], VERBS[step["action"]], reason["reason"], _as(links[_key_of(step)], reason["events"])]
-        for step in found["steps"]
+        for step in report["steps"]
         for reason in step["reasons"]
     ]
-    for step in found["steps"]:
+    for step in report["steps"]:
         if beyond := step["events_of_other_reasons"]:
             reasons.append([step["step"], VERBS[step["action"]], "other reasons", _as(links[_key_of(step)], beyond)])
     why = Table("Reasons, without their numbers and names", ("step", "what", "reason", "events"), reasons, 3).html
     body = Table("Rows of each step", ("step", "rows in", *KINDS), table).html
     note = '<p class="note">Shaded is what a step dropped. A step that sees only some rows has a shorter bar.</p>'
-    return funnel(found["funnel"], found["rows"]["splits"]) + note + body + (why if reasons else "")
+    return funnel(report["funnel"], report["rows"]["splits"]) + note + body + (why if reasons else "")
 
 
-def _key_of(step: Found) -> tuple[str, str]:
+def _key_of(step: Json) -> tuple[str, str]:
     return step["step"], step["action"]
 
 
@@ -168,39 +170,39 @@ def _as(link: Html, number: int) -> Html:
     return Html(re.sub(r">[\d,]+<", f">{count(number)}<", link))
 
 
-def _events(step: Found, lists: Lists) -> Html:
+def _events(step: Json, lists: Lists) -> Html:
     title = f"{step['step']}, {VERBS[step['action']]}"
     return lists.number(step["rows"], title, [(event["id"], _why(event)) for event in step["examples"]])
 
 
-def _why(event: Found) -> str:
+def _why(event: Json) -> str:
     score = f" ({event['score']:.3f})" if event["score"] is not None else ""
     kept = f", for {event['kept_id']}" if event["kept_id"] else ""
     return f"{event['reason']}{score}{kept}"
 
 
-def _lengths(found: Found, lists: Lists) -> str:
+def _lengths(report: Json, lists: Lists) -> str:
     """Histograms of each split side by side, and quantiles that link to a row of that length."""
     parts = {"input": "", "target": ""}
-    for each in found["lengths"]:
+    for each in report["lengths"]:
         name = f"{each['side']}, {each['unit']}"
         bars = "".join(
             f"<div><h4>{escape(split)}</h4>{_histogram(each, split, name)}</div>" for split in each["splits"]
         )
         table = _quantiles(each, name, lists)
         parts[each["side"]] += f'<h3>{escape(name.capitalize())}</h3><div class="several">{bars}</div>{table}'
-    if found["labels"]:
+    if report["labels"]:
         parts["target"] = folded("Lengths of the targets, which are labels", Html(parts["target"]))
     note = "Bars of a kind have the same bounds in all splits; a grey last bar holds all longer texts too."
     return f'<p class="note">{note}</p>{"".join(parts.values())}'
 
 
-def _histogram(each: Found, split: str, name: str) -> Html:
+def _histogram(each: Json, split: str, name: str) -> Html:
     label = f"Histogram of {name}, {split}"
     return histogram(each["splits"][split]["bars"], **each["bars"], label=label, unit=each["unit"])
 
 
-def _quantiles(each: Found, name: str, lists: Lists) -> Html:
+def _quantiles(each: Json, name: str, lists: Lists) -> Html:
     table: Cells = []
     head: list[str] = []
     for split, values in each["splits"].items():
@@ -219,17 +221,17 @@ def _name_of(share: float) -> str:
     return {0.0: "shortest", 0.5: "median", 1.0: "longest"}.get(share, f"{100 * share:.0f} %")
 
 
-def _labels(found: Found, lists: Lists) -> str:
+def _labels(report: Json, lists: Lists) -> str:
     """Rows of each label in each split, the most frequent first; nothing where the task has no labels."""
-    if not found["labels"]:
+    if not report["labels"]:
         return ""
-    counts = found["labels"]["counts"]
+    counts = report["labels"]["counts"]
     shown = counts
     sentence = f"{count(len(counts))} labels, the most frequent in train first."
     if len(counts) > LABELS_SHOWN:
         shown = [*counts[: LABELS_SHOWN // 2], *counts[-LABELS_SHOWN // 2 :]]
         sentence += f" Shown are the first and the last {LABELS_SHOWN // 2}; data.json has all."
-    splits = list(found["rows"]["splits"])
+    splits = list(report["rows"]["splits"])
     links = {
         split: lists.numbers(
             f"{split}: rows of each label",
@@ -237,30 +239,30 @@ def _labels(found: Found, lists: Lists) -> str:
         )
         for split in splits
     }
-    train = max(found["rows"]["splits"]["train"], 1)
+    train = max(report["rows"]["splits"]["train"], 1)
     table: Cells = [
         [shortened(each["label"]), *(links[split][place] for split in splits), _share(each, train)]
         for place, each in enumerate(shown)
     ]
     html = f"<p>{escape(sentence)}</p>"
-    for split, absent in found["labels"]["absent"].items():
+    for split, absent in report["labels"]["absent"].items():
         if absent:
             html += f'<p dir="auto">{escape(f"{split} has no row of {_listed(absent)}.")}</p>'
-    if len(counts) > len(found["labels"]["rarest"]):
-        last = found["labels"]["rarest"][:5]
+    if len(counts) > len(report["labels"]["rarest"]):
+        last = report["labels"]["rarest"][:5]
         rarest = ", ".join(f"{shortened(each['label'])} ({count(each['rows'])})" for each in last)
         html += f'<p dir="auto">{escape(f"The rarest in train: {rarest}.")}</p>'
     return html + Table("Rows per label", ("label", *splits, "share of train"), table).html
 
 
-def _share(each: Found, num_rows: int) -> str:
+def _share(each: Json, num_rows: int) -> str:
     return percent(each["splits"]["train"]["rows"] / num_rows)
 
 
-def _duplicates(found: Found, lists: Lists) -> str:
+def _duplicates(report: Json, lists: Lists) -> str:
     """Rows that gave way to another, by step, and inputs that still stand twice."""
     table: Cells = []
-    for step in found["steps"]:
+    for step in report["steps"]:
         if step["pairs"]:
             pairs = [event for event in step["examples"] if event["kept_id"] is not None]
             link = lists.pairs(step["pairs"], f"{step['step']}, {VERBS[step['action']]}, the least alike first", pairs)
@@ -271,7 +273,7 @@ def _duplicates(found: Found, lists: Lists) -> str:
     html = "<p>No row gave way to another.</p>"
     if table:
         html = Table("Rows that gave way to another", ("step", "what", "similarity", "pairs"), table, 3).html
-    inside, between = found["repeats"]["inside"], found["repeats"]["between"]
+    inside, between = report["repeats"]["inside"], report["repeats"]["between"]
     places = [(f"in {split} twice or more", each) for split, each in inside.items()]
     places += [(f"in {each['splits'][0]} and in {each['splits'][1]}", each) for each in between]
     left: Cells = [[name, lists.pairs(each["rows"], f"Inputs {name}", each["pairs"])] for name, each in places]
@@ -280,11 +282,11 @@ def _duplicates(found: Found, lists: Lists) -> str:
     return f'{html}<h3>What is left</h3><p class="note">{note}</p>{Table(caption, ("input", "rows"), left).html}'
 
 
-def _suspicious(found: Found, lists: Lists) -> str:
+def _suspicious(report: Json, lists: Lists) -> str:
     """Rows to read before training."""
-    odd = found["suspicious"]
+    odd = report["suspicious"]
     table: Cells = [
-        [f"flagged by {step['step']}", _events(step, lists)] for step in found["steps"] if step["action"] == "flag"
+        [f"flagged by {step['step']}", _events(step, lists)] for step in report["steps"] if step["action"] == "flag"
     ]
     for name in ("shortest", "longest"):
         rows = [(row["id"], f"{count(row['length'])} characters") for row in odd[name]]
@@ -292,7 +294,7 @@ def _suspicious(found: Found, lists: Lists) -> str:
     for split, each in odd["target_in_input"].items():
         text = f"{split}: the target's words stand in the input"
         table.append([text, lists.number(each["rows"], text, entries(each["ids"]))])
-    if found["labels"]:
+    if report["labels"]:
         rare = odd["rare_labels"]
         text = f"train: the label has fewer than {rare['fewer_than']} rows ({_several(rare['labels'], 'label')})"
         table.append([text, lists.number(rare["rows"], text, entries(rare["ids"]))])
@@ -304,9 +306,9 @@ def _suspicious(found: Found, lists: Lists) -> str:
     return Table("Rows to read before training", ("what", "rows"), table).html
 
 
-def _groups(found: Found, lists: Lists) -> str:
+def _groups(report: Json, lists: Lists) -> str:
     """Groups of several rows, the largest first."""
-    groups = found["groups"]
+    groups = report["groups"]
     table: Cells = [
         [split, count(each["groups"]), count(each["of_several_rows"])] for split, each in groups["splits"].items()
     ]
@@ -341,7 +343,7 @@ def _several(number: int, what: str) -> str:
     return f"{count(number)} {what}" + ("" if number == 1 else "s")
 
 
-SECTIONS: Mapping[str, Callable[[Found, Lists], str]] = {
+SECTIONS: Mapping[str, Callable[[Json, Lists], str]] = {
     "In one sentence": _overview,
     "Step by step": _funnel,
     "Lengths": _lengths,

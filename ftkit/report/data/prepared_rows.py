@@ -27,7 +27,7 @@ CHUNK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ShownRow:
     """A row as it stands in a split, or as it was when a step dropped it. `where` says which: 'train', 'dropped by …'.
 
     Texts may be cut; `num_input_chars` and `num_target_chars` are those of the whole.
@@ -82,23 +82,23 @@ def chunks(path: Path, columns: Collection[str]) -> Iterator[Table]:
     return (piece.table(columns) for piece in pieces(path))
 
 
-def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int, threads: int = 1) -> dict[str, Row]:
+def rows_of(folder: Path, ids: Iterable[str], *, max_chars: int, threads: int = 1) -> dict[str, ShownRow]:
     """The rows with these ids, wherever they are, texts cut to so many characters. Others, such as rows of a benchmark
     or rows that could not be read, are left out.
     """
     import polars
 
     wanted = polars.Series(sorted(set(ids)), dtype=polars.String)
-    found: dict[str, Row] = {}
+    by_id: dict[str, ShownRow] = {}
     with Threads(threads) as workers:
         for name in (*SPLITS, "dropped") if len(wanted) else ():
             look = partial(_rows_in, name=name, wanted=wanted, max_chars=max_chars)
             for rows in workers.in_turn(look, pieces(folder / f"{name}.jsonl")):
-                found |= rows
-    return found
+                by_id |= rows
+    return by_id
 
 
-def _rows_in(piece: Piece, *, name: str, wanted: polars.Series, max_chars: int) -> dict[str, Row]:
+def _rows_in(piece: Piece, *, name: str, wanted: polars.Series, max_chars: int) -> dict[str, ShownRow]:
     import polars
 
     table = piece.table(("step", *ROW) if name == "dropped" else ROW)
@@ -111,7 +111,7 @@ def _rows_in(piece: Piece, *, name: str, wanted: polars.Series, max_chars: int) 
         texts.str.head(max_chars),
         texts.str.len_chars().name.prefix("chars_of_"),
     )
-    return {values[0]: Row(*values) for values in shown.iter_rows()}
+    return {values[0]: ShownRow(*values) for values in shown.iter_rows()}
 
 
 def rows_at(folder: Path, split: str, positions: Sequence[int]) -> Table:

@@ -61,8 +61,8 @@ class SortedKeys:
         if not len(earlier.keys):
             return np.zeros(len(self.keys), bool)
         nearest = np.searchsorted(earlier.keys, self.keys).clip(max=len(earlier.keys) - 1)
-        found: Flags = earlier.keys[nearest] == self.keys
-        return found
+        is_there: Flags = earlier.keys[nearest] == self.keys
+        return is_there
 
     def first_rows(self, chosen: Flags) -> I64:
         """Of the chosen keys those whose rows come first."""

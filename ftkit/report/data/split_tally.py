@@ -171,8 +171,8 @@ def _input_keys(table: Table, keys: polars.Series) -> Keys:
 
     turns = polars.col("history").list.eval(polars.element().struct.json_encode()).list.join("\n")
     keyed = table.select(keys.alias("key"), turns.fill_null("").alias("turns"))
-    found: Keys = keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy()
-    return found
+    hashes: Keys = keyed.select(polars.struct("key", "turns").hash().alias("hash"))["hash"].to_numpy()
+    return hashes
 
 
 def _has_target(table: Table, plain: polars.Series) -> polars.Series:
@@ -181,15 +181,15 @@ def _has_target(table: Table, plain: polars.Series) -> polars.Series:
 
     target = _normalised_once(table["target"])
     padded = polars.select(polars.format(" {} ", plain).alias("input"), polars.format(" {} ", target).alias("target"))
-    within = padded["input"].str.contains(padded["target"], literal=True)
-    return within & (target != "") & (table["input"] != "")
+    within = polars.col("input").str.contains(polars.col("target"), literal=True)
+    return padded.select(within)["input"] & (target != "") & (table["input"] != "")
 
 
 def _targets(table: Table) -> dict[str, Number]:
     import polars
 
-    found = table.group_by("target").agg(polars.len().alias("rows"), polars.col("id").head(FEW).alias("ids"))
-    return {target: Number(rows, ids) for target, rows, ids in found.iter_rows()}
+    counts = table.group_by("target").agg(polars.len().alias("rows"), polars.col("id").head(FEW).alias("ids"))
+    return {target: Number(rows, ids) for target, rows, ids in counts.iter_rows()}
 
 
 def _normalised_once(texts: polars.Series) -> polars.Series:

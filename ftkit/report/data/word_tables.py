@@ -6,18 +6,18 @@ Lays out what `findings` found and computes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from ftkit.contracts import Json
 from ftkit.report.data.lists import Lists, entries, shortened
 from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
 
-Found: TypeAlias = Mapping[str, Any]
 Cells: TypeAlias = list[list[Cell]]
 
 
-def words(found: Found, lists: Lists) -> str:
+def words(report: Json, lists: Lists) -> str:
     """Frequent phrases by split, and those that set labels apart."""
-    of_words = found["words"]
+    of_words = report["words"]
     note = (
         f"Of the first {count(of_words['sample_rows'])} rows of each split, and of each text its first "
         f"{count(of_words['sample_characters'])} characters; splits are in an order of chance. "
@@ -33,7 +33,7 @@ def words(found: Found, lists: Lists) -> str:
     return html + (_cues(of_words["cues"], lists) if of_words["cues"] else "")
 
 
-def _phrases(split: str, each: Found, size: int, lists: Lists) -> str:
+def _phrases(split: str, each: Json, size: int, lists: Lists) -> str:
     own = [phrase for phrase in each["phrases"] if phrase["words"] == size]
     if not own:
         return ""
@@ -47,7 +47,7 @@ def _phrases(split: str, each: Found, size: int, lists: Lists) -> str:
     return Table(f"Phrases of {what}", ("words", "rows", "share"), table).html
 
 
-def _cues(cues: Sequence[Found], lists: Lists) -> str:
+def _cues(cues: Sequence[Json], lists: Lists) -> str:
     links = lists.numbers(
         "Rows with the phrases that set labels apart",
         [(percent(cue["share"]), entries(cue["ids"], f"{cue['label']}: {cue['text']}")) for cue in cues],
@@ -68,15 +68,15 @@ def _cues(cues: Sequence[Found], lists: Lists) -> str:
     return f'<h3>Words that set labels apart</h3><p class="note">{note}</p><div class="several">{tables}</div>'
 
 
-def scripts(found: Found, lists: Lists) -> str:
+def scripts(report: Json, lists: Lists) -> str:
     """Scripts and languages of a sample, by split."""
-    html = _kinds("Script", "most letters of the input are", found["scripts"], lists)
-    if found["languages"] is None:
+    html = _kinds("Script", "most letters of the input are", report["scripts"], lists)
+    if report["languages"] is None:
         return f'{html}<p class="note">Languages are counted where the extra ftkit[language] is installed.</p>'
-    return html + _kinds("Language", "the input most likely is", found["languages"], lists)
+    return html + _kinds("Language", "the input most likely is", report["languages"], lists)
 
 
-def _kinds(what: str, how: str, by_split: Mapping[str, Found], lists: Lists) -> str:
+def _kinds(what: str, how: str, by_split: Mapping[str, Json], lists: Lists) -> str:
     names = list(dict.fromkeys(kind["name"] for each in by_split.values() for kind in each["kinds"]))
     table: Cells = []
     for name in names:

@@ -3,13 +3,16 @@
 Pure: columns of texts in, plain values out; knows no file and no split. Positions count the texts from 0.
 """
 
+# T texts; W places of words, all texts one after another; F phrases of one size that are not rare, by their words;
+# S scripts, and behind them other letters
+
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ftkit.prepare.texts.similarity import normalised
 
@@ -72,23 +75,35 @@ class Kind:
 
 @dataclass(frozen=True)
 class _Counted:
-    """Phrases of one size that are not rare, numbered in the order of their words: `num_rows` texts have each, it
-    occurs `num_times`, first at the place `starts` among all words. `rows` has the texts of each, ascending, from its
-    `begins` on, and `at` for every place among all words the number of the phrase there, -1 for none.
+    """Phrases of one size that are not rare, numbered in the order of their words: `num_rows_F` texts have each, it
+    occurs `num_times_F`, first at the place `starts_F` among all words. `rows` has the texts of each, ascending, from
+    its `begins_F` on, and `at_W` for every place among all words the number of the phrase there, -1 for none.
     """
 
     size: int
-    num_rows: I64
-    num_times: I64
-    starts: I64
-    begins: I64
+    num_rows_F: I64
+    num_times_F: I64
+    starts_F: I64
+    begins_F: I64
     rows: I64
-    at: I64
+    at_W: I64
 
     def rows_of(self, phrase: int) -> I64:
         """The texts that have it."""
-        begin = self.begins[phrase]
-        return self.rows[begin : begin + self.num_rows[phrase]]
+        begin = int(self.begins_F[phrase])
+        return self.rows[begin : begin + int(self.num_rows_F[phrase])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A phrase that may set a label apart, by how surely it does."""
+
+    surely: float
+    counted: _Counted
+    phrase: int
+    share: float
+    share_elsewhere: float
+    num_rows: int
 
 
 class Phrases:
@@ -99,16 +114,16 @@ class Phrases:
         import polars
 
         words = normalised(texts.str.head(TEXT_CHARS)).str.split(" ")
-        lengths = words.list.len().cast(polars.Int64).to_numpy()
+        lengths_T: I64 = words.list.len().cast(polars.Int64).to_numpy()
         self.num_texts = len(texts)
         self.min_rows = max(MIN_ROWS, -(-len(texts) // ONE_IN))
         self._words = words.explode(empty_as_null=False)
-        rows = np.repeat(np.arange(len(texts)), lengths)
-        codes = _codes(self._words, self.min_rows)
-        counted = _count(codes, rows, size=1, min_rows=self.min_rows)
+        rows_W = np.repeat(np.arange(len(texts)), lengths_T)
+        codes_W = _codes(self._words, self.min_rows)
+        counted = _count(codes_W, rows_W, size=1, min_rows=self.min_rows)
         self._counted = [counted]
         for size in SIZES[1:]:
-            counted = _count(_longer(counted, codes, rows), rows, size=size, min_rows=self.min_rows)
+            counted = _count(_longer(counted, codes_W, rows_W), rows_W, size=size, min_rows=self.min_rows)
             self._counted.append(counted)
 
     def top(self, size: int, num_phrases: int, *, num_positions: int) -> list[Phrase]:
@@ -116,51 +131,63 @@ class Phrases:
         import numpy as np
 
         counted = self._counted[size - 1]
+        most_first: list[int] = np.argsort(-counted.num_rows_F, kind="stable")[:num_phrases].tolist()
         return [
             Phrase(
-                self._text(counted, place),
-                int(counted.num_rows[place]),
-                int(counted.num_times[place]),
-                tuple(counted.rows_of(place)[:num_positions].tolist()),
+                self._text(counted, phrase),
+                int(counted.num_rows_F[phrase]),
+                int(counted.num_times_F[phrase]),
+                tuple(counted.rows_of(phrase)[:num_positions].tolist()),
             )
-            for place in np.argsort(-counted.num_rows, kind="stable")[:num_phrases].tolist()
+            for phrase in most_first
         ]
 
     def cues(self, targets: polars.Series, num_cues: int, *, num_positions: int) -> list[Cue]:
         """For each target the phrases that its texts most surely have more often than all others: by the z value of
         the difference of both shares; ties go to the shorter one, then to the order of their words.
         """
-        labels = sorted(set(targets))
-        codes = targets.replace_strict(labels, list(range(len(labels)))).to_numpy()
+        labels: list[str] = sorted(set(targets))
+        codes_T: I64 = targets.replace_strict(labels, list(range(len(labels)))).to_numpy()
         return [
             cue
             for code, label in enumerate(labels)
-            for cue in self._cues(codes == code, label, num_cues, num_positions)
+            for cue in self._cues(codes_T == code, label, num_cues, num_positions)
         ]
 
-    def _cues(self, own: Flags, label: str, num_cues: int, num_positions: int) -> Iterator[Cue]:
+    def _cues(self, own_T: Flags, label: str, num_cues: int, num_positions: int) -> Iterator[Cue]:
         import numpy as np
 
-        found = []
+        num_own = int(np.count_nonzero(own_T))
+        surest: list[_Found] = []
         for counted in self._counted:
-            phrases = np.repeat(np.arange(len(counted.begins)), counted.num_rows)
-            ours = np.bincount(phrases[own[counted.rows]], minlength=len(counted.begins))
-            others = counted.num_rows - ours
-            share, elsewhere, surely = _contrast(ours, others, int(own.sum()), int((~own).sum()))
-            surely[ours < self.min_rows] = 0
-            found += [
-                (float(surely[place]), counted, place, float(share[place]), float(elsewhere[place]), int(ours[place]))
-                for place in np.argsort(-surely, kind="stable")[:num_cues].tolist()
-                if surely[place] > 0
+            phrase_of_row = np.repeat(np.arange(len(counted.begins_F)), counted.num_rows_F)
+            ours_F = np.bincount(phrase_of_row[own_T[counted.rows]], minlength=len(counted.begins_F))
+            share_F, elsewhere_F, surely_F = _contrast(
+                ours_F, counted.num_rows_F - ours_F, num_own, len(own_T) - num_own
+            )
+            surely_F[ours_F < self.min_rows] = 0
+            most_first: list[int] = np.argsort(-surely_F, kind="stable")[:num_cues].tolist()
+            surest += [
+                _Found(
+                    float(surely_F[phrase]),
+                    counted,
+                    phrase,
+                    float(share_F[phrase]),
+                    float(elsewhere_F[phrase]),
+                    int(ours_F[phrase]),
+                )
+                for phrase in most_first
+                if float(surely_F[phrase]) > 0
             ]
-        found.sort(key=lambda each: -each[0])
-        for _, counted, place, share_, elsewhere_, ours_ in found[:num_cues]:
-            rows = counted.rows_of(place)
-            positions = tuple(rows[own[rows]][:num_positions].tolist())
-            yield Cue(label, self._text(counted, place), share_, elsewhere_, ours_, positions)
+        surest.sort(key=lambda each: -each.surely)
+        for each in surest[:num_cues]:
+            rows = each.counted.rows_of(each.phrase)
+            positions = tuple(rows[own_T[rows]][:num_positions].tolist())
+            text = self._text(each.counted, each.phrase)
+            yield Cue(label, text, each.share, each.share_elsewhere, each.num_rows, positions)
 
-    def _text(self, counted: _Counted, place: int) -> str:
-        start = int(counted.starts[place])
+    def _text(self, counted: _Counted, phrase: int) -> str:
+        start = int(counted.starts_F[phrase])
         return " ".join(self._words[start : start + counted.size])
 
 
@@ -175,44 +202,46 @@ def _codes(words: polars.Series, min_times: int) -> I64:
     return codes
 
 
-def _longer(counted: _Counted, codes: I64, rows: I64) -> I64:
+def _longer(counted: _Counted, codes_W: I64, rows_W: I64) -> I64:
     """For every place a number for the phrase there with the word that follows it; -1 where one of both is rare, or the
     word is of another text.
     """
     import numpy as np
 
-    longer = np.full(len(codes), -1)
-    phrases, words = counted.at[: -counted.size], codes[counted.size :]
-    whole = (phrases >= 0) & (words >= 0) & (rows[: -counted.size] == rows[counted.size :])
-    longer[: -counted.size][whole] = (phrases * (codes.max(initial=0) + 1) + words)[whole]
-    return longer
+    longer_W = np.full(len(codes_W), -1)
+    phrases, words = counted.at_W[: -counted.size], codes_W[counted.size :]  # of each place, and of `size` behind it
+    is_whole: Flags = rows_W[: -counted.size] == rows_W[counted.size :]
+    is_whole &= (phrases >= 0) & (words >= 0)
+    numbers = phrases * (int(codes_W.max(initial=0)) + 1) + words  # in the order of the phrases, then of the words
+    longer_W[: -counted.size][is_whole] = numbers[is_whole]
+    return longer_W
 
 
-def _count(phrases: I64, rows: I64, *, size: int, min_rows: int) -> _Counted:
+def _count(phrases_W: I64, rows_W: I64, *, size: int, min_rows: int) -> _Counted:
     """Count the phrases of all places, given as numbers in the order of their words, and leave out the rare ones."""
     import numpy as np
 
-    bits = len(phrases).bit_length()
-    assert int(phrases.max(initial=0)).bit_length() + bits < 64, "more words than characters allow"
-    places = np.flatnonzero(phrases >= 0)
-    both = np.sort(phrases[places] << bits | places)  # plain numbers sort several times as fast as argsort
-    places = both & ((1 << bits) - 1)
+    bits = len(phrases_W).bit_length()
+    assert int(phrases_W.max(initial=0)).bit_length() + bits < 64, "more words than characters allow"
+    places = np.flatnonzero(phrases_W >= 0)
+    both: I64 = np.sort(phrases_W[places] << bits | places)  # plain numbers sort several times as fast as argsort
+    places = both & ((1 << bits) - 1)  # by phrase, then in order: where each phrase first stands, and its texts ascend
     is_new = _changes(both >> bits)
-    is_new_row = is_new | _changes(rows[places])
-    number = np.cumsum(is_new) - 1
+    is_new_row = is_new | _changes(rows_W[places])
+    number = np.cumsum(is_new) - 1  # of all phrases, from 0
     num_rows = np.bincount(number[is_new_row])
-    kept = num_rows >= min_rows
-    new_number = np.where(kept, np.cumsum(kept) - 1, -1)
-    at = np.full(len(phrases), -1)
-    at[places] = new_number[number]
+    kept: Flags = num_rows >= min_rows
+    new_number = np.where(kept, np.cumsum(kept) - 1, -1)  # of the kept ones
+    at_W = np.full(len(phrases_W), -1)
+    at_W[places] = new_number[number]
     return _Counted(
         size,
         num_rows[kept],
-        num_times=np.bincount(number)[kept],
-        starts=places[is_new][kept],
-        begins=np.cumsum(num_rows[kept]) - num_rows[kept],
-        rows=rows[places][is_new_row & kept[number]],
-        at=at,
+        num_times_F=np.bincount(number)[kept],
+        starts_F=places[is_new][kept],
+        begins_F=np.cumsum(num_rows[kept]) - num_rows[kept],
+        rows=rows_W[places][is_new_row & kept[number]],
+        at_W=at_W,
     )
 
 
@@ -244,19 +273,20 @@ def scripts(texts: polars.Series, *, num_positions: int) -> list[Kind]:
 
     texts = texts.str.head(TEXT_CHARS)
     names = [*SCRIPTS, OTHER]
-    letters = np.zeros((len(texts), len(names)), np.int64)
-    letters[:, SCRIPTS.index("Latin")] = texts.str.contains("[A-Za-z]").to_numpy()
+    letters_TS = np.zeros((len(texts), len(names)), np.int64)
+    # of a text in ASCII only whether it has letters: they are Latin
+    letters_TS[:, SCRIPTS.index("Latin")] = texts.str.contains("[A-Za-z]").to_numpy()
     beyond_ascii = np.flatnonzero((texts.str.len_bytes() != texts.str.len_chars()).to_numpy())
     for begin in range(0, len(beyond_ascii), TEXTS_AT_A_TIME):
         some = beyond_ascii[begin : begin + TEXTS_AT_A_TIME]
-        letters[some] = _letters(texts.gather(some))
-    most = np.where(letters.any(axis=1), letters.argmax(axis=1), len(names))
-    found = [
-        _kind(name, most == place, num_positions, with_any=int((letters[:, place] > 0).sum()))
+        letters_TS[some] = _letters(texts.gather(some))
+    most_T: I64 = np.where(letters_TS.any(axis=1), letters_TS.argmax(axis=1), len(names))
+    kinds = [
+        _kind(name, most_T == place, num_positions, with_any=int(np.count_nonzero(letters_TS[:, place])))
         for place, name in enumerate(names)
     ]
-    found.append(_kind(NO_LETTERS, most == len(names), num_positions))
-    return _sorted(found)
+    kinds.append(_kind(NO_LETTERS, most_T == len(names), num_positions))
+    return _sorted(kinds)
 
 
 def _letters(texts: polars.Series) -> I64:
@@ -274,7 +304,7 @@ def _letters(texts: polars.Series) -> I64:
         script[used[characters.str.contains(rf"[\p{{{name}}}&&\p{{L}}]").to_numpy()]] = place
     of_each = script[code_points]
     is_letter = of_each >= 0
-    cells = rows[is_letter] * (len(SCRIPTS) + 1) + of_each[is_letter]
+    cells = rows[is_letter] * (len(SCRIPTS) + 1) + of_each[is_letter]  # of the table of texts and scripts
     return np.bincount(cells, minlength=len(texts) * (len(SCRIPTS) + 1)).reshape(len(texts), len(SCRIPTS) + 1)
 
 
@@ -288,26 +318,34 @@ def languages(texts: polars.Series, *, num_positions: int) -> list[Kind] | None:
     identifier = _identifier()
     if identifier is None:
         return None
-    found = [_language(identifier, text) for text in texts.str.head(TEXT_CHARS)]
-    names = np.array(found, dtype=object)
-    return _sorted([_kind(name, names == name, num_positions) for name in set(found)])
+    strings: list[str] = texts.str.head(TEXT_CHARS).to_list()
+    names = [_language(identifier, text) for text in strings]
+    of_each = np.array(names, dtype=object)
+    return _sorted([_kind(name, of_each == name, num_positions) for name in set(names)])
 
 
-def _language(identifier: Any, text: str) -> str:
+class _Identifier(Protocol):
+    """Of py3langid, which has no types."""
+
+    def classify(self, text: str) -> tuple[str, float]: ...
+
+
+def _language(identifier: _Identifier, text: str) -> str:
     code, probability = identifier.classify(text)
     if probability < MIN_PROBABILITY:
         return UNSURE
-    return NO_LANGUAGE if code == "zxx" else str(code)
+    return NO_LANGUAGE if code == "zxx" else code
 
 
 @cache
-def _identifier() -> Any:
+def _identifier() -> _Identifier | None:
     """The identifier of languages, which has no state, or None."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
         return None
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return identifier
 
 
 def _kind(name: str, is_it: Flags, num_positions: int, with_any: int | None = None) -> Kind:
