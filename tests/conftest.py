@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import forks
 
 if TYPE_CHECKING:
     from small_runs import SetUp
@@ -16,6 +19,22 @@ ROOT = Path(__file__).parents[1]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: a second thread waits for the first, and takes a core
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for each of a few cores; none for one file, whose imports would be paid more than once."""
+    one_file = len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file()
+    return 0 if one_file else min(len(os.sched_getaffinity(0)), 4)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What all workers share lives as long as the process that starts them."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ftkit-tests-"))
+        stack.enter_context(forks(Path(folder)))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ftkit, ftkit_apart
+from commands import ftkit, ftkit_anew, ftkit_apart
 from small_runs import SetUp, hashes, make_set_up
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -237,7 +237,7 @@ def test_a_run_says_nothing_that_is_not_its_own(finished: SetUp) -> None:
     """Libraries warn of what no user of ftkit can change; in a process of its own, as their first words come once."""
     calls = [["run", "recipe.yaml", "--runs-dir", "other", "--set", "train.method=qlora"]]
     env = {"HOME": str(finished.folder), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": ""}
-    (done,) = ftkit_apart(calls, cwd=finished.folder, env=env)
+    (done,) = ftkit_anew(calls, cwd=finished.folder, env=env)
     assert done.code == 0, done.err
     own = re.compile(
         r"(prepare|baseline|train-qlora|evaluate|compare): (started|done, )|source: |[a-z_]+: \d+ rows, |rows: |"
