@@ -23,7 +23,7 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-ADDRESS = "FTKIT_TEST_FORKS"  # the variable that names the socket, for the workers of pytest-xdist too
+SHARED = "FTKIT_TESTS"  # the variable that names the folder which all workers of pytest-xdist share
 LIBRARIES = (  # without those that start threads when they are imported: pyarrow, polars, what takes pandas
     *("torch", "transformers.models.llama.modeling_llama", "transformers.models.auto.tokenization_auto", "peft"),
     *("scipy.stats", "scipy.sparse.csgraph", "scipy.optimize", "matplotlib.figure", "pydantic", "typer", "ftfy"),
@@ -34,10 +34,9 @@ class Forked:
     """A process, used as a subprocess.Popen is that keeps stdout and stderr apart."""
 
     def __init__(self, module: str, args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
-        address = Path(os.environ[ADDRESS])
-        self._written = Path(tempfile.mkdtemp(dir=address.parent))
+        self._written = Path(tempfile.mkdtemp(dir=os.environ[SHARED]))
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(address))
+        self._socket.connect(f"{os.environ[SHARED]}/forks")
         request = {"module": module, "args": list(args), "cwd": str(cwd), "env": dict(env), "to": str(self._written)}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         self.pid = _number(self._socket)
@@ -84,21 +83,20 @@ def _line(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def forks(folder: Path) -> Iterator[None]:
+def forks() -> Iterator[None]:
     """While the block lasts, processes can be made. What they fork from is loaded when the first is asked for."""
-    address = str(folder / "forks")
-    env = {**os.environ, "HOME": str(folder), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+    with tempfile.TemporaryDirectory(prefix="ftkit-tests-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        os.environ[SHARED] = folder
+        listener.bind(f"{folder}/forks")
         listener.listen()
         command = [sys.executable, __file__, str(listener.fileno())]
+        env = {**os.environ, "HOME": folder, "PYTHONWARNINGS": "ignore"}
         server = subprocess.Popen(command, stdin=subprocess.PIPE, env=env, pass_fds=[listener.fileno()])
-    os.environ[ADDRESS] = address
-    try:
-        yield
-    finally:
-        del os.environ[ADDRESS]
-        server.communicate()
+        try:
+            yield
+        finally:
+            server.communicate()
+            del os.environ[SHARED]
 
 
 def serve(listener: socket.socket) -> None:

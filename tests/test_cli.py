@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ftkit, ftkit_anew, ftkit_apart
-from small_runs import SetUp, hashes, make_set_up
+from commands import ftkit, ftkit_anew
+from small_runs import SetUp, hashes
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftkit.records import Prediction, write_jsonl
@@ -36,24 +36,17 @@ COMMANDS = [
 
 
 @pytest.fixture(scope="module")
-def set_up(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
-    return make_set_up(tmp_path_factory.mktemp("cli"))
-
-
-@pytest.fixture(scope="module")
-def finished(set_up: SetUp) -> SetUp:
+def finished(ran: SetUp, tmp_path_factory: pytest.TempPathFactory) -> SetUp:
     """The folder with a finished run in runs/small."""
-    (done,) = ftkit_apart([["run", "recipe.yaml"]], cwd=set_up.folder, env={"HOME": str(set_up.folder)})
-    assert done.code == 0, done.err
-    return set_up
+    return SetUp(shutil.copytree(ran.folder, tmp_path_factory.mktemp("cli") / "finished"))
 
 
 @pytest.fixture
-def place(set_up: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(finished: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the recipe as the current one; what a test makes goes to tmp_path."""
-    monkeypatch.chdir(set_up.folder)
+    monkeypatch.chdir(finished.folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return set_up.folder
+    return finished.folder
 
 
 # --- help
