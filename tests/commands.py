@@ -11,6 +11,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from forked import Forked
+
 from ftkit.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,15 @@ def ftkit(*args: str | Path) -> Done:
 
 def ftkit_apart(calls: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> list[Done]:
     """Call the command line several times in one process of its own, in `cwd` and with no variables but `env`."""
+    args = [json.dumps([list(call) for call in calls])]
+    process = Forked("commands", args, cwd=cwd, env={"PATH": "", **env})
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return _done(out)
+
+
+def ftkit_anew(calls: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> list[Done]:
+    """As `ftkit_apart`, for what shows only where libraries are imported for the first time."""
     done = subprocess.run(
         [sys.executable, __file__, json.dumps([list(call) for call in calls])],
         cwd=cwd,
@@ -50,7 +61,11 @@ def ftkit_apart(calls: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [Done(**json.loads(line)) for line in done.stdout.splitlines()]
+    return _done(done.stdout)
+
+
+def _done(lines: str) -> list[Done]:
+    return [Done(**json.loads(line)) for line in lines.splitlines()]
 
 
 if __name__ == "__main__":

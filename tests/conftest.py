@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import SHARED, forks
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from small_runs import SetUp
@@ -16,6 +20,24 @@ ROOT = Path(__file__).parents[1]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of tiny models a second thread has nothing to do
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # and where there is one, it waits without taking a core
+settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+settings.load_profile("tests")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for each of a few cores; none for one file, whose imports would be paid more than once."""
+    one_file = len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file()
+    return 0 if one_file else min(len(os.sched_getaffinity(0)), 4)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What all workers share lives as long as the process that starts them."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        stack.enter_context(forks())
+        config.add_cleanup(stack.close)
 
 
 @pytest.fixture
@@ -33,12 +55,27 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
     """A folder to copy: base model, rows, recipe."""
     from small_runs import make_set_up  # loads torch, which most tests need not
 
     return make_set_up(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="session")
+def ran(made: SetUp) -> SetUp:
+    """A folder to copy: what `made` holds, and its finished run in runs/small. The first worker makes it for all."""
+    from small_runs import SetUp, run_here
+
+    folder = Path(os.environ[SHARED], "ran")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            partial = shutil.copytree(made.folder, folder.with_suffix(".partial"))
+            run_here(SetUp(partial), partial / "runs")
+            partial.rename(folder)
+    return SetUp(folder)
 
 
 @pytest.fixture

@@ -6,14 +6,13 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forked import Forked
 from tiny_models import save_base
 
 from ftkit.contracts import Context, Quiet
@@ -127,37 +126,21 @@ def hashes(run_dir: Path, *, but: Sequence[str] = ("run.log",)) -> dict[str, str
     return {path.relative_to(run_dir).as_posix(): file_digest(path) for path in paths}
 
 
-def start(
-    set_up: SetUp, runs_dir: Path, *, recipe: Path = Path("recipe.yaml"), cwd: Path | None = None
-) -> subprocess.Popen[str]:
+def start(set_up: SetUp, runs_dir: Path, *, recipe: Path = Path("recipe.yaml"), cwd: Path | None = None) -> Forked:
     """The command line in a process of its own, in the folder of the set-up, which is also its home."""
-    command = [sys.executable, "-m", "ftkit.cli", "run", str(recipe), "--runs-dir", str(runs_dir)]
-    environment = {
-        **os.environ,
-        "HOME": str(set_up.folder),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "ignore",
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "0",
-    }
-    return subprocess.Popen(
-        command,
-        cwd=cwd or set_up.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    args = ["run", str(recipe), "--runs-dir", str(runs_dir)]
+    env = {**os.environ, "HOME": str(set_up.folder), "HF_HUB_OFFLINE": "0"}
+    return Forked("ftkit.cli", args, cwd=cwd or set_up.folder, env=env)
 
 
-def finish(process: subprocess.Popen[str], *, timeout: float = 240) -> tuple[int, str]:
+def finish(process: Forked, *, timeout: float = 240) -> tuple[int, str]:
     """Exit code and all that was printed; no exit may show a traceback."""
-    output, _ = process.communicate(timeout=timeout)
+    output = "".join(process.communicate(timeout=timeout))
     assert "Traceback" not in output, output
     return process.returncode, output
 
 
-def wait_until(there: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
+def wait_until(there: Callable[[], bool], process: Forked) -> bool:
     """Whether something came true before the process ended."""
     while process.poll() is None:
         if there():
@@ -166,7 +149,7 @@ def wait_until(there: Callable[[], bool], process: subprocess.Popen[str]) -> boo
     return False
 
 
-def freeze_when(there: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
+def freeze_when(there: Callable[[], bool], process: Forked) -> bool:
     """Halt the process at a moment at which something is true; False where it ended without."""
     while wait_until(there, process):
         process.send_signal(signal.SIGSTOP)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ftkit, ftkit_apart
-from small_runs import SetUp, hashes, make_set_up
+from commands import ftkit, ftkit_anew
+from small_runs import SetUp, hashes
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftkit.records import Prediction, write_jsonl
@@ -37,24 +37,17 @@ COMMANDS = [
 
 
 @pytest.fixture(scope="module")
-def set_up(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
-    return make_set_up(tmp_path_factory.mktemp("cli"))
-
-
-@pytest.fixture(scope="module")
-def finished(set_up: SetUp) -> SetUp:
+def finished(ran: SetUp, tmp_path_factory: pytest.TempPathFactory) -> SetUp:
     """The folder with a finished run in runs/small."""
-    (done,) = ftkit_apart([["run", "recipe.yaml"]], cwd=set_up.folder, env={"HOME": str(set_up.folder)})
-    assert done.code == 0, done.err
-    return set_up
+    return SetUp(shutil.copytree(ran.folder, tmp_path_factory.mktemp("cli") / "finished"))
 
 
 @pytest.fixture
-def place(set_up: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(finished: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the recipe as the current one; what a test makes goes to tmp_path."""
-    monkeypatch.chdir(set_up.folder)
+    monkeypatch.chdir(finished.folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return set_up.folder
+    return finished.folder
 
 
 # --- help
@@ -266,7 +259,7 @@ def test_a_run_says_nothing_that_is_not_its_own(finished: SetUp) -> None:
     """Libraries warn of what no user of ftkit can change; in a process of its own, as their first words come once."""
     calls = [["run", "recipe.yaml", "--runs-dir", "other", "--set", "train.method=qlora"]]
     env = {"HOME": str(finished.folder), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": ""}
-    (done,) = ftkit_apart(calls, cwd=finished.folder, env=env)
+    (done,) = ftkit_anew(calls, cwd=finished.folder, env=env)
     assert done.code == 0, done.err
     own = re.compile(
         r"(prepare|baseline|train-qlora|evaluate|compare): (started|done, )|source: |[a-z_]+: \d+ rows, |rows: |"

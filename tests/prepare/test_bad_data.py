@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import ftkit
 from refusals import errors, refused
-from small_runs import make_rows
+from small_runs import SetUp, make_rows
 from tiny_models import CHATML
 
 from ftkit.records import read_jsonl
@@ -343,8 +344,8 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_is_named(place: Path) -> No
     )
 
 
-def test_rows_to_predict_without_their_column_are_named_by_line(place: Path) -> None:
-    assert ftkit("run", "recipe.yaml").code == 0
+def test_rows_to_predict_without_their_column_are_named_by_line(place: Path, ran: SetUp) -> None:
+    shutil.copytree(ran.folder / "runs", "runs")
     Path("new.jsonl").write_text('{"id": "1", "text": "a parcel"}\n{"id": "2", "txt": "a parcel"}\n', encoding="utf-8")
     done = ftkit("predict", "runs/small", "new.jsonl")
     assert done.code == 3

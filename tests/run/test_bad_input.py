@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import ftkit, ftkit_apart
+from commands import ftkit, ftkit_anew, ftkit_apart
 from hub_standin import environment, files_of, serving
 from refusals import assert_refused, errors, refused
 from small_runs import hashes
@@ -136,7 +136,7 @@ def test_qlora_without_bitsandbytes_says_what_to_install(place: Path, tmp_path: 
     root = Path(__file__).parents[2]
     env = {"HOME": str(tmp_path), "PYTHONPATH": f"{hidden}:{root}", "HF_HUB_OFFLINE": "1"}
     calls = [["run", "recipe.yaml", "--set", "train.method=qlora"], ["run", "recipe.yaml", "--until", "train"]]
-    qlora, lora = ftkit_apart(calls, cwd=place, env=env)
+    qlora, lora = ftkit_anew(calls, cwd=place, env=env)
     assert (qlora.code, errors(qlora)) == (4, ["train.method: qlora needs bitsandbytes: pip install bitsandbytes"])
     assert lora.code == 0, lora.err
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -13,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-import torch
+from forked import Forked
 from small_runs import (
     CLOCKED,
     ROOT,
@@ -22,8 +21,6 @@ from small_runs import (
     finish,
     freeze_when,
     hashes,
-    make_set_up,
-    run_here,
     start,
     wait_until,
 )
@@ -34,17 +31,14 @@ AT_ONCE = (0.0,) * ATTEMPTS
 
 
 @pytest.fixture(scope="module")
-def set_up(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
-    return make_set_up(tmp_path_factory.mktemp("killed"))
+def set_up(made: SetUp, tmp_path_factory: pytest.TempPathFactory) -> SetUp:
+    return SetUp(shutil.copytree(made.folder, tmp_path_factory.mktemp("killed") / "set-up"))
 
 
-@pytest.fixture(scope="module")
-def expected(set_up: SetUp) -> dict[str, str]:
+@pytest.fixture
+def expected(ran: SetUp) -> dict[str, str]:
     """The bytes of a run that nobody stopped."""
-    before = torch.get_num_threads()
-    run_dir = run_here(set_up, set_up.folder / "runs").result.run_dir
-    torch.set_num_threads(before)
-    return hashes(run_dir, but=CLOCKED)
+    return hashes(ran.folder / "runs" / "small", but=CLOCKED)
 
 
 def log_of(run_dir: Path) -> str:
@@ -84,7 +78,7 @@ def inside_a_save(run_dir: Path) -> Moment:
 def kill_at(
     stage: str,
     moment: Moment,
-    begin: Callable[[], subprocess.Popen[str]],
+    begin: Callable[[], Forked],
     *,
     run_dir: Path,
     delays_s: Iterable[float] = AT_ONCE,
@@ -129,7 +123,7 @@ def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(
 ) -> None:
     run_dir = tmp_path / "small"
 
-    def begin() -> subprocess.Popen[str]:
+    def begin() -> Forked:
         return start(set_up, tmp_path)
 
     moments = {
@@ -160,7 +154,7 @@ def durations(run_dir: Path) -> dict[str, float]:
     return {stage: ended - began for stage, (began, ended) in times.items()}
 
 
-def killed_ten_times(begin: Callable[[Path], subprocess.Popen[str]], whole: Path, run_dir: Path) -> None:
+def killed_ten_times(begin: Callable[[Path], Forked], whole: Path, run_dir: Path) -> None:
     """Kill in each stage, four times more in the long ones, and inside a save of a checkpoint; then compare."""
     assert finish(begin(whole), timeout=1800)[0] == 0
     lasting = durations(whole)
@@ -184,7 +178,7 @@ def killed_ten_times(begin: Callable[[Path], subprocess.Popen[str]], whole: Path
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_quickstart_killed_at_ten_random_moments_ends_with_the_same_bytes(set_up: SetUp, tmp_path: Path) -> None:
-    def begin(run_dir: Path) -> subprocess.Popen[str]:
+    def begin(run_dir: Path) -> Forked:
         return start(set_up, run_dir.parent, recipe=ROOT / "recipes" / "quickstart.yaml", cwd=ROOT)
 
     killed_ten_times(begin, tmp_path / "whole" / "quickstart", tmp_path / "killed" / "quickstart")

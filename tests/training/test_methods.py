@@ -1,21 +1,25 @@
-"""What each tuning method trains, from what defaults, and what it refuses."""
+"""What every tuning method keeps to, what each of ours trains and from what defaults, and what it refuses."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import oracle
 import pytest
 import torch
 from pydantic import ValidationError
 from tiny_models import context, loaded_of, save_base, spec_of
 
+from ftkit import Trainer
 from ftkit.contracts import MethodDefaults
 from ftkit.engine.load import LoadedModel, load
+from ftkit.engine.train import Row, loss_of
 from ftkit.errors import RecipeError
 from ftkit.registry import choice_of, find, names
 
-METHODS = ("full", "lora", "qlora")
+METHODS = names("methods")
 EXPECTED = {  # name: (learning rate, weight decay, quantisation of the base)
     "full": (2e-5, 0.01, "none"),
     "lora": (2e-4, 0.0, "none"),
@@ -27,35 +31,69 @@ def choose(value: Any) -> Any:
     return choice_of("methods").model_validate(value)
 
 
+def module_of(name: str) -> Any:
+    return sys.modules[find("methods", name).function.__module__]
+
+
 def base_for(name: str, tmp_path: Path) -> LoadedModel:
     save_base(tmp_path / "base")
-    return load(spec_of(tmp_path / "base", quantize=EXPECTED[name][2]), context(tmp_path))
+    return load(spec_of(tmp_path / "base", quantize=module_of(name).QUANTIZE), context(tmp_path))
+
+
+ROWS = [
+    Row([5, 6, 7, 8, 9], [False, False, True, True, True]),
+    Row([10, 11, 12, 13, 14, 15, 16, 17], [False] * 7 + [True], weight=2.0),
+]
+
+
+def moved(model: Any) -> None:
+    """What is trained is elsewhere than it began: an adapter begins with a factor of zeros."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in trained(model).values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
 
 def trained(model: Any) -> dict[str, torch.Tensor]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def test_the_methods_are_these() -> None:
-    assert names("methods") == METHODS
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_method_brings_its_defaults(name: str) -> None:
+    rate, decay, quantize = EXPECTED[name]
+    assert MethodDefaults(learning_rate=rate, weight_decay=decay) == module_of(name).DEFAULTS
+    assert quantize == module_of(name).QUANTIZE
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_brings_its_defaults(name: str) -> None:
-    import sys
+def test_training_by_any_method_lowers_the_loss(name: str, tmp_path: Path) -> None:
+    save_base(tmp_path / "base")
+    rows = [{"input": f"message number {k}", "target": ("card", "cash?")[k % 2]} for k in range(12)]
+    options: Any = {"epochs": 3, "global_batch_size": 4, "learning_rate": 1e-2, "precision": "float32"}
+    options |= {"output_dir": tmp_path / "out", "ctx": context(tmp_path)}
+    steps = Trainer(str(tmp_path / "base"), name, rows, **options).fit().steps
+    assert steps[-1]["loss"] < steps[0]["loss"]
 
-    module = sys.modules[find("methods", name).function.__module__]
-    rate, decay, quantize = EXPECTED[name]
-    assert MethodDefaults(learning_rate=rate, weight_decay=decay) == module.DEFAULTS
-    assert quantize == module.QUANTIZE
+
+@pytest.mark.parametrize("name", METHODS)
+def test_loss_and_gradients_of_any_method_equal_the_oracles(name: str, tmp_path: Path) -> None:
+    built = choose(name)(base_for(name, tmp_path))
+    moved(built.model)
+    built.model.eval()
+    found, expected = loss_of(built.model, ROWS), oracle.mean_loss(built.model, ROWS)
+    tolerance = 1e-4 if module_of(name).QUANTIZE == "none" else 1e-3  # of float32; of a quantised base
+    assert found.item() == pytest.approx(expected.item(), rel=tolerance)
+    parameters = list(trained(built.model).values())
+    ours, theirs = (
+        torch.cat([one.flatten() for one in torch.autograd.grad(loss, parameters)]) for loss in (found, expected)
+    )
+    assert (ours - theirs).norm() <= tolerance * theirs.norm()
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_method_saves_it_loads(name: str, tmp_path: Path) -> None:
     one = choose(name)(base_for(name, tmp_path))
-    with torch.no_grad():
-        for parameter in trained(one.model).values():
-            parameter.add_(0.01)
+    moved(one.model)
     one.save(tmp_path / "saved")
     two = choose(name)(base_for(name, tmp_path))
     two.load(tmp_path / "saved")
