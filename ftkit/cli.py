@@ -227,7 +227,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="of the resampling")] = 17,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the arms of two runs, or two prediction files; nothing is trained. They must hold the same rows."""
+    """Compare the arms of two runs, or two files of predictions. They must hold the same rows; nothing is trained."""
     from ftkit.report.wording import one_sentence
     from ftkit.run.side_by_side import compare as compare_sides
 

@@ -33,6 +33,7 @@ class Stage(Generic[StageConfig]):
     `reads` names contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded),
     `code/evaluate` (a metric's script), the name of a stage for all it published, `prepare/train.jsonl` for a file of
     it. `work(config, given, folder, ctx)` writes the files that `publishes` names; it is given what it reads, no more.
+    `before(given, ctx)` raises what should be known before the work begins.
     `blocks` are the blocks of the recipe that the stage is made with, also what changes no result of it.
     """
 
@@ -43,6 +44,7 @@ class Stage(Generic[StageConfig]):
     work: Callable[[StageConfig, Given, Path, Context], object]
     publishes: frozenset[str]
     blocks: Mapping[str, Any]
+    before: Callable[[Given, Context], None] = lambda _given, _ctx: None
 
     def key(self, ids: Mapping[str, str]) -> str:
         """The stage's key, from the content ids of what it reads."""
@@ -66,6 +68,7 @@ def stages_of(recipe: Recipe) -> list[Stage[Any]]:
             work=_baseline,
             publishes=Baseline.FILES,
             blocks=_blocks(recipe, "model", "baseline"),
+            before=_require_room,
         ),
         *trainings,
         Stage(
@@ -136,8 +139,11 @@ def _training(recipe: Recipe, variant: Variant, asked: TaskChoice, seen: tuple[s
     )
 
 
-def _baseline(config: baseline.BaselineConfig, given: Given, out: Path, ctx: Context) -> None:
+def _require_room(given: Given, ctx: Context) -> None:
     require_room(given.recipe, given.prepared, given.task, ctx)
+
+
+def _baseline(config: baseline.BaselineConfig, given: Given, out: Path, ctx: Context) -> None:
     baseline.run(config, given.prepared, partial(load_local, given.base("model"), ctx), given.task, out, ctx)
 
 

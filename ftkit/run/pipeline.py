@@ -164,6 +164,7 @@ class _Run:
             self.ctx.progress.say(f"{stage.name}: reused, {artifact.path.name}{_otherwise(artifact, stage)}")
         else:
             self._require_once()
+            stage.before(self.given, self.ctx)
             self.ctx.check_stop()
             self.ctx.progress.say(f"{stage.name}: started")
             partial = begin(self.run_dir, stage.name, key)

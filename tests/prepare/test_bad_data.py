@@ -319,8 +319,8 @@ def test_a_row_that_may_not_be_cut_is_named_before_the_search(place: Path) -> No
     overrides = ("data.clean=[]", "data.split.valid=0.1", "data.split.test=0.1", "train.too_long=error")
     done = refused(*overrides)
     assert done.code == 3
-    assert errors(done)[0].startswith("R007: needs ")
-    assert "set train.too_long to cut or drop" in errors(done)[0]
+    assert errors(done)[0].startswith("R007: prompt zero_shot needs ")
+    assert "the model takes 256" in errors(done)[0] and "set train.too_long to cut or drop" in errors(done)[0]
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
@@ -330,8 +330,8 @@ def test_a_target_that_does_not_fit_the_context_is_named_by_its_row(command: str
     write_rows(rows)
     done = refused(*GENERATE, "data.clean=[]", "data.split.valid=0.1", "data.split.test=0.1", command=command)
     assert done.code == 3
-    assert errors(done)[0].startswith("R007: its target of ")
-    assert "does not fit the context of 256" in errors(done)[0]
+    assert errors(done)[0].startswith("R007: prompt zero_shot needs ")
+    assert "1,501 of them for the answer; the model takes 256. A target is never cut" in errors(done)[0]
 
 
 def test_a_prompt_that_leaves_no_room_for_the_answer_is_named(place: Path) -> None:
