@@ -6,7 +6,7 @@ Knows no step and no file; reads a batch at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -77,13 +77,6 @@ class Summary(SplitSummary):
     stood_in_train: dict[str, Standing] = Field(description="valid and test rows that were in train, by split")
     sources: dict[str, str] = Field(description="content id of each source: SHA-256 of its files, or repository@commit")
     test_sha256: str = Field(description="SHA-256 of the test rows; data.split.test_sha256 of a recipe pins it")
-
-
-def summary_of(
-    splits: Mapping[str, Rows], labels: Sequence[str], groups: Mapping[str, NDArray[np.uint64]], *, threads: int
-) -> dict[str, Any]:
-    """`split_summary` as plain values."""
-    return split_summary(splits, labels, groups, threads=threads).as_json()
 
 
 def split_summary(

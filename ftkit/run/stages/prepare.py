@@ -37,7 +37,7 @@ from ftkit.prepare.passes import Workshop, apply_marks, clean
 from ftkit.prepare.row_keys import column_fingerprints, distinct
 from ftkit.prepare.rows import Rows, cut, in_order
 from ftkit.prepare.splitting import SPLITS, order_keys
-from ftkit.prepare.summary import summary_of
+from ftkit.prepare.summary import FunnelLine, Standing, Summary, split_summary
 from ftkit.prepare.texts.similarity import numbered, text_key
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
@@ -145,14 +145,14 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     test_sha256 = _digest_of(splits["test"])
     _refuse_another_test(config, test_sha256)
     groups = {name: distinct(rows, "group") for name, rows in splits.items()}
-    summary = {
-        **summary_of(splits, labels, groups, threads=ctx.machine.num_threads),
-        "funnel": work.ledger.funnel,
-        "stood_in_train": cleared.standing,
-        "sources": {name.partition("/")[2]: value for name, value in inputs.ids.items()},
-        "test_sha256": test_sha256,
-    }
-    write_json(out / "summary.json", summary)
+    summary = Summary(
+        **dict(split_summary(splits, labels, groups, threads=ctx.machine.num_threads)),
+        funnel=tuple(FunnelLine(**line) for line in work.ledger.funnel),
+        stood_in_train={name: Standing(**counts) for name, counts in cleared.standing.items()},
+        sources={name.partition("/")[2]: value for name, value in inputs.ids.items()},
+        test_sha256=test_sha256,
+    )
+    write_json(out / "summary.json", summary.as_json())
     with ctx.progress.task("data report", sum(map(len, splits.values()))) as bar:
         page.write(out, threads=ctx.machine.num_threads, on_progress=bar.advance)
     _say_result(summary, groups, ctx)
@@ -344,14 +344,14 @@ def _refuse_another_test(config: PrepareConfig, found: str) -> None:
         )
 
 
-def _say_result(summary: Mapping[str, Any], groups: Mapping[str, NDArray[np.uint64]], ctx: Context) -> None:
+def _say_result(summary: Summary, groups: Mapping[str, NDArray[np.uint64]], ctx: Context) -> None:
     import numpy as np
 
-    ctx.progress.say("rows: " + ", ".join(f"{name} {count:,}" for name, count in summary["rows"].items()))
+    ctx.progress.say("rows: " + ", ".join(f"{name} {count:,}" for name, count in summary.rows.items()))
     for name in ("valid", "test"):
         if shared := int(np.isin(groups[name], groups["train"]).sum()):
             ctx.progress.say(f"{shared:,} groups stand in train and in the given {name} rows")
-    for name, counts in summary["label_counts"].items():
+    for name, counts in summary.label_counts.items():
         if absent := [label for label, count in counts.items() if not count]:
             shown = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
             ctx.progress.say(f"{name} has no row of {len(absent)} of {len(counts)} labels: {shown}")
