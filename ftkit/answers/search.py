@@ -18,7 +18,7 @@ from ftkit.answers.prompt import FrozenPrompts, Normalization, Prompter, Skipped
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.answerer import Answerer
 from ftkit.errors import DataError
-from ftkit.recipe.schema import Baseline as Search
+from ftkit.recipe.schema import Search
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
 from ftkit.store import JsonRecord, derive_seed, read_record, write_json

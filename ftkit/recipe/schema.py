@@ -86,7 +86,7 @@ class TaskChoice(Choice):
     generate: Generate | None = None
 
 
-class Baseline(Config):
+class Search(Config):
     """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
 
     instructions: list[str] = Field(
@@ -201,7 +201,7 @@ class Recipe(DataRecipe):
     """One question to answer: is fine-tuning worth it for this task?"""
 
     model: Model
-    baseline: Baseline = Field(default_factory=Baseline)
+    baseline: Search = Field(default_factory=Search)
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()

@@ -13,8 +13,7 @@ from ftkit.answers.answering import predict, scored
 from ftkit.answers.search import Judging, find_best, prompts_of
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.answerer import Answerer
-from ftkit.recipe.schema import Baseline as Search
-from ftkit.recipe.schema import MetricChoice, TaskChoice
+from ftkit.recipe.schema import MetricChoice, Search, TaskChoice
 from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import Config
 from ftkit.run.artifacts import Baseline, Prepared, write_timing
