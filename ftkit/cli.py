@@ -138,17 +138,17 @@ def duplicates(
     from ftkit.report.data.duplicates import pairs, rendered
     from ftkit.run.finished import prepared_folder
 
-    found = list(pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit))
+    shown = list(pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit))
     if as_json:
-        _print_json([asdict(pair) for pair in found])
+        _print_json([asdict(pair) for pair in shown])
         return
-    if not found:
+    if not shown:
         of_steps = f" by {', '.join(step)}" if step else ""
         so_alike = "" if min_score is None else f" with a similarity of {min_score:g} or more"
         print(f"no row was dropped or flagged for another one{of_steps}{so_alike}")
     console = Console(highlight=False, soft_wrap=True)
     styles = {"plain": "", "differs": "bold yellow", "faint": "dim", "head": "bold"}
-    for pair in found:
+    for pair in shown:
         for line in rendered(pair, console.width, brackets=not console.is_terminal):
             console.print(Text.assemble(*((span.text, styles[span.style]) for span in line)))
 
@@ -277,11 +277,11 @@ def list_components(
     if kind and kind not in KINDS:
         raise RecipeError(f"list: {kind!r} is no kind of component{suggest(kind, KINDS)}")
     kinds = [kind] if kind else KINDS
-    found = {each: {name: find(each, name).doc.split("\n")[0] for name in names(each)} for each in kinds}
+    components_of = {each: {name: find(each, name).doc.split("\n")[0] for name in names(each)} for each in kinds}
     if as_json:
-        _print_json(found)
+        _print_json(components_of)
         return
-    for each, components in found.items():
+    for each, components in components_of.items():
         print(each)
         for name, doc in components.items():
             print(f"  {name:18} {doc}")
@@ -293,11 +293,11 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
     from ftkit.registry import KINDS, described, find, names, suggest
 
     kind, slash, short = name.rpartition("/")
-    found = [each for each in KINDS if (not slash or each == kind) and short in names(each)]
-    if not found:
+    matching = [each for each in KINDS if (not slash or each == kind) and short in names(each)]
+    if not matching:
         known = [each for kinds in KINDS for each in names(kinds)]
         raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
-    print("\n\n".join(described(find(each, short)) for each in found))
+    print("\n\n".join(described(find(each, short)) for each in matching))
 
 
 @app.command()
@@ -318,12 +318,12 @@ def doctor(as_json: AsJson = False) -> None:
     """Show what this machine has: versions, devices, memory, disk."""
     from ftkit.run.machine import diagnosis
 
-    found = diagnosis(Path.cwd())
+    facts = diagnosis(Path.cwd())
     if as_json:
-        _print_json(found)
+        _print_json(facts)
         return
-    devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in found["devices"]]
-    for name, value in {**found, "devices": "; ".join(devices) or "no accelerator"}.items():
+    devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in facts["devices"]]
+    for name, value in {**facts, "devices": "; ".join(devices) or "no accelerator"}.items():
         print(f"{name:16} {value}")
 
 

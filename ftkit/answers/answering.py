@@ -114,13 +114,13 @@ def predict(
 
 def reference(task: TaskSpec, example: Example) -> str:
     """What an answer is compared with. Raises DataError where the extractor finds nothing in the target."""
-    found = task.extract(example.target)
-    if found is None:
+    answer = task.extract(example.target)
+    if answer is None:
         raise DataError(
             f"{example.id}: the extractor finds no answer in the target {example.target[:80]!r}; "
             "change task.generate.extract or the row"
         )
-    return found
+    return answer
 
 
 def scored(predictions: Sequence[Prediction], metrics: Sequence[Choice]) -> list[Prediction]:

@@ -156,8 +156,8 @@ class Checkpoints:
         return self.folder / f"step-{step:06d}"
 
     def _all(self) -> list[Path]:
-        found = [path for path in self.folder.glob("step-*") if path.name[5:].isdigit()]
-        return sorted(found, key=lambda path: int(path.name[5:]))
+        folders = [path for path in self.folder.glob("step-*") if path.name[5:].isdigit()]
+        return sorted(folders, key=lambda path: int(path.name[5:]))
 
 
 def _moments(parameters: Parameters, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -48,8 +48,8 @@ def generate(
     wide = [vocabulary(loaded.model) for _ in contexts_ids]
     with ctx.progress.task(description, len(contexts_ids)) as task:
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
-            found = _generate_batch(loaded, [contexts_ids[index] for index in batch], max_new_tokens)
-            for index, completion in zip(batch, found, strict=True):
+            completions = _generate_batch(loaded, [contexts_ids[index] for index in batch], max_new_tokens)
+            for index, completion in zip(batch, completions, strict=True):
                 results[index] = completion
             task.advance(len(batch))
             ctx.check_stop()

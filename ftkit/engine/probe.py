@@ -37,8 +37,8 @@ def last_logits(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> torch.
     """Logits (rows, vocabulary) behind the last id of each row, row by row, in float32 on the CPU."""
     device = next(model.parameters()).device
     with torch.inference_mode():
-        found = [model(input_ids=torch.tensor([list(row)], device=device)).logits[0, -1] for row in rows]
-    return torch.stack(found).float().cpu()
+        logits = [model(input_ids=torch.tensor([list(row)], device=device)).logits[0, -1] for row in rows]
+    return torch.stack(logits).float().cpu()
 
 
 def _main() -> None:

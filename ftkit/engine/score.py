@@ -91,8 +91,8 @@ def score(
     results: list[list[ContinuationScore]] = [[] for _ in requests]
     with ctx.progress.task(description, len(requests)) as task:
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
-            found = _score_batch(loaded, [requests[i] for i in batch], [forests[i] for i in batch])
-            for index, scores in zip(batch, found, strict=True):
+            batch_scores = _score_batch(loaded, [requests[i] for i in batch], [forests[i] for i in batch])
+            for index, scores in zip(batch, batch_scores, strict=True):
                 results[index] = scores
             task.advance(len(batch))
             ctx.check_stop()
@@ -137,7 +137,7 @@ def _score_tree(
         use_cache=True,
         logits_to_keep=1,
     )
-    found: list[dict[int, ContinuationScore]] = [{} for _ in requests]
+    scores_of: list[dict[int, ContinuationScore]] = [{} for _ in requests]
     for number in range(max(map(len, forests))):
         tries = [forest[number] if number < len(forest) else _NOTHING for forest in forests]
         logits_BNV = output.logits
@@ -148,8 +148,8 @@ def _score_tree(
             log_p_RE = _edge_log_probabilities(logits_BNV[rows], trie)
             for row, log_p in zip(rows, log_p_RE, strict=True):
                 for index, path in trie.paths.items():
-                    found[row][index] = ContinuationScore(sum(log_p[edge] for edge in path), len(path))
-    return [[scores[index] for index in range(len(scores))] for scores in found]
+                    scores_of[row][index] = ContinuationScore(sum(log_p[edge] for edge in path), len(path))
+    return [[scores[index] for index in range(len(scores))] for scores in scores_of]
 
 
 def _feed(loaded: LoadedModel, tries: Sequence[_Trie], mask_BL: torch.Tensor, cache: Any) -> torch.Tensor:
@@ -191,18 +191,18 @@ def _edge_log_probabilities(logits_RNV: torch.Tensor, trie: _Trie) -> list[list[
         wide_NV = widen(logits_NV)
         log_p_E = wide_NV[sources_E, tokens_E] - wide_NV.logsumexp(dim=-1)[sources_E]
         rows.append(log_p_E)
-    found: list[list[float]] = torch.stack(rows).double().tolist()
-    return found
+    log_p_RE: list[list[float]] = torch.stack(rows).double().tolist()
+    return log_p_RE
 
 
 def _score_plain(loaded: LoadedModel, requests: Sequence[Request]) -> list[list[ContinuationScore]]:
     """Every continuation as a row of its own, as many at a time as there are requests."""
     pairs = [(request.context_ids, ids) for request in requests for ids in request.continuations_ids]
     chunk = max(1, len(requests))
-    found: list[ContinuationScore] = []
+    scores: list[ContinuationScore] = []
     for start in range(0, len(pairs), chunk):
-        found += _score_pairs(loaded, pairs[start : start + chunk])
-    ends = iter(found)
+        scores += _score_pairs(loaded, pairs[start : start + chunk])
+    ends = iter(scores)
     return [[next(ends) for _ in request.continuations_ids] for request in requests]
 
 

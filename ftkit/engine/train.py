@@ -185,15 +185,16 @@ class _Loop:
     def _evaluate(self, evaluate: Callable[[], Evaluation]) -> bool:
         """Evaluate and log; True where these weights are the best of all trained ones."""
         self.model.eval()
-        found = evaluate()
-        if not math.isfinite(found.value) or not math.isfinite(found.loss):
-            raise DivergedError(f"step {self.state.step}: the loss on valid is {found.loss}; use a lower learning rate")
-        self._write_log({"step": self.state.step, "valid_value": found.value, "valid_loss": found.loss})
+        evaluation = evaluate()
+        if not math.isfinite(evaluation.value) or not math.isfinite(evaluation.loss):
+            what = f"step {self.state.step}: the loss on valid is {evaluation.loss}"
+            raise DivergedError(f"{what}; use a lower learning rate")
+        self._write_log({"step": self.state.step, "valid_value": evaluation.value, "valid_loss": evaluation.loss})
         state = self.state
         if state.step == 0:
             return False
-        if state.best is None or (found.value, -found.loss) > (state.best.value, -state.best.loss):
-            state.best = Best(state.step, found.value, found.loss)
+        if state.best is None or (evaluation.value, -evaluation.loss) > (state.best.value, -state.best.loss):
+            state.best = Best(state.step, evaluation.value, evaluation.loss)
             state.evaluations_without_gain = 0
             return True
         state.evaluations_without_gain += 1

@@ -164,8 +164,8 @@ def _check_logits(run: FinishedRun, arm: Arm, spec: ModelSpec, folder: Path, ctx
     asker = Asker.of_free_text(LocalModel(loaded), arm.prompter)
     ids = [asker.ask(row).context_ids for row in run.prepared.split("valid")[:NUM_PROBES]]
     expected = last_logits(loaded.model, ids)
-    found = logits_in_fresh_process(folder, ids)
-    difference = float((found - expected).norm() / expected.norm())
+    exported = logits_in_fresh_process(folder, ids)
+    difference = float((exported - expected).norm() / expected.norm())
     if not difference <= LOGIT_TOLERANCE[loaded.precision]:
         raise ArtifactError(
             f"{folder}: its logits differ from the arm's by {difference:.2e}, "

@@ -71,10 +71,10 @@ def devices() -> list[dict[str, Any]]:
     """Every accelerator torch sees: name, memory in GiB, whether it computes in bfloat16."""
     import torch
 
-    found = []
+    devices = []
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        found.append(
+        devices.append(
             {
                 "device": f"cuda:{index}",
                 "name": properties.name,
@@ -83,8 +83,8 @@ def devices() -> list[dict[str, Any]]:
             }
         )
     if torch.backends.mps.is_available():
-        found.append({"device": "mps", "name": "Apple GPU", "memory_gib": memory_gib(), "bfloat16": False})
-    return found
+        devices.append({"device": "mps", "name": "Apple GPU", "memory_gib": memory_gib(), "bfloat16": False})
+    return devices
 
 
 def diagnosis(folder: Path) -> dict[str, Any]:

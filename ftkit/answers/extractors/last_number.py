@@ -19,8 +19,8 @@ class LastNumber(Config):
 @component
 def extract(config: LastNumber, text: str) -> str | None:
     """The number as plain decimal text, e.g. '$1,250.50' → '1250.5'."""
-    found = _NUMBER.findall(text)
-    return _plain(found[-1]) if found else None
+    numbers = _NUMBER.findall(text)
+    return _plain(numbers[-1]) if numbers else None
 
 
 def _plain(number: str) -> str:

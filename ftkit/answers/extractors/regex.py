@@ -30,5 +30,5 @@ def extract(config: Regex, text: str) -> str | None:
     matches = list(re.finditer(config.pattern, text))
     if not matches:
         return None
-    found = matches[-1].group(1 if matches[-1].re.groups else 0)
-    return found.strip() if found and found.strip() else None
+    match = matches[-1].group(1 if matches[-1].re.groups else 0)
+    return match.strip() if match and match.strip() else None

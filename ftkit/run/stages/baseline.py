@@ -51,13 +51,13 @@ def run(
     tried_at_most = f"at most {config.search.max_candidates} tried on {len(judging.valid)} valid rows"
     ctx.progress.say(f"{len(prompts)} prompts, {tried_at_most}")
     base = load_base()
-    found = find_best(prompts, judging, base, out / "tried", ctx)
+    result = find_best(prompts, judging, base, out / "tried", ctx)
     predictions: list[Prediction] = []
-    for prompter in found.frozen.prompts:
+    for prompter in result.frozen.prompts:
         rows = predict(f"base+{prompter.label}", base, prompter, task, valid, ctx)
         predictions += scored(rows, [config.primary])
-    write_jsonl(out / "candidates.jsonl", (each.as_json() for each in found.candidates))
-    write_json(out / "prompt.json", found.frozen.as_json())
+    write_jsonl(out / "candidates.jsonl", (each.as_json() for each in result.candidates))
+    write_json(out / "prompt.json", result.frozen.as_json())
     write_jsonl(out / "valid_predictions.jsonl", predictions)
     write_timing(out, {"total": time.monotonic() - started})
     return Baseline(out)

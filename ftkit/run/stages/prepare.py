@@ -91,8 +91,8 @@ def inputs_of(config: PrepareConfig, ctx: Context) -> Inputs:
 
 def input_ids(config: PrepareConfig, ctx: Context) -> dict[str, str]:
     """Content ids: of each source (SHA-256 of its files, repository@commit of the hub), and of a step's model."""
-    found = {f"sources/{name}": options_of(source).content_id(ctx) for name, source in sources_of(config.data).items()}
-    return found | {f"cleaning/{place}": step.content_id(ctx) for place, step in _steps_with_content(config.data)}
+    ids = {f"sources/{name}": options_of(source).content_id(ctx) for name, source in sources_of(config.data).items()}
+    return ids | {f"cleaning/{place}": step.content_id(ctx) for place, step in _steps_with_content(config.data)}
 
 
 def reads(data: Data) -> tuple[str, ...]:
@@ -168,11 +168,11 @@ def _steps_with_content(data: Data) -> Iterator[tuple[int, StepWithContent]]:
 
 
 def _steps(config: PrepareConfig, *, train_only: bool) -> list[Choice]:
-    found = []
+    steps = []
     for step in config.data.clean:
         assert isinstance(step.options, (RowStep, TableStep)), f"{step.name}: neither RowStep nor TableStep"
-        found += [step] if step.options.train_only == train_only else []
-    return found
+        steps += [step] if step.options.train_only == train_only else []
+    return steps
 
 
 def _clean(config: PrepareConfig, tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
@@ -220,12 +220,12 @@ def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> 
                 raise DataError(f"{empty['id'][0]}: the target is empty; {advice}")
     if not isinstance(config.task.options, Classify):
         return []
-    found = sorted({target for batch in tables["source"].batches("target") for target in batch["target"].unique()})
-    if len(found) < 2:
-        raise DataError(f"data.source: all rows have the target {found[0]!r}; to classify, two labels are needed")
+    targets = sorted({target for batch in tables["source"].batches("target") for target in batch["target"].unique()})
+    if len(targets) < 2:
+        raise DataError(f"data.source: all rows have the target {targets[0]!r}; to classify, two labels are needed")
     wanted = config.task.options.labels
-    labels = found if wanted == "auto" else wanted
-    _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
+    labels = targets if wanted == "auto" else wanted
+    _check_targets(tables, labels, "targets in data.source" if wanted == "auto" else "of task.classify.labels")
     plain: dict[str, str] = {}
     for label in labels:
         twin = plain.setdefault(text_key(label), label)
@@ -327,12 +327,12 @@ def _as_written(batch: Table) -> Table:
 
 def _digest_of(rows: Rows) -> str:
     """SHA-256 of what is asked and answered: ids, inputs, targets and histories; not of weights and groups."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for batch in rows:
         asked = _as_written(batch)
         names = [name for name in ("id", "input", "target", "history") if name in asked.columns]
-        found.update(asked.select(names).write_ndjson().encode())
-    return found.hexdigest()
+        digest.update(asked.select(names).write_ndjson().encode())
+    return digest.hexdigest()
 
 
 def _refuse_another_test(config: PrepareConfig, found: str) -> None:

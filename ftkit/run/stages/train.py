@@ -135,17 +135,17 @@ def run(
 
 
 def training_prompt(train: Train, frozen: FrozenPrompts, task: TaskSpec) -> Prompter:
-    """The prompt that training uses, as `train.wording` has it. Raises DataError where the search found none."""
+    """The prompt that training uses, as `train.wording` has it. Raises DataError where the search prompter none."""
     own = train.wording.options
     if isinstance(own, OwnWording):
         return Prompter(label="own_wording", family="zero_shot", instruction=worded(own.text, task))
-    found = frozen.of_family("zero_shot")
-    if found is None:
+    prompter = frozen.of_family("zero_shot")
+    if prompter is None:
         raise DataError(
             "train.wording: no zero-shot prompt fits the model's context; shorten baseline.instructions, or give "
             "train.wording: {instruction: {text: …}}"
         )
-    return found
+    return prompter
 
 
 def _record(config: TrainConfig, made: TrainingRows, tuned: Tuned, *, learning_rate: float) -> TrainingRecord:

@@ -53,12 +53,12 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
             model = get_peft_model(base.model, options)
     except ValueError as error:
-        found = sorted(
+        layers = sorted(
             {name.rsplit(".", 1)[-1] for name, part in base.model.named_modules() if hasattr(part, "weight")}
         )
         raise RecipeError(
             f"train.method target_modules: {config.target_modules!r} does not fit this model; its layers are "
-            f"{', '.join(found)} ({str(error).splitlines()[0]})"
+            f"{', '.join(layers)} ({str(error).splitlines()[0]})"
         ) from None
     options.base_model_name_or_path = base.identity["repository"]
 
