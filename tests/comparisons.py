@@ -230,7 +230,9 @@ def _write_baseline(folder: Path) -> Baseline:
         _candidate(4, many, values={}, status="over budget", instruction="Sort it.", num_demonstrations=64),
     ]
     write_jsonl(folder / "candidates.jsonl", candidates)
-    write_json(folder / "prompt.json", FrozenPrompts((ZERO_SHOT, FEW_SHOT), FEW_SHOT.label).as_json())
+    write_json(
+        folder / "prompt.json", FrozenPrompts((ZERO_SHOT, FEW_SHOT), (FEW_SHOT.label, ZERO_SHOT.label)).as_json()
+    )
     return Baseline(folder)
 
 

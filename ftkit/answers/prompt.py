@@ -85,10 +85,19 @@ class Skipped:
 
 @dataclass(frozen=True)
 class FrozenPrompts:
-    """The prompts that the search kept, the best of each family, in the order tried; `best` names the best of all."""
+    """The prompts that were kept, the best of each family in the order tried; `ranking` has their labels, best first."""
 
     prompts: tuple[Prompter, ...]
-    best: str
+    ranking: tuple[str, ...]
+
+    @property
+    def best(self) -> Prompter:
+        """The best of all on valid."""
+        return self.ranked()[0]
+
+    def ranked(self) -> list[Prompter]:
+        """The prompts, the best on valid first."""
+        return sorted(self.prompts, key=lambda each: self.ranking.index(each.label))
 
     def of_family(self, family: str) -> Prompter | None:
         """The best prompt of a strategy, None where none could be scored."""
@@ -96,12 +105,12 @@ class FrozenPrompts:
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
-        return {"best": self.best, "prompts": [each.as_json() for each in self.prompts]}
+        return {"ranking": list(self.ranking), "prompts": [each.as_json() for each in self.prompts]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FrozenPrompts:
         """The prompts `as_json` wrote."""
-        return cls(tuple(prompter_of(each) for each in value["prompts"]), value["best"])
+        return cls(tuple(prompter_of(each) for each in value["prompts"]), tuple(value["ranking"]))
 
 
 def prompter_of(value: Mapping[str, Any]) -> Prompter:

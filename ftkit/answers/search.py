@@ -99,10 +99,10 @@ def find_best(
     for each in best:
         value = f"{judging.primary.name} {each.value:.3f}"
         ctx.progress.say(f"best {each.family}: {each.label}, {each.normalize}, {value}")
-    winner = max(best, key=_rank)
+    ranking = tuple(each.label for each in sorted(best, key=_rank, reverse=True))
     indices = {each.index for each in best}
     candidates = [each.model_copy(update={"chosen": each.index in indices}) for each in tried]
-    return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), winner.label))
+    return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), ranking))
 
 
 def _frozen(prompts: Sequence[Prompter | tuple[str, Skipped]], candidate: Candidate) -> Prompter:

@@ -40,8 +40,9 @@ def note_latest(run_dir: Path, artifacts: Mapping[str, Artifact]) -> None:
     except (ArtifactError, RecipeError):
         known = Latest()
     stages = {**known.stages, **{name: each.path.name for name, each in artifacts.items()}}
-    verdicts = [name for name in known.verdicts if name != stages.get("compare")]
-    verdicts += [stages["compare"]] if "compare" in artifacts else []
+    verdicts = known.verdicts
+    if "compare" in artifacts:
+        verdicts = [*(name for name in known.verdicts if name != stages["compare"]), stages["compare"]]
     write_json(run_dir / NAME, Latest(stages=stages, verdicts=verdicts).as_json())
 
 

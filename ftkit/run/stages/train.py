@@ -179,7 +179,7 @@ def _valid_predictions(
 ) -> tuple[FrozenPrompts, list[Prediction]]:
     """The prompts of the variant's arms, with the normalisation that suits the tuned model, and its predictions.
 
-    They are the wording that was trained, and the best frozen prompt that is another one.
+    They are the wording that was trained, and the best frozen prompt of another strategy.
     """
     own, predictions, values = [], list[Prediction](), {}
     for prompter in (trained_under, *_best_other(trained_under, frozen)):
@@ -188,12 +188,12 @@ def _valid_predictions(
         own.append(chosen)
         values[chosen.label] = metric_value(config.primary, rows)
         predictions += scored(rows, [config.primary])
-    return FrozenPrompts(tuple(own), max(values, key=lambda label: values[label])), predictions
+    ranking = tuple(sorted(values, key=lambda label: -values[label]))
+    return FrozenPrompts(tuple(own), ranking), predictions
 
 
 def _best_other(trained_under: Prompter, frozen: FrozenPrompts) -> list[Prompter]:
-    others = [each for each in frozen.prompts if each.label != trained_under.label]
-    return sorted(others, key=lambda each: each.label != frozen.best)[:1]
+    return [each for each in frozen.ranked() if each.family != trained_under.family][:1]
 
 
 def _predicted(

@@ -1,0 +1,183 @@
+"""Several trainings: variants by name, one method after another in one run directory, and all their verdicts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import ftkit
+from refusals import refused
+from small_runs import SetUp, run_here
+
+from ftkit import compare
+from ftkit.errors import RecipeError
+from ftkit.run.artifacts import Evaluated, Trained
+from ftkit.run.finished import open_run
+from ftkit.run.listing import list_runs
+from ftkit.store import read_json
+
+TWO = "train.variants={r4: {}, own: {num_rows: 20, seed: 3, wording: {instruction: {text: 'Sort by topic.'}}}}"
+
+
+@pytest.fixture(scope="module")
+def both(ran: SetUp, tmp_path_factory: pytest.TempPathFactory) -> SetUp:
+    """The finished run of lora, and behind it, in the same run directory, one of full."""
+    folder = tmp_path_factory.mktemp("both") / "set-up"
+    shutil.copytree(ran.folder, folder)
+    set_up = SetUp(folder)
+    run_here(set_up, folder / "runs", "train.method=full", "train.epochs=1")
+    return set_up
+
+
+def test_variants_train_under_names_of_their_own(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    two = run_here(ran, tmp_path / "runs", TWO)
+    assert two.made == ["train-r4", "train-own", "evaluate", "compare"]
+    trained = {name: Trained(two.result.artifacts[f"train-{name}"].path).training for name in ("r4", "own")}
+    assert {name: (each.variant, each.method, each.num_rows) for name, each in trained.items()} == {
+        "r4": ("r4", "lora", 59),
+        "own": ("own", "lora", 20),
+    }
+    assert [arm.name for arm in Evaluated(two.result.artifacts["evaluate"].path).arms] == [
+        "base+zero_shot",
+        "base+few_shot(k=2, balanced)",
+        "r4+zero_shot",
+        "r4+few_shot(k=2, balanced)",
+        "own+own_wording",
+        "own+few_shot(k=2, balanced)",
+        "linear",
+    ]
+    own = Trained(two.result.artifacts["train-own"].path).prompts[0]
+    assert (own.label, own.family, own.instruction) == ("own_wording", "zero_shot", "Sort by topic.")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.variants={a: {learning_rat: 1}}", "train.variants.a.learning_rat: unknown key; did you mean"),
+        ("train.variants={a: {epochs: 0}}", "train.variants.a.epochs: input should be greater than 0, found 0"),
+        ("train.variants={base: {}}", "base names another model of the comparison"),
+        ("train.variants={a b: {}}", "train.variants.a b"),
+        ("train={method: [lora, full], variants: {a: {}}}", "two ways to train several; take one of them"),
+        ("baseline.prompts=[few_shot]", "zero_shot must be among them, since training uses its wording"),
+        ("train.wording={instruction: {text: '{lables}'}}", "unknown placeholder {lables}; only {labels} is known"),
+    ],
+)
+def test_a_mistake_in_a_variant_is_named_by_its_key(override: str, said: str, place: Path) -> None:
+    done = refused(override)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_with_a_wording_of_its_own_a_recipe_needs_no_zero_shot_prompt(ran: SetUp, tmp_path: Path) -> None:
+    own = ("baseline.prompts=[{few_shot: {k: 2}}]", "train.wording={instruction: {text: 'One of {labels}.'}}")
+    done = run_here(ran, tmp_path, *own, "train.epochs=1")
+    arms = [arm.name for arm in Evaluated(done.result.artifacts["evaluate"].path).arms]
+    assert arms == [
+        "base+few_shot(k=2, balanced)",
+        "lora+own_wording",
+        "lora+few_shot(k=2, balanced)",
+        "linear",
+    ]
+    (trained, _) = Trained(done.result.artifacts["train-lora"].path).prompts
+    assert trained.instruction == "One of delivery, login, refund."
+
+
+def test_another_method_in_the_same_run_directory_loses_neither(both: SetUp) -> None:
+    latest = read_json(both.folder / "runs" / "small" / "latest.json")
+    assert set(latest["stages"]) == {"prepare", "baseline", "train-lora", "train-full", "evaluate", "compare"}
+    lines = list_runs(both.folder / "runs")
+    assert [(line.run, line.fine_tuned.split("+")[0], line.num_rows) for line in lines if line.fine_tuned] == [
+        ("small", "lora", 36),
+        ("small", "full", 36),
+    ]
+    assert [line.place for line in lines] == [
+        str(both.folder / "runs" / "small" / latest["verdicts"][0]),
+        str(both.folder / "runs" / "small"),
+    ]
+
+
+def test_every_verdict_can_be_opened_with_the_recipe_and_the_models_it_was_made_of(both: SetUp) -> None:
+    lora, full = (open_run(Path(line.place)) for line in list_runs(both.folder / "runs"))
+    assert [variant.label for variant in lora.recipe.variants] == list(lora.trained) == ["lora"]
+    assert [variant.label for variant in full.recipe.variants] == list(full.trained) == ["full"]
+    assert lora.arm("lora+zero_shot").model == "lora"
+    with pytest.raises(RecipeError, match=r"--arm lora\+zero_shot: no such arm"):
+        full.arm("lora+zero_shot")
+
+
+def test_arms_of_two_verdicts_are_compared_by_row_id(both: SetUp) -> None:
+    first, second = (line.place for line in list_runs(both.folder / "runs"))
+    result = compare(f"{first}#lora+zero_shot", f"{second}#full+zero_shot")
+    assert (result.contrast.a, result.contrast.b, result.num_rows) == ("lora+zero_shot", "full+zero_shot", 36)
+    assert (result.primary.metric, result.primary.margin, result.primary.level) == ("accuracy", 0.02, 0.95)
+
+
+def test_runs_are_listed_a_line_each(both: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(both.folder)
+    head, lora, full = ftkit("runs").out.splitlines()
+    assert head.split() == ["run", "verdict", "prompting", "fine-tuned", "difference", "rows", "day", "place"]
+    assert lora.startswith("small  ") and "lora+" in lora and "/compare-" in lora
+    assert full.startswith("small  ") and "full+" in full and full.endswith("runs/small")
+    assert [line["run"] for line in json.loads(ftkit("runs", "runs/small", "--json").out)] == ["small", "small"]
+    done = ftkit("runs", "base")
+    assert done.code == 2
+    assert "base: holds no run directory; expected something like runs, or runs/quickstart" in done.err
+
+
+def test_a_run_without_a_verdict_and_one_that_cannot_be_read_are_listed_with_why(ran: SetUp, tmp_path: Path) -> None:
+    run_here(ran, tmp_path, until="prepare")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "latest.json").write_text('{"prepare": "prepare-1"}', encoding="utf-8")
+    old, small = list_runs(tmp_path)
+    assert (old.verdict, small.verdict) == (None, None)
+    assert "made by an older ftkit" in old.note
+    assert small.note == "no verdict yet; done: prepare"
+
+
+def test_the_linear_model_is_an_arm_of_its_own_side_that_predicts_and_is_exported(
+    ran: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ran.folder)
+    run = open_run(Path("runs/small"))
+    assert run.compared.verdict.arms["linear"].side == "simple"
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "1", "text": "the courier and my parcel are late"}\n', encoding="utf-8")
+    (answer,) = (json.loads(line) for line in ftkit("predict", "runs/small", rows, "--arm", "linear").out.splitlines())
+    assert answer == {"id": "1", "answer": "delivery", "raw": "delivery", "flags": []}
+    done = ftkit("export", "runs/small", "--out", tmp_path / "out", "--arm", "linear")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "arm.json",
+        "linear.json",
+        "linear.safetensors",
+    ]
+
+
+# --- what a report says of the recipe is what its stages were made with --------------------------
+
+
+def test_a_field_that_changes_no_result_is_said_and_stays_as_it_was_made(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    again = run_here(ran, tmp_path / "runs", "train.checkpoint_steps=7")
+    assert again.made == []
+    (said,) = (line for line in again.said if line.startswith("train-lora: reused"))
+    assert said.endswith("; made with train.checkpoint_steps 1 (now 7), which changes no result")
+    margin = run_here(ran, tmp_path / "runs", "train.checkpoint_steps=7", "compare.margin=0.3")
+    assert margin.made == ["compare"]
+    report = (margin.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
+    assert "checkpoint_steps: 1\n" in report and "margin: 0.3\n" in report
+
+
+def test_a_report_names_the_versions_that_each_stage_was_made_with(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    (manifest,) = (tmp_path / "runs" / "small").glob("train-lora-*/manifest.json")
+    made = json.loads(manifest.read_text(encoding="utf-8"))
+    made["facts"]["environment"]["packages"]["torch"] = "2.0.0"
+    manifest.write_text(json.dumps(made), encoding="utf-8")
+    margin = run_here(ran, tmp_path / "runs", "compare.margin=0.3")
+    report = (margin.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
+    (line,) = (line for line in report.splitlines() if "2.0.0" in line)
+    assert "2.0.0 (train-lora)" in line and "(prepare, baseline, evaluate)" in line
