@@ -85,7 +85,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class FrozenPrompts:
-    """The prompts that were kept, the best of each family in the order tried; `ranking` has their labels, best first."""
+    """The prompts that were kept, the best of each family, as they were tried; `ranking`: their labels, best first."""
 
     prompts: tuple[Prompter, ...]
     ranking: tuple[str, ...]
