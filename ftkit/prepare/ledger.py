@@ -6,9 +6,10 @@ Knows no step and no split. All goes to disk as it comes; only counts stay in me
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from ftkit.contracts import Progress, Table
@@ -20,6 +21,27 @@ COLUMNS = ("id", "step", "action", "reason", "kept_id", "score")
 WRITTEN_ROWS = 100_000  # at a time
 
 
+class FunnelLine(TypedDict):
+    """A step as `summary.json` has it; `added` only where rows were."""
+
+    step: str
+    rows_in: int
+    dropped: int
+    changed: int
+    flagged: int
+    added: NotRequired[int]
+
+
+def counts_of(line: FunnelLine) -> dict[str, int]:
+    """How many rows each action met."""
+    return {
+        "dropped": line["dropped"],
+        "changed": line["changed"],
+        "flagged": line["flagged"],
+        "added": line.get("added", 0),
+    }
+
+
 @dataclass
 class Line:
     """One step of the funnel: rows that went in, and how many of them each action met (a row counts once)."""
@@ -28,10 +50,16 @@ class Line:
     rows_in: int
     counts: dict[str, int]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; `added` only where rows were."""
-        counts = {name: count for name, count in self.counts.items() if count or name != "added"}
-        return {"step": self.step, "rows_in": self.rows_in, **counts}
+    def as_json(self) -> FunnelLine:
+        """Plain values."""
+        line: FunnelLine = {
+            "step": self.step,
+            "rows_in": self.rows_in,
+            "dropped": self.counts["dropped"],
+            "changed": self.counts["changed"],
+            "flagged": self.counts["flagged"],
+        }
+        return {**line, "added": self.counts["added"]} if self.counts["added"] else line
 
     def __str__(self) -> str:
         done = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count) or "nothing to do"
@@ -59,7 +87,10 @@ class Ledger:
         line.rows_in += num_rows
         if events.is_empty():
             return
-        for action, count in events.group_by("action").agg(polars.col("id").hash().n_unique()).iter_rows():
+        counts: Iterator[tuple[str, int]] = (
+            events.group_by("action").agg(polars.col("id").hash().n_unique()).iter_rows()
+        )
+        for action, count in counts:
             line.counts[ACTIONS[action]] += count
         with self._part(number).open("ab") as file:
             for some in events.with_columns(step=polars.lit(line.step)).select(COLUMNS).iter_slices(WRITTEN_ROWS):
@@ -86,7 +117,7 @@ class Ledger:
         _join(out / "dropped.jsonl", [self._dropped(number) for number in numbers])
 
     @property
-    def funnel(self) -> list[dict[str, Any]]:
+    def funnel(self) -> list[FunnelLine]:
         """One object a step."""
         return [line.as_json() for line in self._lines]
 

@@ -6,14 +6,14 @@ Knows numbers and names only; no script, no drawing library, the same bytes each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ftkit.prepare.ledger import FunnelLine, counts_of
 from ftkit.report.markup import Html, count, escape
 
 KINDS = ("dropped", "changed", "flagged", "added")
 
 
-def funnel(lines: Sequence[Mapping[str, Any]], splits: Mapping[str, int]) -> Html:
+def funnel(lines: Sequence[FunnelLine], splits: Mapping[str, int]) -> Html:
     """One bar a step, as wide as the rows that leave it, what it dropped shaded; last the splits."""
     total = max([line["rows_in"] + line.get("added", 0) for line in lines] + [sum(splits.values()), 1])
     bars = "".join(_step(line, total) for line in lines)
@@ -23,9 +23,10 @@ def funnel(lines: Sequence[Mapping[str, Any]], splits: Mapping[str, int]) -> Htm
     return Html(f'<div class="funnel" role="img" aria-label="Rows after each step">{bars}{last}</div>')
 
 
-def _step(line: Mapping[str, Any], total: int) -> str:
+def _step(line: FunnelLine, total: int) -> str:
     left = line["rows_in"] - line["dropped"] + line.get("added", 0)
-    notes = [f"{count(left)} left", *(f"{count(line[kind])} {kind}" for kind in KINDS if line.get(kind))]
+    counts = counts_of(line)
+    notes = [f"{count(left)} left", *(f"{count(counts[kind])} {kind}" for kind in KINDS if counts[kind])]
     bar = _part("kept", left, total) + _part("dropped", line["dropped"], total)
     return (
         f'<div class="step"><p dir="auto">{escape(line["step"])}</p><p class="bar">{bar}</p>'
