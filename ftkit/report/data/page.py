@@ -16,6 +16,7 @@ from ftkit.contracts import Json
 from ftkit.report.data.bars import KINDS, funnel, histogram, small
 from ftkit.report.data.findings import findings
 from ftkit.report.data.lists import Lists, entries, shortened
+from ftkit.report.data.prepared_rows import ShownRow
 from ftkit.report.data.word_tables import scripts, words
 from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
 from ftkit.report.skeleton import Part, fill_page
@@ -67,7 +68,7 @@ def write(folder: Path, *, threads: int = 1, on_progress: Callable[[int], object
 
 def render(report: Json) -> str:
     """The page. A number of rows that a step or a look picked out links to the first of them, in a folded list."""
-    lists = Lists(report["texts"])
+    lists = Lists({name: ShownRow(**row) for name, row in report["texts"].items()})
     parts = []
     for title, section in SECTIONS.items():
         body = section(report, lists)
