@@ -5,7 +5,7 @@ Knows no step and no file; reads a batch at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -98,7 +98,8 @@ def split_summary(
 def _counts(rows: Rows, labels: Sequence[str]) -> dict[str, int]:
     counts = dict.fromkeys(labels, 0)
     for batch in rows.batches("target") if labels else ():
-        for label, count in batch["target"].value_counts().iter_rows():
+        own_counts: Iterator[tuple[str, int]] = batch["target"].value_counts().iter_rows()
+        for label, count in own_counts:
             counts[label] += count
     return counts
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ftkit.errors import DataError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
     from numpy.typing import NDArray
+
+    Places: TypeAlias = NDArray[np.float64] | NDArray[np.uint64]
 
 SPLITS = ("train", "valid", "test")
 ROWS_AT_ONCE = 500_000
@@ -66,7 +68,8 @@ def groups_of(order: polars.Series) -> Groups:
     """The groups that rows are in, from the order_key of each row's. Names would not fit at ten million rows."""
     import numpy as np
 
-    _, of_row, sizes = np.unique(order.to_numpy(), return_inverse=True, return_counts=True)
+    keys: NDArray[np.uint64] = order.to_numpy()
+    _, of_row, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     return Groups(of_row.astype(np.int32), sizes)
 
 
@@ -114,7 +117,7 @@ def deal_by_shares(groups: Groups, row_strata: polars.Series, *, valid: float, t
     return numbers
 
 
-def split_at(places: NDArray[Any], test_end: Any, valid_end: Any) -> NDArray[np.uint8]:
+def split_at(places: Places, test_end: np.uint64 | Places, valid_end: np.uint64 | Places) -> NDArray[np.uint8]:
     """test before test_end, else valid before valid_end, else train, as numbers; ends are numbers or arrays."""
     import numpy as np
 

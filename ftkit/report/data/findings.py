@@ -140,7 +140,7 @@ def _quantiles(lengths: Table) -> list[dict[str, object]]:
 def _bars(lengths: Table) -> tuple[int, int, int]:
     """Where the bars of a histogram begin, how wide they are, and how many reach to the 99th percentile."""
     top, low = int(lengths["length"][_place(lengths, 0.99)]), int(lengths["length"][0])
-    widths = (step * 10**power for power in range(19) for step in (1, 2, 5))
+    widths: Iterator[int] = (step * 10**power for power in range(19) for step in (1, 2, 5))
     width = next(width for width in widths if top // width - low // width < BARS)
     begin = low // width * width
     return begin, width, (top - begin) // width + 1
