@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
+
+from ftkit.prepare.summary import FunnelLine
 
 if TYPE_CHECKING:
     from ftkit.contracts import Progress, Table
@@ -21,27 +23,6 @@ COLUMNS = ("id", "step", "action", "reason", "kept_id", "score")
 WRITTEN_ROWS = 100_000  # at a time
 
 
-class FunnelLine(TypedDict):
-    """A step as `summary.json` has it; `added` only where rows were."""
-
-    step: str
-    rows_in: int
-    dropped: int
-    changed: int
-    flagged: int
-    added: NotRequired[int]
-
-
-def counts_of(line: FunnelLine) -> dict[str, int]:
-    """How many rows each action met."""
-    return {
-        "dropped": line["dropped"],
-        "changed": line["changed"],
-        "flagged": line["flagged"],
-        "added": line.get("added", 0),
-    }
-
-
 @dataclass
 class Line:
     """One step of the funnel: rows that went in, and how many of them each action met (a row counts once)."""
@@ -50,16 +31,10 @@ class Line:
     rows_in: int
     counts: dict[str, int]
 
-    def as_json(self) -> FunnelLine:
-        """Plain values."""
-        line: FunnelLine = {
-            "step": self.step,
-            "rows_in": self.rows_in,
-            "dropped": self.counts["dropped"],
-            "changed": self.counts["changed"],
-            "flagged": self.counts["flagged"],
-        }
-        return {**line, "added": self.counts["added"]} if self.counts["added"] else line
+    @property
+    def record(self) -> FunnelLine:
+        """The same, as `summary.json` has it."""
+        return FunnelLine(step=self.step, rows_in=self.rows_in, **self.counts)
 
     def __str__(self) -> str:
         done = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count) or "nothing to do"
@@ -117,9 +92,9 @@ class Ledger:
         _join(out / "dropped.jsonl", [self._dropped(number) for number in numbers])
 
     @property
-    def funnel(self) -> list[FunnelLine]:
-        """One object a step."""
-        return [line.as_json() for line in self._lines]
+    def funnel(self) -> tuple[FunnelLine, ...]:
+        """One record a step."""
+        return tuple(line.record for line in self._lines)
 
     @property
     def worst(self) -> str:

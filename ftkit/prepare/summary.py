@@ -62,6 +62,11 @@ class FunnelLine(JsonRecord):
     flagged: int = Field(description="rows that go on as they are, with an event in the ledger")
     added: int = Field(0, exclude_if=lambda added: not added, description="rows that the step made; left out where 0")
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows each action met."""
+        return {"dropped": self.dropped, "changed": self.changed, "flagged": self.flagged, "added": self.added}
+
 
 class Standing(JsonRecord):
     """How many rows of a held-out split stood in train, before train was cleared of them."""

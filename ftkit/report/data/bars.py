@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ftkit.prepare.ledger import FunnelLine, counts_of
+from ftkit.prepare.summary import FunnelLine
 from ftkit.report.markup import Html, count, escape
 
 KINDS = ("dropped", "changed", "flagged", "added")
@@ -15,7 +15,7 @@ KINDS = ("dropped", "changed", "flagged", "added")
 
 def funnel(lines: Sequence[FunnelLine], splits: Mapping[str, int]) -> Html:
     """One bar a step, as wide as the rows that leave it, what it dropped shaded; last the splits."""
-    total = max([line["rows_in"] + line.get("added", 0) for line in lines] + [sum(splits.values()), 1])
+    total = max([line.rows_in + line.added for line in lines] + [sum(splits.values()), 1])
     bars = "".join(_step(line, total) for line in lines)
     shares = "".join(_part(name, rows, total) for name, rows in splits.items())
     legend = ", ".join(f"{name} {count(rows)}" for name, rows in splits.items())
@@ -24,12 +24,11 @@ def funnel(lines: Sequence[FunnelLine], splits: Mapping[str, int]) -> Html:
 
 
 def _step(line: FunnelLine, total: int) -> str:
-    left = line["rows_in"] - line["dropped"] + line.get("added", 0)
-    counts = counts_of(line)
-    notes = [f"{count(left)} left", *(f"{count(counts[kind])} {kind}" for kind in KINDS if counts[kind])]
-    bar = _part("kept", left, total) + _part("dropped", line["dropped"], total)
+    left = line.rows_in - line.dropped + line.added
+    notes = [f"{count(left)} left", *(f"{count(line.counts[kind])} {kind}" for kind in KINDS if line.counts[kind])]
+    bar = _part("kept", left, total) + _part("dropped", line.dropped, total)
     return (
-        f'<div class="step"><p dir="auto">{escape(line["step"])}</p><p class="bar">{bar}</p>'
+        f'<div class="step"><p dir="auto">{escape(line.step)}</p><p class="bar">{bar}</p>'
         f'<p class="note">{escape(", ".join(notes))}</p></div>'
     )
 

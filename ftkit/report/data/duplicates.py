@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ftkit.errors import DataError
-from ftkit.prepare.ledger import FunnelLine
 from ftkit.registry import suggest
 from ftkit.report.data.prepared_rows import EVENT, ShownRow, chunks, rows_of
 from ftkit.report.markup import CONTROLS, NOTHING
@@ -79,8 +78,7 @@ def pairs(folder: Path, *, steps: Sequence[str] = (), min_score: float | None = 
     `steps` names some steps, none for all. With `min_score` pairs without a score are left out. Pairs of equal score
     stay in the order of the ledger. Raises DataError for a step that did not run.
     """
-    funnel: list[FunnelLine] = read_json(folder / "summary.json")["funnel"]
-    known = [line["step"] for line in funnel]
+    known: list[str] = [line["step"] for line in read_json(folder / "summary.json")["funnel"]]
     for step in steps:
         if step not in known:
             raise DataError(f"{folder / 'summary.json'}: no step {step!r} ran{suggest(step, dict.fromkeys(known))}")

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.prepare.ledger import ACTIONS, FunnelLine, counts_of
+from ftkit.prepare.ledger import ACTIONS
+from ftkit.prepare.summary import FunnelLine
 from ftkit.report.data.prepared_rows import EVENT, chunks
 from ftkit.report.data.split_tally import EXAMPLES
 
@@ -36,7 +37,7 @@ def steps(folder: Path, funnel: Sequence[FunnelLine]) -> list[dict[str, object]]
     rows: dict[tuple[str, str], int] = {}
     for line in funnel:
         for action, name in ACTIONS.items():
-            rows[line["step"], action] = rows.get((line["step"], action), 0) + counts_of(line)[name]
+            rows[line.step, action] = rows.get((line.step, action), 0) + line.counts[name]
     return [
         {"step": step, "action": action, "rows": rows.get((step, action), 0), **events.as_json()}
         for (step, action), events in tallies.items()

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.prepare.ledger import FunnelLine
+from ftkit.prepare.summary import FunnelLine
 from ftkit.prepare.threads import Threads
 from ftkit.report.data import event_tally
 from ftkit.report.data import words as data_words
@@ -44,20 +44,20 @@ def findings(folder: Path, *, threads: int = 1, on_progress: Callable[[int], obj
     """
     summary: dict[str, Any] = read_json(folder / "summary.json")
     labels: list[str] = summary["labels"]
-    steps_run: list[FunnelLine] = summary["funnel"]
+    funnel = [FunnelLine(**line) for line in summary["funnel"]]
     with Threads(threads) as workers:
         tallies = _tallies(folder, labels, workers, on_progress)
         looks: Sequence[Callable[[], object]] = (
             partial(_languages, tallies),
             partial(_words, labels, tallies),
             partial(_scripts, tallies),
-            partial(event_tally.steps, folder, steps_run),
+            partial(event_tally.steps, folder, funnel),
         )
         languages, words, scripts, steps = workers.in_turn(lambda look: look(), looks)
     report: dict[str, object] = {
-        "rows": _rows(steps_run, tallies),
+        "rows": _rows(funnel, tallies),
         "first": {split: tally.sample["id"].head(EXAMPLES).to_list() for split, tally in tallies.items()},
-        "funnel": steps_run,
+        "funnel": [line.as_json() for line in funnel],
         "steps": steps,
         "lengths": _lengths(tallies),
         "labels": _labels(labels, tallies) if labels else None,
@@ -96,8 +96,8 @@ def _tallies(
 def _rows(funnel: Sequence[FunnelLine], tallies: Mapping[str, Tally]) -> dict[str, object]:
     """Rows that came, and what became of them."""
     kept = sum(tally.num_rows for tally in tallies.values())
-    dropped = sum(line["dropped"] for line in funnel)
-    added = sum(line.get("added", 0) for line in funnel)
+    dropped = sum(line.dropped for line in funnel)
+    added = sum(line.added for line in funnel)
     splits = {split: tally.num_rows for split, tally in tallies.items()}
     return {"came": kept + dropped - added, "dropped": dropped, "added": added, "kept": kept, "splits": splits}
 
