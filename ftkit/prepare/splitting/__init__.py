@@ -27,13 +27,8 @@ KEY_RANGE = 2**64  # order_keys are below it
 GOLDEN = 0.6180339887498949  # its multiples spread evenly over [0, 1), however many they are
 
 
-def order_key(group: str, *, seed: int) -> str:
-    """Where a group stands in the order of rows: a hash of seed and group alone, as hexadecimal digits."""
-    return hashlib.sha256(f"{seed}\0{group}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def order_keys(groups: polars.Series, *, seed: int) -> polars.Series:
-    """The first 16 digits of each group's order_key, as UInt64: 8 bytes a row at any number of rows.
+    """Where each group stands in the order of rows: SHA-256 of seed and group alone, its first 8 bytes as UInt64.
 
     Two of ten million groups share one with a probability of 3 in a million; they would be dealt as one.
     """
