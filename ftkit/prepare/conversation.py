@@ -112,8 +112,9 @@ def history_column(histories: Iterable[Sequence[Said]]) -> polars.Series:
     for history in histories:
         said += history
         ends.append(len(said))
-    parts = [pa.array([getattr(each, name) for each in said], pa.large_string()) for name in ("role", "content")]
-    flat = pa.StructArray.from_arrays(parts, names=["role", "content"])
+    texts = {"role": [each.role for each in said], "content": [each.content for each in said]}
+    parts = [pa.array(texts_of_one, pa.large_string()) for texts_of_one in texts.values()]
+    flat = pa.StructArray.from_arrays(parts, names=list(texts))
     return polars.Series("history", pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), flat))
 
 

@@ -6,9 +6,12 @@ Knows no step and no split. All goes to disk as it comes; only counts stay in me
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftkit.prepare.summary import FunnelLine
 
 if TYPE_CHECKING:
     from ftkit.contracts import Progress, Table
@@ -28,10 +31,10 @@ class Line:
     rows_in: int
     counts: dict[str, int]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; `added` only where rows were."""
-        counts = {name: count for name, count in self.counts.items() if count or name != "added"}
-        return {"step": self.step, "rows_in": self.rows_in, **counts}
+    @property
+    def record(self) -> FunnelLine:
+        """The same, as `summary.json` has it."""
+        return FunnelLine(step=self.step, rows_in=self.rows_in, **self.counts)
 
     def __str__(self) -> str:
         done = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count) or "nothing to do"
@@ -59,7 +62,10 @@ class Ledger:
         line.rows_in += num_rows
         if events.is_empty():
             return
-        for action, count in events.group_by("action").agg(polars.col("id").hash().n_unique()).iter_rows():
+        counts: Iterator[tuple[str, int]] = (
+            events.group_by("action").agg(polars.col("id").hash().n_unique()).iter_rows()
+        )
+        for action, count in counts:
             line.counts[ACTIONS[action]] += count
         with self._part(number).open("ab") as file:
             for some in events.with_columns(step=polars.lit(line.step)).select(COLUMNS).iter_slices(WRITTEN_ROWS):
@@ -86,9 +92,9 @@ class Ledger:
         _join(out / "dropped.jsonl", [self._dropped(number) for number in numbers])
 
     @property
-    def funnel(self) -> list[dict[str, Any]]:
-        """One object a step."""
-        return [line.as_json() for line in self._lines]
+    def funnel(self) -> tuple[FunnelLine, ...]:
+        """One record a step."""
+        return tuple(line.record for line in self._lines)
 
     @property
     def worst(self) -> str:

@@ -25,7 +25,7 @@ def beyond_shares(ids: polars.Series, sources: polars.Series, shares: Mapping[st
     import polars
 
     total = sum(shares.values())
-    num_rows = dict(sources.value_counts().iter_rows())
+    num_rows: dict[str, int] = dict(sources.value_counts().iter_rows())
     whole = min(num_rows.get(name, 0) * total / share for name, share in shares.items())
     wanted = {name: round(whole * share / total) for name, share in shares.items()}
     table = polars.DataFrame({"id": ids, "source": sources, "key": order_keys(ids, seed=seed)})

@@ -5,7 +5,7 @@ Knows no step and no file; reads a batch at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -62,6 +62,11 @@ class FunnelLine(JsonRecord):
     flagged: int = Field(description="rows that go on as they are, with an event in the ledger")
     added: int = Field(0, exclude_if=lambda added: not added, description="rows that the step made; left out where 0")
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows each action met."""
+        return {"dropped": self.dropped, "changed": self.changed, "flagged": self.flagged, "added": self.added}
+
 
 class Standing(JsonRecord):
     """How many rows of a held-out split stood in train, before train was cleared of them."""
@@ -98,7 +103,8 @@ def split_summary(
 def _counts(rows: Rows, labels: Sequence[str]) -> dict[str, int]:
     counts = dict.fromkeys(labels, 0)
     for batch in rows.batches("target") if labels else ():
-        for label, count in batch["target"].value_counts().iter_rows():
+        own_counts: Iterator[tuple[str, int]] = batch["target"].value_counts().iter_rows()
+        for label, count in own_counts:
             counts[label] += count
     return counts
 

@@ -79,9 +79,6 @@ class Grid:
         return "" if index < self.text_columns else ' class="n"'
 
 
-Table = Grid  # as ftkit.report.data still calls it
-
-
 def escape(value: object) -> Html:
     """Text as HTML, safe between tags and in quoted attributes; what steers or turns text is shown."""
     if isinstance(value, (Html, Markup)):

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import in_memory
+from similarity_by_hand import jaccard
 
 from ftkit.prepare.texts import containment, minhash
 from ftkit.prepare.texts.containment import Holds, Parts
 from ftkit.prepare.texts.contamination import Hits, hits
 from ftkit.prepare.texts.ngrams import bytes_of
-from ftkit.prepare.texts.similarity import jaccard, read_plain, text_keys
+from ftkit.prepare.texts.similarity import read_plain, text_keys
 
 LONG = "what is the exchange rate of the pound against the euro when i pay by card"
 QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from in_memory import in_memory
+from similarity_by_hand import jaccard, normalise, shingles
 
 from ftkit.errors import MachineError
 from ftkit.prepare.rows import Rows
@@ -32,14 +33,11 @@ from ftkit.prepare.texts.similarity import (
     clusters,
     digests,
     fingerprints,
-    jaccard,
     near_pairs,
     near_plain_pairs,
-    normalise,
     normalised,
     plain_jaccards,
     read_plain,
-    shingles,
     text_key,
     text_keys,
 )

@@ -4,8 +4,11 @@ Knows texts and targets only; the language model to be tuned has no say. Northcu
 row is suspected where another target is at least as probable as it is, on average, for its own rows.
 """
 
+# R rows that are judged, K targets
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
@@ -86,28 +89,28 @@ def apply(config: LabelErrors, rows: Rows, ctx: Context) -> Marked:
         suggested=targets[suspects.suggested], margin=polars.Series(suspects.margins).round(6)
     )
     suspected = suspected.sort("position")
-    named = suspected.select("target", "suggested", "margin").iter_rows()
+    named: Iterator[tuple[str, str, float]] = suspected.select("target", "suggested", "margin").iter_rows()
     reasons = [f"given {_short(own)}, suggested {_short(other)}, margin {margin:.3f}" for own, other, margin in named]
     reason = polars.Series("reason", reasons, polars.String)
     return Marked(events(config.action, suspected["id"], reason, scores=suspected["margin"]))
 
 
-def confident_errors(probabilities: Probabilities, given: Codes) -> Suspects:
+def confident_errors(probabilities_RK: Probabilities, given: Codes) -> Suspects:
     """Off-diagonal rows of the paper's confident joint (equation 1) whose suggested target is also the likelier one.
 
-    `probabilities` has a row for each row and a column for each target; every target is given to some row. The
-    threshold of a target is its mean probability over the rows it is given to.
+    Every target is given to some row. The threshold of a target is its mean probability over the rows it is given to.
     """
     import numpy as np
 
     places = np.arange(len(given))
-    own: NDArray[np.float64] = probabilities[places, given].astype(np.float64)
-    thresholds = np.bincount(given, weights=own) / np.bincount(given)
-    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    suggested = confident.argmax(axis=1)
-    margins = confident[places, suggested] - own  # below 0 where no target reaches its threshold
-    rows = np.flatnonzero((suggested != given) & (margins > 0))
-    return Suspects(rows, suggested[rows], margins[rows])
+    own_R: NDArray[np.float64] = probabilities_RK[places, given].astype(np.float64)
+    thresholds_K = np.bincount(given, weights=own_R) / np.bincount(given)
+    confident_RK: Probabilities = np.where(probabilities_RK >= thresholds_K, probabilities_RK, -1.0)
+    suggested_R: Codes = confident_RK.argmax(axis=1)
+    margins_R: NDArray[np.float64] = confident_RK[places, suggested_R] - own_R  # below 0: none reaches its threshold
+    is_suspect_R: NDArray[np.bool_] = suggested_R != given
+    rows = np.flatnonzero(is_suspect_R & (margins_R > 0))
+    return Suspects(rows, suggested_R[rows], margins_R[rows])
 
 
 def _judged(config: LabelErrors, rows: Rows, ctx: Context) -> Table:
@@ -122,7 +125,8 @@ def _judged(config: LabelErrors, rows: Rows, ctx: Context) -> Table:
     table = table.with_columns(count=polars.len().over("target"), high=dice[:, 0], low=dice[:, 1])
     small = table.filter(polars.col("count") < config.folds)
     if small.height:
-        named = ", ".join(_short(target) for target in small["target"].unique().sort().head(5))
+        targets: list[str] = small["target"].unique().sort().head(5).to_list()
+        named = ", ".join(map(_short, targets))
         ctx.progress.say(
             f"label_errors: {small['target'].n_unique():,} targets have fewer than {config.folds} rows and are not "
             f"judged ({small.height:,} rows): {named}"
@@ -171,7 +175,7 @@ def _out_of_fold(words: _Sparse, given: Codes, *, config: LabelErrors, ctx: Cont
     with ctx.progress.task("label_errors: folds", config.folds, "folds") as bar, threadpool_limits(1):
         for fold in range(config.folds):
             ctx.check_stop()
-            out = fold_of == fold
+            out: NDArray[np.bool_] = fold_of == fold
             model = LogisticRegression(C=10.0, max_iter=1000, random_state=config.seed % 2**32)
             model.fit(words[~out], given[~out])
             probabilities[out] = model.predict_proba(words[out])

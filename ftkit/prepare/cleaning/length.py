@@ -43,7 +43,8 @@ class Length(RowStep):
     def _bounds_leave_room(self) -> Length:
         for prefix in ("", "target_"):
             for unit in ("chars", "words"):
-                least, most = getattr(self, f"{prefix}min_{unit}"), getattr(self, f"{prefix}max_{unit}")
+                least: int = getattr(self, f"{prefix}min_{unit}")
+                most: int | None = getattr(self, f"{prefix}max_{unit}")
                 if most is not None and most < least:
                     raise ValueError(f"{prefix}max_{unit} {most} is below {prefix}min_{unit} {least}")
         return self

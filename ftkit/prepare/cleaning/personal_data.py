@@ -110,19 +110,20 @@ def _masked(column: polars.Series, kinds: list[Kind]) -> tuple[polars.Series, li
     worth_a_look = "|".join(_WORTH_A_LOOK[kind] for kind in kinds)
     said: list[str | None] = [None] * len(column)
     if column.dtype == polars.String:
-        places = column.str.contains(worth_a_look).fill_null(False).arg_true()
-        results = [mask(text, kinds) for text in column.gather(places)]
+        places: list[int] = column.str.contains(worth_a_look).fill_null(False).arg_true().to_list()
+        texts: list[str] = column.gather(places).to_list()
+        results = [mask(text, kinds) for text in texts]
         for place, (_, counts) in zip(places, results, strict=True):
             said[place] = _said(counts)
         return column.clone().scatter(places, [text for text, _ in results]) if results else column, said
     contents = column.explode(empty_as_null=False).struct.field("content")
     if not contents.str.contains(worth_a_look).any():
         return column, said
-    histories = column.to_list()
+    histories: list[list[dict[str, str | None]] | None] = column.to_list()
     for place, messages in enumerate(histories):
         results = [mask(message["content"] or "", kinds) for message in messages or ()]
         said[place] = _said(sum((counts for _, counts in results), Counter()))
-        if said[place]:
+        if messages and said[place]:
             pairs = zip(messages, results, strict=True)
             histories[place] = [{**old, "content": text} if counts else old for old, (text, counts) in pairs]
     return polars.Series(column.name, histories, column.dtype), said

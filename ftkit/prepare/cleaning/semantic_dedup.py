@@ -4,8 +4,11 @@ Knows where the model is, and vectors, not how they are made. Every pair of rows
 number of rows is bounded.
 """
 
+# N rows; W width of a vector; R rows of one target, in the order they are taken; B rows of a block, K kept ones
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,30 +132,34 @@ def _unit_vectors(rows: Rows, embed: Embed, ctx: Context) -> Vectors:
     """Vectors of length 1, or 0 for texts the model has no vector for, which are near to nothing."""
     import numpy as np
 
-    parts = []
+    parts: list[Vectors] = []
     with ctx.progress.task("semantic_dedup: embeddings", len(rows)) as bar:
         for batch in rows.batches("input"):
             ctx.check_stop()
             parts.append(embed(batch["input"].to_list()))
             bar.advance(batch.height)
-    vectors = np.concatenate(parts)
-    lengths = np.linalg.norm(vectors, axis=1)
-    if not np.isfinite(lengths).all():
-        name = rows.take(np.flatnonzero(~np.isfinite(lengths))[:1], "id")["id"][0]
+    vectors_NW = np.concatenate(parts)
+    lengths_N: NDArray[np.float32] = np.linalg.norm(vectors_NW, axis=1)
+    endless = np.flatnonzero(~np.isfinite(lengths_N))
+    if endless.size:
+        name = str(rows.take(endless[:1], "id")["id"][0])
         raise MachineError(f"{name}: the embedding of this row is not finite; take another model")
-    if num_empty := int((lengths == 0).sum()):
+    is_empty_N: NDArray[np.bool_] = lengths_N == 0
+    if num_empty := int(np.count_nonzero(is_empty_N)):
         ctx.progress.say(f"semantic_dedup: {num_empty:,} rows hold no token that the model knows, and are kept")
-    unit: Vectors = np.divide(vectors, np.where(lengths == 0, 1, lengths)[:, None], dtype=np.float32)
-    return unit
+    unit_NW: Vectors = np.divide(vectors_NW, np.where(is_empty_N, 1, lengths_N)[:, None], dtype=np.float32)
+    return unit_NW
 
 
 def _by_target(rows: Rows, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Positions of the rows of each target that has several, in the given order."""
     import numpy as np
 
-    targets = row_digests(rows, lambda batch: batch["target"], "target")[order]
-    together = np.lexsort((targets[:, 1], targets[:, 0]))
-    cuts = np.flatnonzero((targets[together][1:] != targets[together][:-1]).any(axis=1)) + 1
+    targets_N2 = row_digests(rows, lambda batch: batch["target"], "target")[order]
+    together = np.lexsort((targets_N2[:, 1], targets_N2[:, 0]))
+    in_turn = targets_N2[together]
+    is_other: NDArray[np.bool_] = (in_turn[1:] != in_turn[:-1]).any(axis=1)
+    cuts = np.flatnonzero(is_other) + 1
     return [members for members in np.split(order[together], cuts) if len(members) > 1]
 
 
@@ -190,20 +197,24 @@ class _Nearest:
         """Look at kept vectors that stand before the block; earlier ones win ties, so come with the earliest first."""
         import numpy as np
 
-        products = self.vectors[block] @ self.vectors[kept].T
-        least = np.maximum(products.max(axis=1), self.threshold)[:, None] - SLACK
-        self._count(*(side[at] for side, at in zip((block, kept), np.nonzero(products >= least), strict=True)))
+        products_BK: Vectors = self.vectors[block] @ self.vectors[kept].T
+        most_B: Vectors = products_BK.max(axis=1)
+        is_near_BK: NDArray[np.bool_] = products_BK >= np.maximum(most_B, self.threshold)[:, None] - SLACK
+        own, other = np.nonzero(is_near_BK)
+        self._count(block[own], kept[other])
 
     def settle(self, block: NDArray[np.int64]) -> NDArray[np.int64]:
         """Compare the vectors of a block in turn with the kept ones before them; returns those that are kept."""
         import numpy as np
 
-        products = self.vectors[block] @ self.vectors[block].T
-        kept = []
-        for place, row in enumerate(block.tolist()):
-            if self.score[row] < self.threshold:
+        products_BB: Vectors = self.vectors[block] @ self.vectors[block].T
+        kept: list[int] = []
+        in_turn: list[int] = block.tolist()
+        for place, row in enumerate(in_turn):
+            if float(self.score[row]) < self.threshold:
                 kept.append(row)
-                later = block[place + 1 :][products[place, place + 1 :] >= self.threshold - SLACK]
+                is_near: NDArray[np.bool_] = products_BB[place, place + 1 :] >= self.threshold - SLACK
+                later = block[place + 1 :][is_near]
                 self._count(later, np.full(len(later), row))
         return np.array(kept, np.int64)
 
@@ -216,6 +227,7 @@ class _Nearest:
             left, right = self.vectors[some].astype(np.float64), self.vectors[other].astype(np.float64)
             lengths = np.sqrt((left * left).sum(axis=1) * (right * right).sum(axis=1))
             scores = np.minimum(np.round((left * right).sum(axis=1) / lengths, DIGITS), 1.0)
-            for row, into, score in zip(some.tolist(), other.tolist(), scores.tolist(), strict=True):
-                if score > self.score[row]:
+            pairs: Iterator[tuple[int, int, float]] = zip(some.tolist(), other.tolist(), scores.tolist(), strict=True)
+            for row, into, score in pairs:
+                if score > float(self.score[row]):
                     self.score[row], self.kept[row] = score, into

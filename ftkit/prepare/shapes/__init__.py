@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class ShapeConfig(Config):
         Columns of `optional` fields may be missing, unless the recipe names them.
         """
         for field in (*fields, *(field for field in optional if field in self.model_fields_set)):
-            column = getattr(self, field)
+            column: str | None = getattr(self, field)
             if column is not None and column not in table.columns:
                 raise missing_column(f"shape {type(self).__module__.rpartition('.')[2]}", column, table)
 
@@ -81,12 +81,16 @@ class ConversationConfig(ShapeConfig):
     @classmethod
     def fits(cls, table: Table) -> bool:
         """Whether the column's first values hold a list of messages."""
-        return holds_messages(table, cls.model_fields["column"].default)
+        return holds_messages(table, str(cls.model_fields["column"].default))
 
 
 def recognise(table: Table) -> str:
     """The name of the shape that the first rows of a source have. Raises DataError where none fits, or several do."""
-    known: dict[str, Any] = {name: find("shapes", name).config_type for name in names("shapes")}
+    known: dict[str, type[ShapeConfig]] = {}
+    for name in names("shapes"):
+        config_type = find("shapes", name).config_type
+        assert issubclass(config_type, ShapeConfig), config_type
+        known[name] = config_type
     fitting = [name for name, config_type in known.items() if config_type.fits(table)]
     best = [name for name in fitting if known[name].rank == min(known[each].rank for each in fitting)]
     if len(best) == 1:
@@ -186,11 +190,12 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
     answers: list[Answer] = []
     faults: dict[str, str] = {}
     ids: list[str] = table["id"].to_list()
-    for name, *cells in zip(ids, *(values(table, column) for column in columns), strict=True):
+    cells_of_rows = zip(*(values(table, column) for column in columns), strict=True)
+    for name, cells in zip(ids, cells_of_rows, strict=True):
         try:
             answers += make(name, *cells)
         except NoExampleError as error:
-            faults[str(name)] = str(error)
+            faults[name] = str(error)
     texts_of: dict[str, list[str | None]] = {
         "id": [each.id for each in answers],
         "input": [each.input for each in answers],

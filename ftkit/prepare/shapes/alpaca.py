@@ -62,7 +62,8 @@ def _history(table: Table, config: Alpaca, systems: polars.Series) -> TextColumn
 
     histories: list[list[Said]] = []
     faults: list[str | None] = []
-    for system, value in zip(systems.to_list(), values(table, config.history), strict=True):
+    strings: list[str | None] = systems.to_list()
+    for system, value in zip(strings, values(table, config.history), strict=True):
         histories.append([Said("system", system)] if system else [])
         faults.append(None)
         if value:

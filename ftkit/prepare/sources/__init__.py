@@ -235,7 +235,8 @@ class _Gathering:
         ids = polars.Series("id", self.ids, polars.String)
         table = _with_ids(table_of(self.rows, (name for name in self.names if name != "id")), ids)
         again = self.seen.again(ids)
-        for place in again.arg_true():
+        places_again: list[int] = again.arg_true().to_list()
+        for place in places_again:
             self.faults[self.places[place]] = _twice(self.ids[place])
         places = polars.Series("place", self.places, polars.String)
         batch = Batch(table.filter(~again), places.filter(~again), self.faults)
@@ -311,12 +312,14 @@ def _with_faults(config: SourceConfig, part: Part, piece: ArrowTable, numbers: N
     ids = table[config.id].cast(polars.String)
     wrong = ids.is_null() | (ids == "").fill_null(True) | ids.str.contains("\0", literal=True).fill_null(True)
     faults = {}
-    for row in wrong.arg_true():
+    wrong_rows: list[int] = wrong.arg_true().to_list()
+    for row in wrong_rows:
         problem = f"id {config.id!r} is {shown(ids[row])}; expected a string or an integer"
         faults[f"{part.place}:{own[row]}"] = problem
     table, own = _with_ids(table, ids).filter(~wrong), own.filter(~wrong)
     again = seen.again(table["id"])
-    faults |= {f"{part.place}:{own[row]}": _twice(table["id"][row]) for row in again.arg_true()}
+    twice: Iterator[tuple[str, str]] = zip(own.filter(again), table["id"].filter(again), strict=True)
+    faults |= {f"{part.place}:{number}": _twice(name) for number, name in twice}
     return Batch(table.filter(~again), f"{part.place}:" + own.filter(~again), faults)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ftkit.errors import DataError
 
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
     import polars
     from numpy.typing import NDArray
 
+    Places: TypeAlias = NDArray[np.float64] | NDArray[np.uint64]
+
 SPLITS = ("train", "valid", "test")
 ROWS_AT_ONCE = 500_000
 KEY_RANGE = 2**64  # order_keys are below it
 GOLDEN = 0.6180339887498949  # its multiples spread evenly over [0, 1), however many they are
 
 
-def order_key(group: str, *, seed: int) -> str:
-    """Where a group stands in the order of rows: a hash of seed and group alone, as hexadecimal digits."""
-    return hashlib.sha256(f"{seed}\0{group}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def order_keys(groups: polars.Series, *, seed: int) -> polars.Series:
-    """The first 16 digits of each group's order_key, as UInt64: 8 bytes a row at any number of rows.
+    """Where each group stands in the order of rows: SHA-256 of seed and group alone, its first 8 bytes as UInt64.
 
     Two of ten million groups share one with a probability of 3 in a million; they would be dealt as one.
     """
@@ -66,7 +63,8 @@ def groups_of(order: polars.Series) -> Groups:
     """The groups that rows are in, from the order_key of each row's. Names would not fit at ten million rows."""
     import numpy as np
 
-    _, of_row, sizes = np.unique(order.to_numpy(), return_inverse=True, return_counts=True)
+    keys: NDArray[np.uint64] = order.to_numpy()
+    _, of_row, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     return Groups(of_row.astype(np.int32), sizes)
 
 
@@ -114,7 +112,7 @@ def deal_by_shares(groups: Groups, row_strata: polars.Series, *, valid: float, t
     return numbers
 
 
-def split_at(places: NDArray[Any], test_end: Any, valid_end: Any) -> NDArray[np.uint8]:
+def split_at(places: Places, test_end: np.uint64 | Places, valid_end: np.uint64 | Places) -> NDArray[np.uint8]:
     """test before test_end, else valid before valid_end, else train, as numbers; ends are numbers or arrays."""
     import numpy as np
 

@@ -61,9 +61,9 @@ def hits(
             )
     _find_contained(others, plain, own, held, threads, on_progress)
     number = plain.distinct.number[num_held_out : num_held_out + num_texts]
-    equal = number < len(held)
+    equal: NDArray[np.bool_] = number < len(held)
     of_texts = _Hits.none(num_texts)
-    of_texts.set(np.flatnonzero(equal), number[equal], np.ones(int(equal.sum())), _EQUAL)
+    of_texts.set(np.flatnonzero(equal), number[equal], np.ones(np.count_nonzero(equal)), _EQUAL)
     of_texts.take(np.flatnonzero(~equal), others, number[~equal] - len(held))
     hit = np.flatnonzero(of_texts.kind)
     table = polars.DataFrame(

@@ -217,34 +217,11 @@ def numbered(halves_N2: NDArray[np.uint64]) -> Numbered:
     return Numbered(np.sort(place_D), number_N)
 
 
-def normalise(text: str) -> str:
-    """`normalised` of one text."""
-    return str(normalised(_series(text))[0])
-
-
 def text_key(text: str) -> str:
     """`text_keys` of one text."""
-    return str(text_keys(_series(text))[0])
-
-
-def _series(text: str) -> polars.Series:
     import polars
 
-    return polars.Series([text], dtype=polars.String)
-
-
-def shingles(text: str) -> set[str]:
-    """Character 5-grams of the normalised text; a shorter text is its own only one, an empty one has none."""
-    plain = normalise(text)
-    if len(plain) < SHINGLE_CHARS:
-        return {plain} if plain else set()
-    return {plain[start : start + SHINGLE_CHARS] for start in range(len(plain) - SHINGLE_CHARS + 1)}
-
-
-def jaccard(left: str, right: str) -> float:
-    """Similarity of two texts in [0, 1]: shared shingles over all shingles; 0 where both are empty."""
-    one, other = shingles(left), shingles(right)
-    return len(one & other) / len(one | other) if one | other else 0.0
+    return str(text_keys(polars.Series([text], dtype=polars.String))[0])
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ Knows numbers and names only; no script, no drawing library, the same bytes each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from ftkit.prepare.summary import FunnelLine
 from ftkit.report.markup import Html, count, escape
 
 KINDS = ("dropped", "changed", "flagged", "added")
 
 
-def funnel(lines: Sequence[Mapping[str, Any]], splits: Mapping[str, int]) -> Html:
+def funnel(lines: Sequence[FunnelLine], splits: Mapping[str, int]) -> Html:
     """One bar a step, as wide as the rows that leave it, what it dropped shaded; last the splits."""
-    total = max([line["rows_in"] + line.get("added", 0) for line in lines] + [sum(splits.values()), 1])
+    total = max([line.rows_in + line.added for line in lines] + [sum(splits.values()), 1])
     bars = "".join(_step(line, total) for line in lines)
     shares = "".join(_part(name, rows, total) for name, rows in splits.items())
     legend = ", ".join(f"{name} {count(rows)}" for name, rows in splits.items())
@@ -23,12 +23,12 @@ def funnel(lines: Sequence[Mapping[str, Any]], splits: Mapping[str, int]) -> Htm
     return Html(f'<div class="funnel" role="img" aria-label="Rows after each step">{bars}{last}</div>')
 
 
-def _step(line: Mapping[str, Any], total: int) -> str:
-    left = line["rows_in"] - line["dropped"] + line.get("added", 0)
-    notes = [f"{count(left)} left", *(f"{count(line[kind])} {kind}" for kind in KINDS if line.get(kind))]
-    bar = _part("kept", left, total) + _part("dropped", line["dropped"], total)
+def _step(line: FunnelLine, total: int) -> str:
+    left = line.rows_in - line.dropped + line.added
+    notes = [f"{count(left)} left", *(f"{count(line.counts[kind])} {kind}" for kind in KINDS if line.counts[kind])]
+    bar = _part("kept", left, total) + _part("dropped", line.dropped, total)
     return (
-        f'<div class="step"><p dir="auto">{escape(line["step"])}</p><p class="bar">{bar}</p>'
+        f'<div class="step"><p dir="auto">{escape(line.step)}</p><p class="bar">{bar}</p>'
         f'<p class="note">{escape(", ".join(notes))}</p></div>'
     )
 

@@ -78,12 +78,14 @@ def pairs(folder: Path, *, steps: Sequence[str] = (), min_score: float | None = 
     `steps` names some steps, none for all. With `min_score` pairs without a score are left out. Pairs of equal score
     stay in the order of the ledger. Raises DataError for a step that did not run.
     """
-    known = [line["step"] for line in read_json(folder / "summary.json")["funnel"]]
+    known: list[str] = [line["step"] for line in read_json(folder / "summary.json")["funnel"]]
     for step in steps:
         if step not in known:
             raise DataError(f"{folder / 'summary.json'}: no step {step!r} ran{suggest(step, dict.fromkeys(known))}")
     first = _first_of_each_step(folder, min_score=min_score, limit=limit)
-    events = [event for step, table in first.items() if not steps or step in steps for event in table.iter_rows()]
+    events: list[tuple[str, str, str, str, str, float | None]] = [
+        event for step, table in first.items() if not steps or step in steps for event in table.iter_rows()
+    ]
     names = {name for event in events for name in (event[0], event[4])}
     rows = rows_of(folder, names, max_chars=TEXT_CHARS)
     for name, step, action, reason, kept_id, score in events:
@@ -97,10 +99,11 @@ def _first_of_each_step(folder: Path, *, min_score: float | None, limit: int) ->
     first: dict[str, Table] = {}
     for table in chunks(folder / "ledger.jsonl", EVENT):
         events = table.filter(polars.col("action").is_in(["drop", "flag"]) & polars.col("kept_id").is_not_null())
-        for (step,), own in events.group_by("step", maintain_order=True):
+        for names, own in events.group_by("step", maintain_order=True):
+            step = str(names[0])
             good = own if min_score is None else own.filter(polars.col("score") >= min_score)
-            both = polars.concat([first[str(step)], good]) if step in first else good
-            first[str(step)] = both.sort("score", nulls_last=True, maintain_order=True).head(limit)
+            both = polars.concat([first[step], good]) if step in first else good
+            first[step] = both.sort("score", nulls_last=True, maintain_order=True).head(limit)
     return first
 
 
@@ -180,8 +183,8 @@ def _text(row: ShownRow | None) -> str:
 def _foot(row: ShownRow | None) -> str:
     if row is None:
         return "no row of this run: its text is not here"
-    cut = row.num_input_chars - len(row.input)
-    more = f"… {cut:,} more characters " if cut > 0 else ""
+    num_more = row.num_input_chars - len(row.input)
+    more = f"… {num_more:,} more characters " if num_more > 0 else ""
     return _clean(f"{more}→ {row.target or NOTHING}")
 
 

@@ -5,11 +5,12 @@ Knows events only: no split, no page. What stays in memory is counts, and a few 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftkit.prepare.ledger import ACTIONS
+from ftkit.prepare.summary import FunnelLine
 from ftkit.report.data.prepared_rows import EVENT, chunks
 from ftkit.report.data.split_tally import EXAMPLES
 
@@ -20,7 +21,7 @@ REASONS = 50  # kinds of reasons told apart for one step and action
 SCORE_STEPS = 20  # pairs are counted by similarity in steps of 0.05
 
 
-def steps(folder: Path, funnel: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def steps(folder: Path, funnel: Sequence[FunnelLine]) -> list[dict[str, object]]:
     """For each step and action: rows, events by reason, and the first of them; in the order of the ledger.
 
     Reasons are told apart without their numbers and quoted texts.
@@ -36,7 +37,7 @@ def steps(folder: Path, funnel: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     rows: dict[tuple[str, str], int] = {}
     for line in funnel:
         for action, name in ACTIONS.items():
-            rows[line["step"], action] = rows.get((line["step"], action), 0) + line.get(name, 0)
+            rows[line.step, action] = rows.get((line.step, action), 0) + line.counts[name]
     return [
         {"step": step, "action": action, "rows": rows.get((step, action), 0), **events.as_json()}
         for (step, action), events in tallies.items()
@@ -61,19 +62,21 @@ class _Events:
         ordered = events.with_columns(order.alias("order"))
         both = ordered if self.first is None else polars.concat([self.first, ordered])
         self.first = both.sort("order", nulls_last=True, maintain_order=True).head(EXAMPLES)
-        for kind, count in events.group_by("kind", maintain_order=True).len().iter_rows():
+        kinds: Iterator[tuple[str, int]] = events.group_by("kind", maintain_order=True).len().iter_rows()
+        for kind, count in kinds:
             if kind in self.reasons or len(self.reasons) < REASONS:
                 self.reasons[kind] = self.reasons.get(kind, 0) + count
             else:
                 self.beyond += count
         pairs = events.filter(is_pair)
         steps = (pairs["score"].drop_nulls().round(6) * SCORE_STEPS).floor().clip(0, SCORE_STEPS - 1)
-        for step, count in steps.cast(polars.Int64).value_counts(name="count").iter_rows():
+        counts: Iterator[tuple[int, int]] = steps.cast(polars.Int64).value_counts(name="count").iter_rows()
+        for step, count in counts:
             self.scores[step] = self.scores.get(step, 0) + count
         self.events += len(events)
         self.pairs += len(pairs)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Plain values."""
         assert self.first is not None
         reasons = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))

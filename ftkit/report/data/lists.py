@@ -6,9 +6,10 @@ Knows no finding: it is given ids, and the rows they belong to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import NotRequired, TypeAlias, TypedDict
 
 from ftkit.report.data.duplicates import Run, compared, left_out
+from ftkit.report.data.prepared_rows import ShownRow
 from ftkit.report.markup import Html, count, escape, folded
 
 Entry: TypeAlias = tuple[str, str]
@@ -18,12 +19,21 @@ SHOWN_CHARS = 300  # of a text in a list
 NAME_CHARS = 60  # of a label or a group in a table
 
 
+class TwoRows(TypedDict):
+    """Ids of a row and of the one it gave way to or repeats, as `data.json` has them."""
+
+    id: str
+    kept_id: str
+    reason: NotRequired[str | None]
+    score: NotRequired[float | None]
+
+
 class Lists:
     """Lists of one page. `flush` gives those that were asked for since the last time, so that they follow the numbers
-    they belong to. `texts` has the rows by id, as in `data.json`.
+    they belong to. `texts` has the rows by id.
     """
 
-    def __init__(self, texts: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, texts: Mapping[str, ShownRow]) -> None:
         self._texts = texts
         self._waiting: list[Html] = []
         self._num_lists = 0
@@ -52,8 +62,8 @@ class Lists:
         self._waiting.append(folded(title, table))
         return links
 
-    def pairs(self, total: int, title: str, pairs: Sequence[Mapping[str, Any]]) -> Html:
-        """A number that links to pairs side by side; each has `id` and `kept_id`, maybe `reason` and `score`."""
+    def pairs(self, total: int, title: str, pairs: Sequence[TwoRows]) -> Html:
+        """A number that links to pairs side by side."""
         if not pairs:
             return escape(count(total))
         anchor = self._next_anchor()
@@ -78,31 +88,31 @@ class Lists:
         row = self._texts.get(name)
         cells = ["", "", ""]
         if row:
-            cells = [escape(row["where"]), *(_text(row, side) for side in ("input", "target"))]
+            cells = [escape(row.where), _text(row.input, row.num_input_chars), _target(row)]
         identity = f' id="{anchor}"' if anchor else ""
         columns = "".join(f'<td dir="auto">{cell}</td>' for cell in (*cells, escape(note)))
         return f'<tr{identity}><th scope="row" dir="auto">{escape(name)}</th>{columns}</tr>'
 
-    def _pair(self, pair: Mapping[str, Any]) -> str:
-        one, other = (self._texts.get(pair[side]) for side in ("id", "kept_id"))
-        runs = compared(one["input"] if one else "", other["input"] if other else "")
+    def _pair(self, pair: TwoRows) -> str:
+        one, other = self._texts.get(pair["id"]), self._texts.get(pair["kept_id"])
+        runs = compared(one.input if one else "", other.input if other else "")
         sides = zip((pair["id"], pair["kept_id"]), (one, other), runs, strict=True)
-        score = pair.get("score")
+        score, reason = pair.get("score"), pair.get("reason")
         head = [f"similarity {score:.3f}"] if score is not None else []
-        head += [str(pair["reason"])] if pair.get("reason") else []
+        head += [reason] if reason else []
         note = f'<p class="note" dir="auto">{escape(": ".join(head))}</p>' if head else ""
         return f'<div class="pair">{note}<div class="sides">{"".join(_side(*side) for side in sides)}</div></div>'
 
 
-def _side(name: str, row: Mapping[str, Any] | None, runs: Sequence[Run]) -> str:
+def _side(name: str, row: ShownRow | None, runs: Sequence[Run]) -> str:
     head = f'<p class="of" dir="auto"><b>{escape(name)}</b>'
     if row is None:
         return f'<div>{head}</p><p class="note">its text is not in this folder</p></div>'
-    cut = row["num_input_chars"] - len(row["input"])
-    more = f'<span class="note"> … {count(cut)} more characters</span>' if cut > 0 else ""
+    num_more = row.num_input_chars - len(row.input)
+    more = f'<span class="note"> … {count(num_more)} more characters</span>' if num_more > 0 else ""
     text = " ".join(_marked(run) for run in runs)
-    target = f'<p class="of" dir="auto">→ {_text(row, "target")}</p>'
-    return f'<div>{head} {escape(row["where"])}</p><p dir="auto">{text}{more}</p>{target}</div>'
+    target = f'<p class="of" dir="auto">→ {_target(row)}</p>'
+    return f'<div>{head} {escape(row.where)}</p><p dir="auto">{text}{more}</p>{target}</div>'
 
 
 def _marked(run: Run) -> str:
@@ -112,9 +122,12 @@ def _marked(run: Run) -> str:
     return f"{shown}{gap}{escape(' '.join(run.tail))}"
 
 
-def _text(row: Mapping[str, Any], side: str) -> Html:
-    """A text cut to what a table can hold; that it is cut is said."""
-    text, num_chars = row[side], row[f"num_{side}_chars"]
+def _target(row: ShownRow) -> Html:
+    return _text(row.target, row.num_target_chars)
+
+
+def _text(text: str, num_chars: int) -> Html:
+    """A text, of `num_chars` characters as a whole, cut to what a table can hold; that it is cut is said."""
     if num_chars <= SHOWN_CHARS:
         return escape(text)
     return Html(f'{escape(text[:SHOWN_CHARS])} <span class="note">… {count(num_chars)} characters</span>')

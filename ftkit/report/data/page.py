@@ -13,11 +13,13 @@ from typing import TypeAlias
 from markupsafe import Markup
 
 from ftkit.contracts import Json
+from ftkit.prepare.summary import FunnelLine
 from ftkit.report.data.bars import KINDS, funnel, histogram, small
 from ftkit.report.data.findings import findings
 from ftkit.report.data.lists import Lists, entries, shortened
+from ftkit.report.data.prepared_rows import ShownRow
 from ftkit.report.data.word_tables import scripts, words
-from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
+from ftkit.report.markup import NOTHING, Cell, Grid, Html, count, escape, folded, percent
 from ftkit.report.skeleton import Part, fill_page
 from ftkit.store import write_bytes, write_json
 
@@ -67,7 +69,7 @@ def write(folder: Path, *, threads: int = 1, on_progress: Callable[[int], object
 
 def render(report: Json) -> str:
     """The page. A number of rows that a step or a look picked out links to the first of them, in a folded list."""
-    lists = Lists(report["texts"])
+    lists = Lists({name: ShownRow(**row) for name, row in report["texts"].items()})
     parts = []
     for title, section in SECTIONS.items():
         body = section(report, lists)
@@ -155,10 +157,11 @@ def _funnel(report: Json, lists: Lists) -> str:
     for step in report["steps"]:
         if beyond := step["events_of_other_reasons"]:
             reasons.append([step["step"], VERBS[step["action"]], "other reasons", _as(links[_key_of(step)], beyond)])
-    why = Table("Reasons, without their numbers and names", ("step", "what", "reason", "events"), reasons, 3).html
-    body = Table("Rows of each step", ("step", "rows in", *KINDS), table).html
+    why = Grid("Reasons, without their numbers and names", ("step", "what", "reason", "events"), reasons, 3).html
+    body = Grid("Rows of each step", ("step", "rows in", *KINDS), table).html
     note = '<p class="note">Shaded is what a step dropped. A step that sees only some rows has a shorter bar.</p>'
-    return funnel(report["funnel"], report["rows"]["splits"]) + note + body + (why if reasons else "")
+    lines = [FunnelLine(**line) for line in report["funnel"]]
+    return funnel(lines, report["rows"]["splits"]) + note + body + (why if reasons else "")
 
 
 def _key_of(step: Json) -> tuple[str, str]:
@@ -214,7 +217,7 @@ def _quantiles(each: Json, name: str, lists: Lists) -> Html:
         links = lists.numbers(f"{name}, {split}: rows of these lengths", numbers)
         table.append([split, f"{values['mean']:,.1f}", *links])
         head = names
-    return Table(f"Lengths of the {name}", ("split", "mean", *head), table).html
+    return Grid(f"Lengths of the {name}", ("split", "mean", *head), table).html
 
 
 def _name_of(share: float) -> str:
@@ -252,7 +255,7 @@ def _labels(report: Json, lists: Lists) -> str:
         last = report["labels"]["rarest"][:5]
         rarest = ", ".join(f"{shortened(each['label'])} ({count(each['rows'])})" for each in last)
         html += f'<p dir="auto">{escape(f"The rarest in train: {rarest}.")}</p>'
-    return html + Table("Rows per label", ("label", *splits, "share of train"), table).html
+    return html + Grid("Rows per label", ("label", *splits, "share of train"), table).html
 
 
 def _share(each: Json, num_rows: int) -> str:
@@ -272,14 +275,14 @@ def _duplicates(report: Json, lists: Lists) -> str:
             table.append([step["step"], VERBS[step["action"]], similarity, link])
     html = "<p>No row gave way to another.</p>"
     if table:
-        html = Table("Rows that gave way to another", ("step", "what", "similarity", "pairs"), table, 3).html
+        html = Grid("Rows that gave way to another", ("step", "what", "similarity", "pairs"), table, 3).html
     inside, between = report["repeats"]["inside"], report["repeats"]["between"]
     places = [(f"in {split} twice or more", each) for split, each in inside.items()]
     places += [(f"in {each['splits'][0]} and in {each['splits'][1]}", each) for each in between]
     left: Cells = [[name, lists.pairs(each["rows"], f"Inputs {name}", each["pairs"])] for name, each in places]
     note = "Inputs are the same where their words are, and what was said before; case and punctuation do not count."
     caption = "Rows in the splits whose input stands there before"
-    return f'{html}<h3>What is left</h3><p class="note">{note}</p>{Table(caption, ("input", "rows"), left).html}'
+    return f'{html}<h3>What is left</h3><p class="note">{note}</p>{Grid(caption, ("input", "rows"), left).html}'
 
 
 def _suspicious(report: Json, lists: Lists) -> str:
@@ -303,7 +306,7 @@ def _suspicious(report: Json, lists: Lists) -> str:
     for split, each in (odd["empty_history"] or {}).items():
         text = f"{split}: no turn before the input"
         table.append([text, lists.number(each["rows"], text, entries(each["ids"]))])
-    return Table("Rows to read before training", ("what", "rows"), table).html
+    return Grid("Rows to read before training", ("what", "rows"), table).html
 
 
 def _groups(report: Json, lists: Lists) -> str:
@@ -312,14 +315,14 @@ def _groups(report: Json, lists: Lists) -> str:
     table: Cells = [
         [split, count(each["groups"]), count(each["of_several_rows"])] for split, each in groups["splits"].items()
     ]
-    html = Table("Groups, which are never split", ("split", "groups", "of several rows"), table).html
+    html = Grid("Groups, which are never split", ("split", "groups", "of several rows"), table).html
     shared: Cells = []
     for each in groups["between"]:
         text = f"Rows of {each['splits'][1]} whose group stands in {each['splits'][0]} too"
         if each["rows"]:
             shared.append([text, lists.number(each["rows"], text, entries(each["ids"]))])
     if shared:
-        html = Html(html + Table("Groups in several splits", ("what", "rows"), shared).html)
+        html = Html(html + Grid("Groups in several splits", ("what", "rows"), shared).html)
     if not groups["largest"]:
         return html
     numbers = [(count(each["rows"]), entries(each["ids"], f"group {each['group']}")) for each in groups["largest"]]
@@ -327,7 +330,7 @@ def _groups(report: Json, lists: Lists) -> str:
     largest: Cells = [
         [shortened(each["group"]), each["split"], link] for each, link in zip(groups["largest"], links, strict=True)
     ]
-    return html + Table("The largest groups", ("group", "split", "rows"), largest, 2).html
+    return html + Grid("The largest groups", ("group", "split", "rows"), largest, 2).html
 
 
 def _key(title: str) -> str:

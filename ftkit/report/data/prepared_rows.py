@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftkit.errors import DataError
 from ftkit.prepare.threads import Threads
@@ -123,7 +123,7 @@ def rows_at(folder: Path, split: str, positions: Sequence[int]) -> Table:
     return Piece(path, b"".join(lines)).table(("id", "group"))
 
 
-def _type_of(column: str) -> Any:
+def _type_of(column: str) -> polars.DataType | type[polars.DataType]:
     import polars
 
     if column == "history":

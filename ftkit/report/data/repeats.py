@@ -5,10 +5,10 @@ Pure: a hash of each row in, counts and places out; knows no file and no id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from ftkit.report.data.split_tally import EXAMPLES, FEW
 
@@ -28,6 +28,13 @@ class Place:
     split: str
     position: int
     column: str = "id"
+
+
+class _Group(TypedDict):
+    group: Place
+    split: str
+    rows: int
+    ids: list[Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +83,19 @@ class SortedKeys:
         return Place(self.split, int(self.positions[place]), column)
 
 
-def repeats(splits: Sequence[SortedKeys]) -> dict[str, Any]:
+def repeats(splits: Sequence[SortedKeys]) -> dict[str, object]:
     """Rows whose text, with its history, stands in the same split before, or in an earlier split, as normalised."""
-    inside, between = {}, []
+    import numpy as np
+
+    inside: dict[str, object] = {}
+    between: list[object] = []
     for own in splits:
         again = ~own.is_new()
-        inside[own.split] = {"rows": int(again.sum()), "pairs": _pairs(own, again, own)}
+        inside[own.split] = {"rows": int(np.count_nonzero(again)), "pairs": _pairs(own, again, own)}
     for one, other in combinations(splits, 2):
         shared = other.is_in(one)
         pairs = _pairs(other, shared, one)
-        between.append({"splits": [one.split, other.split], "rows": int(shared.sum()), "pairs": pairs})
+        between.append({"splits": [one.split, other.split], "rows": int(np.count_nonzero(shared)), "pairs": pairs})
     return {"inside": inside, "between": between}
 
 
@@ -95,34 +105,37 @@ def _pairs(own: SortedKeys, chosen: Flags, earlier: SortedKeys) -> list[dict[str
 
     places = own.first_rows(chosen)
     kept = np.searchsorted(earlier.keys, own.keys[places])
-    both = zip(places.tolist(), kept.tolist(), strict=True)
+    both: Iterator[tuple[int, int]] = zip(places.tolist(), kept.tolist(), strict=True)
     return [{"id": own.at(place), "kept_id": earlier.at(other)} for place, other in both]
 
 
-def groups(splits: Sequence[SortedKeys]) -> dict[str, Any]:
+def groups(splits: Sequence[SortedKeys]) -> dict[str, object]:
     """How many groups each split has, those of the most rows, and rows whose group stands in an earlier split too."""
     import numpy as np
 
-    num_groups, between = {}, []
-    largest: list[dict[str, Any]] = []
+    num_groups: dict[str, object] = {}
+    between: list[object] = []
+    largest: list[_Group] = []
     for own in splits:
         begins = np.flatnonzero(own.is_new())
         sizes = np.diff(begins, append=len(own.keys))
-        num_groups[own.split] = {"groups": len(begins), "of_several_rows": int((sizes > 1).sum())}
+        num_groups[own.split] = {"groups": len(begins), "of_several_rows": int(np.count_nonzero(sizes > 1))}
         largest += _largest(own, begins[sizes > 1], sizes[sizes > 1])
     for one, other in combinations(splits, 2):
         shared = other.is_in(one)
-        ids = [other.at(place) for place in other.first_rows(shared).tolist()]
-        between.append({"splits": [one.split, other.split], "rows": int(shared.sum()), "ids": ids})
+        places: list[int] = other.first_rows(shared).tolist()
+        ids = [other.at(place) for place in places]
+        between.append({"splits": [one.split, other.split], "rows": int(np.count_nonzero(shared)), "ids": ids})
     largest.sort(key=lambda group: -group["rows"])
     return {"splits": num_groups, "largest": largest[:EXAMPLES], "between": between}
 
 
-def _largest(own: SortedKeys, begins: I64, sizes: I64) -> list[dict[str, Any]]:
+def _largest(own: SortedKeys, begins: I64, sizes: I64) -> list[_Group]:
     """The groups of the most rows, of equally large ones that whose first row comes first."""
     import numpy as np
 
     order = np.lexsort((own.positions[begins], -sizes))[:EXAMPLES]
+    both: Iterator[tuple[int, int]] = zip(begins[order].tolist(), sizes[order].tolist(), strict=True)
     return [
         {
             "group": own.at(begin, "group"),
@@ -130,5 +143,5 @@ def _largest(own: SortedKeys, begins: I64, sizes: I64) -> list[dict[str, Any]]:
             "rows": size,
             "ids": [own.at(place) for place in range(begin, begin + min(size, FEW))],
         }
-        for begin, size in zip(begins[order].tolist(), sizes[order].tolist(), strict=True)
+        for begin, size in both
     ]

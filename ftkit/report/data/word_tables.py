@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ftkit.contracts import Json
 from ftkit.report.data.lists import Lists, entries, shortened
-from ftkit.report.markup import NOTHING, Cell, Html, Table, count, escape, folded, percent
+from ftkit.report.markup import NOTHING, Cell, Grid, Html, count, escape, folded, percent
 
 Cells: TypeAlias = list[list[Cell]]
 
@@ -44,7 +44,7 @@ def _phrases(split: str, each: Json, size: int, lists: Lists) -> str:
         [phrase["text"], link, percent(phrase["num_rows"] / each["sample"])]
         for phrase, link in zip(own, links, strict=True)
     ]
-    return Table(f"Phrases of {what}", ("words", "rows", "share"), table).html
+    return Grid(f"Phrases of {what}", ("words", "rows", "share"), table).html
 
 
 def _cues(cues: Sequence[Json], lists: Lists) -> str:
@@ -53,7 +53,7 @@ def _cues(cues: Sequence[Json], lists: Lists) -> str:
         [(percent(cue["share"]), entries(cue["ids"], f"{cue['label']}: {cue['text']}")) for cue in cues],
     )
     tables = "".join(
-        Table(
+        Grid(
             shortened(label),
             ("words", "its rows", "others"),
             [
@@ -92,4 +92,4 @@ def _kinds(what: str, how: str, by_split: Mapping[str, Json], lists: Lists) -> s
         table.append(cells)
     sizes = ", ".join(f"{split} {count(each['sample'])}" for split, each in by_split.items())
     caption = f"{what} that {how} in; of the first rows of each split: {sizes}"
-    return Table(caption, (what.lower(), *by_split), table).html
+    return Grid(caption, (what.lower(), *by_split), table).html

@@ -37,7 +37,7 @@ from ftkit.prepare.passes import Workshop, apply_marks, clean
 from ftkit.prepare.row_keys import column_fingerprints, distinct
 from ftkit.prepare.rows import Rows, cut, in_order
 from ftkit.prepare.splitting import SPLITS, order_keys
-from ftkit.prepare.summary import FunnelLine, Standing, Summary, split_summary
+from ftkit.prepare.summary import Standing, Summary, split_summary
 from ftkit.prepare.texts.similarity import numbered, text_key
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
@@ -147,7 +147,7 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     groups = {name: distinct(rows, "group") for name, rows in splits.items()}
     summary = Summary(
         **dict(split_summary(splits, labels, groups, threads=ctx.machine.num_threads)),
-        funnel=tuple(FunnelLine(**line) for line in work.ledger.funnel),
+        funnel=work.ledger.funnel,
         stood_in_train={name: Standing(**counts) for name, counts in cleared.standing.items()},
         sources={name.partition("/")[2]: value for name, value in inputs.ids.items()},
         test_sha256=test_sha256,
