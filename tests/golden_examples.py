@@ -110,11 +110,29 @@ class Metric(Example):
     expected: list[float] | float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prompting(Example):
+    """{"about": "…", "options": {}, "labels": ["a", "b"], "seed": 17, "instruction": "Sort.",
+    "train": [{"id": "1", "input": "…", "target": "a"}], "row": {"id": "2", "input": "…", "target": "b"},
+    "expected": {"zero_shot": [["user", "Sort.\\n\\n…"]]}}
+
+    Expected are the turns before the answer to the row, by the label of each prompt.
+    """
+
+    labels: list[str]
+    seed: int
+    instruction: str
+    train: list[Row]
+    row: Row
+    expected: Mapping[str, list[list[str]]]
+
+
 KINDS: dict[str, type[Example]] = {
     "sources": Source,
     "shapes": Shape,
     "cleaning": Step,
     "splitting": Split,
+    "prompting": Prompting,
     "extractors": Extractor,
     "metrics": Metric,
 }

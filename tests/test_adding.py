@@ -30,6 +30,45 @@ METRIC_EXAMPLE = {
     "expected": [1.0, 0.0, 0.0],
 }
 STEP_EXAMPLE = json.loads(re.findall(r"```json\n(.*?)```", README[README.index(STEP) :], flags=re.DOTALL)[0])
+STRATEGY = '''"""The longest rows of train as demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftkit.contracts import Demonstrations, TaskSpec
+from ftkit.records import Example
+from ftkit.registry import Config, component
+
+
+class Longest(Config):
+    k: int = 2
+
+
+@component
+def draw(config: Longest, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Demonstrations]:
+    rows = sorted(train, key=lambda row: (-len(row.input), row.id))
+    return [Demonstrations(f"longest(k={config.k})", tuple(rows[: config.k]))]
+'''
+STRATEGY_EXAMPLE = {
+    "about": "A short row is no demonstration.",
+    "options": {"k": 1},
+    "labels": ["card", "cash"],
+    "seed": 17,
+    "instruction": "Sort.",
+    "train": [
+        {"id": "1", "input": "card", "target": "card"},
+        {"id": "2", "input": "where is my money", "target": "cash"},
+    ],
+    "row": {"id": "3", "input": "no card yet", "target": "card"},
+    "expected": {
+        "longest(k=1)": [
+            ["user", "Sort.\n\nwhere is my money"],
+            ["assistant", "cash"],
+            ["user", "no card yet"],
+        ],
+    },
+}
 METHOD = '''"""Only the scales of the norms are trained."""
 
 from __future__ import annotations
@@ -65,6 +104,7 @@ def build(config: ScalesOnly, base: LoadedModel) -> Trainable:
 ADDED = {
     "answers/metrics/starts_right": (METRIC, METRIC_EXAMPLE),
     "prepare/cleaning/shout": (STEP, STEP_EXAMPLE),
+    "answers/prompting/longest": (STRATEGY, STRATEGY_EXAMPLE),
     "training/methods/scales_only": (METHOD, None),
 }
 FILES = [
@@ -74,6 +114,7 @@ FILES = [
 HELD = {
     "starts_right": {"test_every_metric_scores_its_example_as_the_example_says"},
     "shout": {"test_every_step"},
+    "longest": {"test_every_prompt_strategy_asks_of_its_example_what_the_example_says"},
     "scales_only": {
         "test_loss_and_gradients_of_any_method_equal_the_oracles",
         "test_training_by_any_method_lowers_the_loss",

@@ -1,17 +1,46 @@
-"""Every extractor and metric does what its golden example says, and keeps to its kind's contracts.
+"""Every prompt strategy, extractor and metric does what its golden example says, and keeps to its kind's contracts.
 
 Knows no component by name: adding one is adding its file, and `golden/<kind>/<name>.json`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from golden_examples import Extractor, Metric, golden, write
+from golden_examples import Extractor, Metric, Prompting, golden, write
 
-from ftkit.records import Prediction
+from ftkit.answers.prompt import Prompt
+from ftkit.contracts import TaskSpec
+from ftkit.records import Example, Prediction
 from ftkit.registry import find, names
+
+
+def turns(name: str, example: Prompting, train: Sequence[Example]) -> dict[str, list[list[str]]]:
+    """The turns before the answer to the example's row, by the label of each prompt."""
+    component, task = find("prompting", name), TaskSpec("classify", tuple(example.labels), 0, lambda text: text)
+    config = component.config_type.model_validate(example.options)
+    asked = {}
+    for drawn in component.function(config, task, train, example.seed):
+        pairs, ids = tuple((row.input, row.target) for row in drawn.examples), tuple(row.id for row in drawn.examples)
+        prompt = Prompt(name, drawn.label, example.instruction, pairs, ids, "sum")
+        assert prompt.label not in asked
+        asked[prompt.label] = [[turn["role"], turn["content"]] for turn in prompt.messages(example.row["input"])]
+    return asked
+
+
+@pytest.mark.parametrize("name", names("prompting"))
+def test_every_prompt_strategy_asks_of_its_example_what_the_example_says(name: str) -> None:
+    example = golden(Prompting, name)
+    train = [Example(**row, group=row["id"]) for row in example.train]
+    assert turns(name, example, train) == example.expected
+    assert turns(name, example, train[::-1]) == example.expected
+    of_train = {text for row in train for text in (row.input, row.target)}
+    for asked in example.expected.values():
+        texts = [content.removeprefix(f"{example.instruction}\n\n") for _, content in asked]
+        assert texts[-1] == example.row["input"]
+        assert set(texts[:-1]) <= of_train
 
 
 @pytest.mark.parametrize("name", names("extractors"))
