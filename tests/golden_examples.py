@@ -116,7 +116,7 @@ class Prompting(Example):
     "train": [{"id": "1", "input": "…", "target": "a"}], "row": {"id": "2", "input": "…", "target": "b"},
     "expected": {"zero_shot": [["user", "Sort.\\n\\n…"]]}}
 
-    Expected are the turns before the answer to the row, by the label of each prompt.
+    Expected are the turns before the answer to the row, by the label of each prompt, or the reason why it is skipped.
     """
 
     labels: list[str]
@@ -124,7 +124,7 @@ class Prompting(Example):
     instruction: str
     train: list[Row]
     row: Row
-    expected: Mapping[str, list[list[str]]]
+    expected: Mapping[str, list[list[str]] | str]
 
 
 KINDS: dict[str, type[Example]] = {

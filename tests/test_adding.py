@@ -30,25 +30,40 @@ METRIC_EXAMPLE = {
     "expected": [1.0, 0.0, 0.0],
 }
 STEP_EXAMPLE = json.loads(re.findall(r"```json\n(.*?)```", README[README.index(STEP) :], flags=re.DOTALL)[0])
-STRATEGY = '''"""The longest rows of train as demonstrations."""
+STRATEGY = '''"""The longest rows of train."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ftkit.contracts import Demonstrations, TaskSpec
-from ftkit.records import Example
-from ftkit.registry import Config, component
+from ftkit.answers.prompt import Prompter, Strategy
+from ftkit.contracts import TaskSpec
+from ftkit.records import Example, Message
+from ftkit.registry import component
 
 
-class Longest(Config):
+class Showing(Prompter):
+    shown: dict[str, list[str]]
+
+    @property
+    def train_rows(self) -> Mapping[str, tuple[str, str]]:
+        return {id: (asked, answered) for id, (asked, answered) in self.shown.items()}
+
+    def earlier_turns(self, example: Example) -> list[Message]:
+        pairs = [(("user", asked), ("assistant", answered)) for asked, answered in self.shown.values()]
+        return [{"role": role, "content": content} for pair in pairs for role, content in pair]
+
+
+class Longest(Strategy):
+    prompter = Showing
+
     k: int = 2
 
 
 @component
-def draw(config: Longest, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Demonstrations]:
-    rows = sorted(train, key=lambda row: (-len(row.input), row.id))
-    return [Demonstrations(f"longest(k={config.k})", tuple(rows[: config.k]))]
+def fit(config: Longest, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Prompter]:
+    rows = sorted(train, key=lambda row: (-len(row.input), row.id))[: config.k]
+    return [Showing(label=f"longest(k={config.k})", shown={row.id: [row.input, row.target] for row in rows})]
 '''
 STRATEGY_EXAMPLE = {
     "about": "A short row is no demonstration.",

@@ -5,42 +5,48 @@ Knows no component by name: adding one is adding its file, and `golden/<kind>/<n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from golden_examples import Extractor, Metric, Prompting, golden, write
 
-from ftkit.answers.prompt import Prompt
+from ftkit.answers.prompt import Prompter, Skipped, prompter_of
 from ftkit.contracts import TaskSpec
 from ftkit.records import Example, Prediction
 from ftkit.registry import find, names
 
 
-def turns(name: str, example: Prompting, train: Sequence[Example]) -> dict[str, list[list[str]]]:
-    """The turns before the answer to the example's row, by the label of each prompt."""
+def fitted(name: str, example: Prompting, train: Sequence[Example]) -> dict[str, Prompter | Skipped]:
+    """The prompts of an example by label, as they are read back once they are frozen."""
     component, task = find("prompting", name), TaskSpec("classify", tuple(example.labels), 0, lambda text: text)
     config = component.config_type.model_validate(example.options)
-    asked = {}
-    for drawn in component.function(config, task, train, example.seed):
-        pairs, ids = tuple((row.input, row.target) for row in drawn.examples), tuple(row.id for row in drawn.examples)
-        prompt = Prompt(name, drawn.label, example.instruction, pairs, ids, "sum")
-        assert prompt.label not in asked
-        asked[prompt.label] = [[turn["role"], turn["content"]] for turn in prompt.messages(example.row["input"])]
-    return asked
+    prompts = component.function(config, task, train, example.seed)
+    named = [
+        each
+        if isinstance(each, Skipped)
+        else prompter_of(json.loads(json.dumps(each.named(name, example.options, example.instruction).as_json())))
+        for each in prompts
+    ]
+    assert len({each.label for each in named}) == len(named)
+    return {each.label: each for each in named}
 
 
 @pytest.mark.parametrize("name", names("prompting"))
 def test_every_prompt_strategy_asks_of_its_example_what_the_example_says(name: str) -> None:
     example = golden(Prompting, name)
-    train = [Example(**row, group=row["id"]) for row in example.train]
-    assert turns(name, example, train) == example.expected
-    assert turns(name, example, train[::-1]) == example.expected
-    of_train = {text for row in train for text in (row.input, row.target)}
-    for asked in example.expected.values():
-        texts = [content.removeprefix(f"{example.instruction}\n\n") for _, content in asked]
-        assert texts[-1] == example.row["input"]
-        assert set(texts[:-1]) <= of_train
+    train, row = [Example(**row, group=row["id"]) for row in example.train], Example(**example.row, group="row")
+    prompts = fitted(name, example, train)
+    assert prompts == fitted(name, example, train[::-1])
+    assert example.expected == {
+        label: each.reason
+        if isinstance(each, Skipped)
+        else [[turn["role"], turn["content"]] for turn in each.messages(row)]
+        for label, each in prompts.items()
+    }
+    of_train = {row.id: (row.input, row.target) for row in train}
+    assert all(each.train_rows.items() <= of_train.items() for each in prompts.values() if isinstance(each, Prompter))
 
 
 @pytest.mark.parametrize("name", names("extractors"))
