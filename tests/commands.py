@@ -44,7 +44,8 @@ def ftkit(*args: str | Path) -> Done:
 def ftkit_apart(calls: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> list[Done]:
     """Call the command line several times in one process of its own, in `cwd` and with no variables but `env`."""
     args = [json.dumps([list(call) for call in calls])]
-    process = Forked("commands", args, cwd=cwd, env={"PATH": "", **env})
+    path = f"{ROOT}:{Path(__file__).parent}"
+    process = Forked("commands", args, cwd=cwd, env={"PATH": "", "PYTHONPATH": path, **env})
     out, err = process.communicate()
     assert process.returncode == 0, err
     return _done(out)

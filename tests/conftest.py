@@ -27,9 +27,12 @@ settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker for each of a few cores; none for one file, whose imports would be paid more than once."""
+    """A worker for each of a few cores. None for one file, whose imports would be paid more than once, or on a GPU."""
+    from ftkit.contracts import num_cpus
+
     one_file = len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file()
-    return 0 if one_file else min(len(os.sched_getaffinity(0)), 4)
+    on_gpu = "not gpu" not in config.option.markexpr
+    return 0 if one_file or on_gpu or num_cpus() == 1 else min(num_cpus(), 4)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The golden examples of sources, shapes, cleaning steps and splits: how they look, and how they are read.
+"""The golden examples of components, where a kind has them: how they look, and how they are read.
 
 Knows no component by name.
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 import pyarrow
 import pyarrow.parquet
 import pytest
-from test_semantic_dedup import model
+from word_vectors import model
 
 GOLDEN = Path(__file__).parent / "golden"
 Row: TypeAlias = Mapping[str, Any]
@@ -87,7 +87,55 @@ class Split(Example):
     expected: Mapping[str, list[str]]
 
 
-KINDS: dict[str, type[Example]] = {"sources": Source, "shapes": Shape, "cleaning": Step, "splitting": Split}
+@dataclass(frozen=True, kw_only=True)
+class Extractor(Example):
+    """{"about": "…", "options": {}, "answers": [{"text": "It is 4", "expected": "4"}, {"text": "", "expected": null}]}
+
+    In one text at least there is nothing to find.
+    """
+
+    answers: list[Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Example):
+    """{"about": "…", "options": {}, "predictions": [{"parsed": "a", "reference": "a"}, {"parsed": null,
+    "reference": "b"}], "expected": [1.0, 0.0]}
+
+    Expected is a number for each row, or one for all where the metric is that of a corpus. At least one answer could
+    not be parsed.
+    """
+
+    predictions: list[Row]
+    expected: list[float] | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting(Example):
+    """{"about": "…", "options": {}, "labels": ["a", "b"], "seed": 17, "instruction": "Sort.",
+    "train": [{"id": "1", "input": "…", "target": "a"}], "row": {"id": "2", "input": "…", "target": "b"},
+    "expected": {"zero_shot": [["user", "Sort.\\n\\n…"]]}}
+
+    Expected are the turns before the answer to the row, by the label of each prompt, or the reason why it is skipped.
+    """
+
+    labels: list[str]
+    seed: int
+    instruction: str
+    train: list[Row]
+    row: Row
+    expected: Mapping[str, list[list[str]] | str]
+
+
+KINDS: dict[str, type[Example]] = {
+    "sources": Source,
+    "shapes": Shape,
+    "cleaning": Step,
+    "splitting": Split,
+    "prompting": Prompting,
+    "extractors": Extractor,
+    "metrics": Metric,
+}
 Kind = TypeVar("Kind", bound=Example)
 
 
@@ -122,6 +170,8 @@ def write(files: Mapping[str, Any], folder: Path) -> None:
             for values in (content[0].keys(), *(row.values() for row in content)):
                 book.active.append(list(values))
             book.save(path)
+        elif path.suffix == ".py":
+            path.write_text(content, encoding="utf-8")
         else:
             assert path.suffix == ".embeddings", f"{name}: files like this are not written yet"
             model(path, content)

@@ -129,7 +129,7 @@ def hashes(run_dir: Path, *, but: Sequence[str] = ("run.log",)) -> dict[str, str
 def start(set_up: SetUp, runs_dir: Path, *, recipe: Path = Path("recipe.yaml"), cwd: Path | None = None) -> Forked:
     """The command line in a process of its own, in the folder of the set-up, which is also its home."""
     args = ["run", str(recipe), "--runs-dir", str(runs_dir)]
-    env = {**os.environ, "HOME": str(set_up.folder), "HF_HUB_OFFLINE": "0"}
+    env = {**os.environ, "HOME": str(set_up.folder), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0"}
     return Forked("ftkit.cli", args, cwd=cwd or set_up.folder, env=env)
 
 

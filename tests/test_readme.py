@@ -5,16 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from commands import ftkit
 
-from ftkit import registry
 from ftkit.cli import app, main
 from ftkit.recipe.schema import parse_recipe
-from ftkit.records import Prediction
 from ftkit.store import read_json
 
 
@@ -108,22 +105,3 @@ def test_the_trainer_of_the_readme_runs(
     code = blocks(readme, "python")[0]
     exec("from ftkit import Trainer\n" + code[code.index("rows = ") :], {})
     assert capsys.readouterr().out.startswith("out/adapter ")
-
-
-def test_the_component_of_the_readme_is_found_by_its_file(
-    readme: str, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Written beside the other metrics for the length of the test: adding a component is adding a file."""
-    path = root / "ftkit" / "answers" / "metrics" / "starts_right.py"
-    path.write_text(blocks(readme, "python")[1], encoding="utf-8")
-    try:
-        registry.names.cache_clear()
-        found = registry.find("metrics", "starts_right")
-        rows = [Prediction("arm", "1", "1", "apple", "apricot", "apricot", {}, (), 1, 1)]
-        assert found.doc == "Share of rows whose answer starts like the reference."
-        assert found.function(found.config_type(letters=2), rows) == [1.0]
-        assert found.function(found.config_type(letters=3), rows) == [0.0]
-    finally:
-        path.unlink()
-        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
-        registry.names.cache_clear()

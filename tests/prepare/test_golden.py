@@ -6,14 +6,11 @@ once, so every run holds them against another process with another hash seed.
 
 from __future__ import annotations
 
-import importlib
 import json
 import random
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,6 @@ import pytest
 from golden_examples import GOLDEN, KINDS, Row, Shape, Source, Split, Step, golden, write
 from hub_standin import environment, files_of, serving
 
-from ftkit import registry
 from ftkit.contracts import Cleaned, Context, Machine, Quiet, Shaped
 from ftkit.errors import DataError
 from ftkit.prepare.cleaning import RowStep
@@ -235,8 +231,8 @@ STEP_CONTRACTS: list[Callable[[Trial], None]] = [
 ]
 
 
-def trial(name: str, folder: Path, examples: Path = GOLDEN) -> Trial:
-    example = golden(Step, name, examples)
+def trial(name: str, folder: Path) -> Trial:
+    example = golden(Step, name)
     write(example.files, folder)
     component = find("cleaning", name)
     config = component.config_type.model_validate(example.options)
@@ -268,32 +264,3 @@ def test_every_split_deals_its_example_as_the_example_says(name: str) -> None:
             table.group_by("group").agg(polars.col("split").n_unique())["split"].to_list()
             == [1] * keys["group"].n_unique()
         )
-
-
-# ---- the README ----
-
-
-@contextmanager
-def added(kind: str, name: str, code: str, folder: Path) -> Iterator[None]:
-    """A component in a folder of its own, found as if it stood beside the others: nothing is written into ftkit."""
-    (folder / f"{name}.py").write_text(code, encoding="utf-8")
-    package = importlib.import_module(registry.PACKAGES[kind])
-    package.__path__.append(str(folder))
-    registry.names.cache_clear()
-    try:
-        yield
-    finally:
-        package.__path__.remove(str(folder))
-        registry.names.cache_clear()
-        sys.modules.pop(f"{registry.PACKAGES[kind]}.{name}", None)
-
-
-def test_the_step_of_the_readme_is_one_file_and_one_example(root: Path, tmp_path: Path) -> None:
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r'```python\n("""Lower-cases.*?)```', readme, flags=re.DOTALL)
-    (example,) = re.findall(r"```json\n(.*?)```", readme[readme.index(code) :], flags=re.DOTALL)
-    (tmp_path / "cleaning").mkdir()
-    (tmp_path / "cleaning" / "shout.json").write_text(example, encoding="utf-8")
-    with added("cleaning", "shout", code, tmp_path):
-        for contract in STEP_CONTRACTS:
-            contract(trial("shout", tmp_path, tmp_path))

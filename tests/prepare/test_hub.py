@@ -12,7 +12,7 @@ import pytest
 from commands import Done, ftkit_apart
 from hub_standin import COMMIT, Hub, environment, files_of, serving
 from small_runs import SetUp, make_rows, make_set_up
-from test_semantic_dedup import model
+from word_vectors import model
 
 from ftkit.run.artifacts import Compared, Prepared
 from ftkit.store import file_digest, read_json

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import polars
 import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from word_vectors import WORDS, model
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError, MachineError
@@ -23,26 +22,7 @@ from ftkit.prepare.cleaning.semantic_dedup import SemanticDedup
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.texts.embeddings import load_embedder
 
-WORDS = {"red": [1.0, 0.0], "blue": [0.0, 1.0], "rose": [0.8, 0.6], "anti": [-1.0, 0.0]}
 Event = tuple[str, str | None, float | None]
-
-
-def model(
-    folder: Path, words: Mapping[str, Sequence[float]] = WORDS, name: str = "embeddings", **more: np.ndarray[Any, Any]
-) -> Path:
-    """A folder as model2vec saves it: the unknown token has the vector (9, 9, …)."""
-    vocabulary = {"[UNK]": 0, **{word: number for number, word in enumerate(words, 1)}}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.enable_truncation(3)
-    tokenizer.enable_padding()
-    vectors = np.array([[9.0] * len(next(iter(words.values()))), *words.values()], np.float32)
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    save_file({name: vectors, **more}, folder / "model.safetensors")
-    (folder / "config.json").write_text("{}")
-    return folder
 
 
 def rows_of(*rows: tuple[str, str]) -> Rows:

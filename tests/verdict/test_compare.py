@@ -22,6 +22,7 @@ from ftkit.verdict.results import Verdict
 from ftkit.verdict.stats import PairedTable
 
 ACCURACY = MetricChoice.model_validate("accuracy")
+ONE_METRIC = {"evaluate__metrics": "[accuracy]"}  # no other is bootstrapped where no other is looked at
 OPTIONS: dict[str, Any] = {"metric": ACCURACY, "margin": 0.02, "level": 0.95, "seed": 17}
 
 
@@ -54,7 +55,7 @@ def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
 
 
 def test_counts_and_difference_are_those_of_the_rows(tmp_path: Path) -> None:
-    verdict = run(tmp_path)
+    verdict = run(tmp_path, changes=ONE_METRIC)
     assert verdict.verdict == "fine_tuned"
     assert verdict.ship == verdict.contrast.a == "lora+zero_shot"
     assert verdict.contrast.b == "base+few_shot"
@@ -67,26 +68,27 @@ def test_counts_and_difference_are_those_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_better_prompt_is_shipped(tmp_path: Path) -> None:
-    verdict = run(tmp_path, right={"lora+zero_shot": "0"})
+    verdict = run(tmp_path, right={"lora+zero_shot": "0"}, changes=ONE_METRIC)
     assert (verdict.verdict, verdict.ship) == ("prompting", "base+few_shot")
 
 
 def test_an_open_question_keeps_the_prompt_and_says_where_it_leans(tmp_path: Path) -> None:
     # the interval is +12 to +27 points: above zero, not above the margin
-    verdict = run(tmp_path, changes={"compare__margin": 0.15})
+    verdict = run(tmp_path, changes={**ONE_METRIC, "compare__margin": 0.15})
     assert (verdict.verdict, verdict.ship) == ("inconclusive", "base+few_shot")
     assert verdict.lean == "better"
     assert verdict.rows_needed > 240
 
 
 def test_equivalent_arms_ship_the_cheaper_one(tmp_path: Path) -> None:
-    verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes={"compare__margin": 0.1})
+    verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes={**ONE_METRIC, "compare__margin": 0.1})
     assert (verdict.verdict, verdict.ship) == ("equivalent", "lora+zero_shot")  # 33 against 150 tokens
     assert verdict.rows_needed is None
 
 
 def test_equivalent_arms_of_one_price_ship_the_prompt(tmp_path: Path) -> None:
     changes = {
+        **ONE_METRIC,
         "compare__margin": 0.1,
         "compare__prices__input_tokens": 0,
         "compare__prices__output_tokens": 0,

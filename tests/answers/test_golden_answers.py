@@ -1,0 +1,94 @@
+"""Every prompt strategy, extractor and metric does what its golden example says, and keeps to its kind's contracts.
+
+Knows no component by name: adding one is adding its file, and `golden/<kind>/<name>.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from golden_examples import Extractor, Metric, Prompting, golden, write
+
+from ftkit.answers.prompt import Prompter, Skipped, prompter_of
+from ftkit.contracts import TaskSpec
+from ftkit.records import Example, Prediction
+from ftkit.registry import find, names
+
+
+def fitted(name: str, example: Prompting, train: Sequence[Example]) -> dict[str, Prompter | Skipped]:
+    """The prompts of an example by label, as they are read back once they are frozen."""
+    component, task = find("prompting", name), TaskSpec("classify", tuple(example.labels), 0, lambda text: text)
+    config = component.config_type.model_validate(example.options)
+    prompts = component.function(config, task, train, example.seed)
+    named = [
+        each
+        if isinstance(each, Skipped)
+        else prompter_of(json.loads(json.dumps(each.named(name, example.options, example.instruction).as_json())))
+        for each in prompts
+    ]
+    assert len({each.label for each in named}) == len(named)
+    return {each.label: each for each in named}
+
+
+@pytest.mark.parametrize("name", names("prompting"))
+def test_every_prompt_strategy_asks_of_its_example_what_the_example_says(name: str) -> None:
+    example = golden(Prompting, name)
+    train, row = [Example(**row, group=row["id"]) for row in example.train], Example(**example.row, group="row")
+    prompts = fitted(name, example, train)
+    assert prompts == fitted(name, example, train[::-1])
+    assert example.expected == {
+        label: each.reason
+        if isinstance(each, Skipped)
+        else [[turn["role"], turn["content"]] for turn in each.messages(row)]
+        for label, each in prompts.items()
+    }
+    of_train = {row.id: (row.input, row.target) for row in train}
+    assert all(each.train_rows.items() <= of_train.items() for each in prompts.values() if isinstance(each, Prompter))
+
+
+@pytest.mark.parametrize("name", names("extractors"))
+def test_every_extractor_finds_in_its_example_what_the_example_says(name: str) -> None:
+    example, component = golden(Extractor, name), find("extractors", name)
+    config = component.config_type.model_validate(example.options)
+    expected = [answer["expected"] for answer in example.answers]
+    assert [component.function(config, answer["text"]) for answer in example.answers] == expected
+    assert None in expected, "an example shows where there is nothing to find"
+    assert all(text.strip() == text != "" for text in expected if text is not None)
+    assert component.function(config, "") is None
+
+
+OF_OTHERS = pytest.mark.filterwarnings("ignore")  # code from elsewhere may warn of what it likes
+METRICS = [
+    pytest.param(name, marks=OF_OTHERS if find("metrics", name).config_type.runs_code else ())
+    for name in names("metrics")
+]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_scores_its_example_as_the_example_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example, component = golden(Metric, name), find("metrics", name)
+    write(example.files, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    config = component.config_type.model_validate(example.options)
+    rows = [
+        Prediction("arm", f"r{n}", f"r{n}", row["reference"], row["parsed"] or "", row["parsed"], {}, (), 1, 1)
+        for n, row in enumerate(example.predictions)
+    ]
+    unparsed = [row.parsed is None for row in rows]
+    assert any(unparsed), "an example shows what an answer counts that could not be parsed"
+    found, backwards = component.function(config, rows), component.function(config, rows[::-1])
+    assert found == pytest.approx(example.expected, rel=1e-6)
+    assert component.function(config, rows) == found
+    if isinstance(found, float):
+        assert backwards == pytest.approx(found)
+        return
+    assert [type(value) for value in found] == [float] * len(rows)
+    assert backwards == found[::-1]
+    assert [component.function(config, [row]) for row in rows] == [[value] for value in found]
+    assert {value for value, is_unparsed in zip(found, unparsed, strict=True) if is_unparsed} == {0.0}
