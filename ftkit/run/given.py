@@ -121,11 +121,11 @@ class Given:
                 made |= facts["blocks"]
         own = {each.label: each.train.model_dump(mode="json", exclude={"variants"}) for each in self.recipe.variants}
         used = {label: self.facts[TRAIN + label]["blocks"]["train"] for label in own}
-        if len(used) == 1:
-            ((label, block),) = used.items()
-            made["train"] = made["train"] | (block if not made["train"]["variants"] else {"variants": {label: block}})
+        if used != own and len(used) == 1 and not self.recipe.train.variants:
+            made["train"] |= next(iter(used.values()))
         elif used != own:
-            made["train"] = made["train"] | {"variants": used}
+            changes = {label: {**block, "method": block["method"][0]} for label, block in used.items()}
+            made["train"] |= {"method": made["train"]["method"][:1], "variants": changes}
         return Recipe.model_validate(made)
 
     def _artifact(self, stage: str) -> Artifact:

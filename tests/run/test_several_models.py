@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import ftkit
 from refusals import refused
 from small_runs import SetUp, run_here
@@ -169,6 +170,24 @@ def test_a_field_that_changes_no_result_is_said_and_stays_as_it_was_made(ran: Se
     assert margin.made == ["compare"]
     report = (margin.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
     assert "checkpoint_steps: 1\n" in report and "margin: 0.3\n" in report
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        "train.method=[{lora: {rank: 4, dropout: 0.1}}, full]",
+        "train.variants={lora: {}, full: {method: full}}",
+        "train.variants={lora: {}}",
+    ],
+)
+def test_of_several_trainings_each_keeps_what_it_was_made_with(several: str, ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    done = run_here(ran, tmp_path / "runs", several, "train.checkpoint_steps=7", "compare.margin=0.3")
+    assert done.made == (["train-full", "evaluate", "compare"] if "full" in several else ["compare"])
+    report = (done.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
+    train = yaml.safe_load(report.split("```yaml\n")[1].split("```")[0])["train"]
+    steps = {label: change["checkpoint_steps"] for label, change in train["variants"].items()}
+    assert steps == ({"lora": 1, "full": 7} if "full" in several else {"lora": 1})
 
 
 def test_a_report_names_the_versions_that_each_stage_was_made_with(ran: SetUp, tmp_path: Path) -> None:
