@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from similarity_by_hand import shingles
 
 from ftkit.contracts import Context, Quiet
 from ftkit.errors import DataError, RecipeError
 from ftkit.prepare.summary import FunnelLine, Summary
-from ftkit.prepare.texts.similarity import shingles
 from ftkit.records import read_jsonl
 from ftkit.run.artifacts import Prepared
 from ftkit.run.stages.prepare import PrepareConfig, check, input_ids, run
