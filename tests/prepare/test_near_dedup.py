@@ -10,6 +10,7 @@ import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from similarity_by_hand import jaccard, shingles
 
 from ftkit.contracts import Context, Machine, Marked, Quiet
 from ftkit.errors import DataError
@@ -17,7 +18,7 @@ from ftkit.prepare.cleaning import near_dedup
 from ftkit.prepare.cleaning.near_dedup import NearDedup
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.texts import minhash
-from ftkit.prepare.texts.similarity import jaccard, shingles, text_key
+from ftkit.prepare.texts.similarity import text_key
 
 SENTENCE = "my card has not come yet and i wait for it since monday please tell me when it will be here"
 WORDS = SENTENCE.split()
