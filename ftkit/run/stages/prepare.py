@@ -225,7 +225,7 @@ def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> 
         raise DataError(f"data.source: all rows have the target {targets[0]!r}; to classify, two labels are needed")
     wanted = config.task.options.labels
     labels = targets if wanted == "auto" else wanted
-    _check_targets(tables, labels, "targets in data.source" if wanted == "auto" else "of task.classify.labels")
+    _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
     plain: dict[str, str] = {}
     for label in labels:
         twin = plain.setdefault(text_key(label), label)

@@ -135,7 +135,7 @@ def run(
 
 
 def training_prompt(train: Train, frozen: FrozenPrompts, task: TaskSpec) -> Prompter:
-    """The prompt that training uses, as `train.wording` has it. Raises DataError where the search prompter none."""
+    """The prompt that training uses, as `train.wording` has it. Raises DataError where the search found none."""
     own = train.wording.options
     if isinstance(own, OwnWording):
         return Prompter(label="own_wording", family="zero_shot", instruction=worded(own.text, task))
