@@ -52,7 +52,7 @@ def num_cpus() -> int:
         return os.cpu_count() or 1
 
 
-class Task(Protocol):
+class Bar(Protocol):
     """Advance a bar of progress; `note` replaces the small print behind it."""
 
     def advance(self, count: int = 1, note: str = "") -> None: ...
@@ -61,7 +61,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where a stage says what it does: a bar for what takes long, a line for what must be known."""
 
-    def task(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Task]: ...
+    def bar(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]: ...
 
     def say(self, text: str) -> None: ...
 
@@ -73,7 +73,7 @@ class Quiet:
         self.said: list[str] = []
 
     @contextmanager
-    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Task]:
+    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         """A bar nobody sees."""
         yield self
 

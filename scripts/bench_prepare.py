@@ -42,7 +42,7 @@ from typing import Any
 
 from bench_corpus import SHARED_ROWS, Corpus, say, tables_of, write_corpus
 
-from ftkit.contracts import Quiet, Task
+from ftkit.contracts import Bar, Quiet
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = Path("~/.cache/ftkit/bench-rivals").expanduser()
@@ -300,10 +300,10 @@ class Clock(Quiet):
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Task]:
+    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         """A bar nobody sees."""
         begun = time.perf_counter()
-        with super().task(description, total, unit) as bar:
+        with super().bar(description, total, unit) as bar:
             yield bar
         self.seconds[description] = time.perf_counter() - begun
 

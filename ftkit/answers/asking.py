@@ -135,7 +135,7 @@ def ask_all(
 ) -> Asked:
     """Every example as a question that fits, by the policy for what does not; see `Asker.fitted`."""
     questions: list[Question] = []
-    with ctx.progress.task(description, len(examples)) as bar:
+    with ctx.progress.bar(description, len(examples)) as bar:
         for example in examples:
             question = asker.fitted(example, too_long)
             questions += [question] if question is not None else []

@@ -46,12 +46,12 @@ def generate(
     results = [Completion([], False) for _ in contexts_ids]
     lengths = [len(ids) + max_new_tokens for ids in contexts_ids]
     wide = [vocabulary(loaded.model) for _ in contexts_ids]
-    with ctx.progress.task(description, len(contexts_ids)) as task:
+    with ctx.progress.bar(description, len(contexts_ids)) as bar:
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
             completions = _generate_batch(loaded, [contexts_ids[index] for index in batch], max_new_tokens)
             for index, completion in zip(batch, completions, strict=True):
                 results[index] = completion
-            task.advance(len(batch))
+            bar.advance(len(batch))
             ctx.check_stop()
     return results
 

@@ -89,12 +89,12 @@ def score(
     lengths = [len(request.context_ids) + count for request, count in zip(requests, nodes, strict=True)]
     wide = [max(1, count) * vocabulary(loaded.model) for count in nodes]
     results: list[list[ContinuationScore]] = [[] for _ in requests]
-    with ctx.progress.task(description, len(requests)) as task:
+    with ctx.progress.bar(description, len(requests)) as bar:
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
             batch_scores = _score_batch(loaded, [requests[i] for i in batch], [forests[i] for i in batch])
             for index, scores in zip(batch, batch_scores, strict=True):
                 results[index] = scores
-            task.advance(len(batch))
+            bar.advance(len(batch))
             ctx.check_stop()
     return results
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from ftkit.contracts import Context, Task, Trainable
+from ftkit.contracts import Bar, Context, Trainable
 from ftkit.engine.batching import Budget, base_of, plan, vocabulary
 from ftkit.engine.checkpoint import Best, Checkpoints, State
 from ftkit.engine.load import LoadedModel
@@ -78,7 +78,7 @@ def fit(
         loop.resume()
         if settings.gradient_checkpointing:
             _recompute_activations(model, on=True)
-        with ctx.progress.task("training", loop.schedule.num_steps, unit="steps") as bar:
+        with ctx.progress.bar("training", loop.schedule.num_steps, unit="steps") as bar:
             bar.advance(loop.state.step)
             while loop.advance(bar):
                 pass
@@ -150,7 +150,7 @@ class _Loop:
         if state is None and self.evaluate is not None:
             self._evaluate(self.evaluate)
 
-    def advance(self, bar: Task) -> bool:
+    def advance(self, bar: Bar) -> bool:
         """One unit of work; False when there is none left. A stop leaves a checkpoint behind."""
         state, settings = self.state, self.settings
         try:
@@ -204,7 +204,7 @@ class _Loop:
         )
         return False
 
-    def _optimizer_step(self, bar: Task) -> None:
+    def _optimizer_step(self, bar: Bar) -> None:
         began = time.monotonic()
         step = self.state.step + 1
         rows = [

@@ -209,7 +209,7 @@ class _Reading:
     def examples(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
         """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""
         first: dict[str, str] = {}
-        with self.ctx.progress.task(f"read {self.name}", 0) as bar:
+        with self.ctx.progress.bar(f"read {self.name}", 0) as bar:
             for batch in self.batches():
                 self.ctx.check_stop()
                 rows, faults = self.mapped(batch)

@@ -81,7 +81,7 @@ def clean(tables: dict[str, Rows], steps: Sequence[Choice], given: Sequence[str]
         numbered = [(step, work.ledger.begin(step.name)) for step in group]
         seconds = dict.fromkeys((number for _, number in numbered), 0.0)
         total = sum(len(rows) for rows in tables.values()) * len(numbered)
-        with work.ctx.progress.task(", ".join(step.name for step, _ in numbered), total) as bar:
+        with work.ctx.progress.bar(", ".join(step.name for step, _ in numbered), total) as bar:
             for name, rows in tables.items():
                 leg = _Leg(numbered, seconds, name in given, bar.advance)
                 tables = {**tables, name: (_one_pass if is_row_step else _a_pass_each)(rows, leg, work)}
@@ -145,7 +145,7 @@ def _keyed(rows: Rows, work: Workshop) -> Rows:
 
     def batches() -> Iterator[Table]:
         threads = Threads(work.ctx.machine.num_threads)
-        with work.ctx.progress.task("keys", len(rows)) as bar, threads as workers:
+        with work.ctx.progress.bar("keys", len(rows)) as bar, threads as workers:
             for batch in workers.in_turn(with_keys, rows):
                 work.ctx.check_stop()
                 bar.advance(batch.height)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from ftkit.contracts import Progress, Task
+from ftkit.contracts import Bar, Progress
 
 
 class RunLog:
@@ -32,9 +32,9 @@ class RunLog:
             self._write(f"{type(error).__name__}: {error}")
         self._file.close()
 
-    def task(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Task]:
+    def bar(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
         """A bar of the wrapped progress."""
-        return self._progress.task(description, total, unit)
+        return self._progress.bar(description, total, unit)
 
     def say(self, text: str) -> None:
         """Show a line and write it down."""

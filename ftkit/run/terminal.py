@@ -18,7 +18,7 @@ SHOW_AFTER_S = 2.0
 LINE_EVERY_S = 10.0
 
 
-class Bar:
+class TerminalBar:
     """One bar; shown once it has lasted two seconds."""
 
     def __init__(self, terminal: Terminal, description: str, total: int, unit: str) -> None:
@@ -73,9 +73,9 @@ class Terminal:
             yield self
 
     @contextmanager
-    def task(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[TerminalBar]:
         """A bar for one piece of work."""
-        bar = Bar(self, escape(description), total, unit)
+        bar = TerminalBar(self, escape(description), total, unit)
         try:
             yield bar
         finally:

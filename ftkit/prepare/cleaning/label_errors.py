@@ -172,7 +172,7 @@ def _out_of_fold(words: _Sparse, given: Codes, *, config: LabelErrors, ctx: Cont
 
     probabilities = np.empty((len(given), int(given.max()) + 1), np.float32)
     fold_of = np.arange(len(given)) % config.folds
-    with ctx.progress.task("label_errors: folds", config.folds, "folds") as bar, threadpool_limits(1):
+    with ctx.progress.bar("label_errors: folds", config.folds, "folds") as bar, threadpool_limits(1):
         for fold in range(config.folds):
             ctx.check_stop()
             out: NDArray[np.bool_] = fold_of == fold

@@ -91,7 +91,7 @@ def _near(config: NearDedup, rows: Rows, targets: Ints, order: Ints, ctx: Contex
     from ftkit.prepare.texts.minhash import Order
 
     threads = ctx.machine.num_threads
-    with ctx.progress.task("near_dedup", 2 * len(rows)) as bar:
+    with ctx.progress.bar("near_dedup", 2 * len(rows)) as bar:
 
         def on_progress(count: int) -> None:
             ctx.check_stop()

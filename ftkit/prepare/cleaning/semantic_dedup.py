@@ -133,7 +133,7 @@ def _unit_vectors(rows: Rows, embed: Embed, ctx: Context) -> Vectors:
     import numpy as np
 
     parts: list[Vectors] = []
-    with ctx.progress.task("semantic_dedup: embeddings", len(rows)) as bar:
+    with ctx.progress.bar("semantic_dedup: embeddings", len(rows)) as bar:
         for batch in rows.batches("input"):
             ctx.check_stop()
             parts.append(embed(batch["input"].to_list()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.answers.prompt import Arm
-from ftkit.contracts import Context, Task
+from ftkit.contracts import Bar, Context
 from ftkit.recipe.schema import Compare, MetricChoice, Recipe
 from ftkit.records import Guard, Prediction
 from ftkit.registry import Choice, Config
@@ -104,12 +104,12 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     tests, predictions = inputs.prepared.split("test"), inputs.evaluated.predictions
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
     guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
-    with ctx.progress.task("comparing arms", _num_statistics(config, arms), unit="statistics") as task:
-        values = _metric_values(config, aligned, task=task, ctx=ctx)
+    with ctx.progress.bar("comparing arms", _num_statistics(config, arms), unit="statistics") as bar:
+        values = _metric_values(config, aligned, bar=bar, ctx=ctx)
         others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
-        secondary = _secondary(config, aligned, chosen=chosen, others=others, task=task, ctx=ctx)
+        secondary = _secondary(config, aligned, chosen=chosen, others=others, bar=bar, ctx=ctx)
         contrast = _primary_contrast(config, aligned, chosen=chosen)
-        task.advance()
+        bar.advance()
     results = {arm.name: _arm_result(arm, aligned.by_arm[arm.name], values[arm.name]) for arm in arms}
     return Comparison(
         recipe=inputs.recipe,
@@ -154,7 +154,7 @@ def _num_statistics(config: CompareConfig, arms: Sequence[Arm]) -> int:
 
 
 def _metric_values(
-    config: CompareConfig, aligned: Aligned, *, task: Task, ctx: Context
+    config: CompareConfig, aligned: Aligned, *, bar: Bar, ctx: Context
 ) -> dict[str, dict[str, MetricValue]]:
     """Every metric of every arm."""
     values: dict[str, dict[str, MetricValue]] = {}
@@ -164,7 +164,7 @@ def _metric_values(
             ctx.check_stop()
             seed = derive_seed(config.seed, "compare", "interval", metric.name, arm)
             values[arm][metric.name] = metric_value(metric, rows, level=config.compare.level, seed=seed)
-            task.advance()
+            bar.advance()
     return values
 
 
@@ -186,7 +186,7 @@ def _secondary(
     *,
     chosen: Mapping[str, str],
     others: Sequence[str],
-    task: Task,
+    bar: Bar,
     ctx: Context,
 ) -> tuple[SecondaryContrast, ...]:
     """The other metrics of the chosen pair, and the other arms against prompting by the primary metric.
@@ -203,7 +203,7 @@ def _secondary(
         ctx.check_stop()
         contrast = _contrast(config, metric, aligned, pair=(arm, prompting))
         contrasts.append((metric.name, ArmContrast.of(contrast, a=arm, b=prompting)))
-        task.advance()
+        bar.advance()
     adjusted = iter(holm([contrast.p_value for _, contrast in contrasts if contrast.p_value is not None]))
     return tuple(
         SecondaryContrast(

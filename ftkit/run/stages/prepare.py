@@ -153,7 +153,7 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
         test_sha256=test_sha256,
     )
     write_json(out / "summary.json", summary.as_json())
-    with ctx.progress.task("data report", sum(map(len, splits.values()))) as bar:
+    with ctx.progress.bar("data report", sum(map(len, splits.values()))) as bar:
         page.write(out, threads=ctx.machine.num_threads, on_progress=bar.advance)
     _say_result(summary, groups, ctx)
     shutil.rmtree(folder)
