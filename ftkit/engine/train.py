@@ -11,13 +11,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from ftkit.contracts import Bar, Context, Trainable
 from ftkit.engine.batching import Budget, base_of, plan, vocabulary
@@ -119,14 +120,13 @@ class _Loop:
             evaluate,
             ctx,
         )
-        self.device = loaded.device
+        self.loaded = loaded
         self.schedule = Schedule(settings, len(rows))
         named = sorted(self.model.named_parameters())
         self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
         assert self.parameters, "a method leaves something to train"
         assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), "float32 or wider"
         self.optimizer = _adamw(list(self.parameters.values()), settings)
-        self.accelerator = _accelerator(loaded)
         self.budget = Budget.of(ctx.machine, loaded.device)
         self.state = State()
         fingerprint = self._fingerprint(loaded)
@@ -215,7 +215,7 @@ class _Loop:
             group["lr"] = rate
         self.model.train()
         loss = self._backward(rows, step)
-        norm = float(self.accelerator.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm))
+        norm = float(clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm))
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise DivergedError(
                 f"step {step}: loss {loss}, gradient norm {norm}; the weights before it are kept in the last "
@@ -254,7 +254,7 @@ class _Loop:
             except torch.OutOfMemoryError:
                 if self.ctx.machine.micro_batch != "auto" or len(batches) == len(rows):
                     raise MachineError(
-                        f"a micro-batch of {max(map(len, batches))} rows does not fit {self.device}; "
+                        f"a micro-batch of {max(map(len, batches))} rows does not fit {self.loaded.device}; "
                         "set machine.micro_batch lower or train.gradient_checkpointing: true"
                     ) from None
             self.budget = replace(self.budget.halved(), rows=max(1, max(map(len, batches)) // 2))
@@ -267,8 +267,8 @@ class _Loop:
         total = 0.0
         for number, batch in enumerate(batches):
             with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(number))):
-                loss = summed_loss(self.model, batch, self.accelerator.autocast()) / whole
-                self.accelerator.backward(loss)
+                loss = summed_loss(self.model, batch, _autocast(self.loaded)) / whole
+                loss.backward()
             total += loss.item()
         return total
 
@@ -331,14 +331,9 @@ def _recompute_activations(model: Any, *, on: bool) -> None:
         getattr(base, f"{name}_checkpointing_disable")()
 
 
-def _accelerator(loaded: LoadedModel) -> Any:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    # its state is one per process and refuses another precision; a process may train several models
-    AcceleratorState._reset_state(reset_partial_state=True)
-    mixed = "bf16" if loaded.precision == "bfloat16" else "no"
-    return Accelerator(cpu=loaded.device == "cpu", mixed_precision=mixed)
+def _autocast(loaded: LoadedModel) -> Any:
+    """Weights that are trained are float32; where the model stands for bfloat16, it computes in that."""
+    return torch.autocast(loaded.device, dtype=torch.bfloat16) if loaded.precision == "bfloat16" else nullcontext()
 
 
 def _adamw(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
