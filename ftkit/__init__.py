@@ -8,13 +8,7 @@ The names are loaded when they are first used, so that importing ftkit stays fas
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ftkit.recipe.schema import DataRecipe, Recipe, load_data_recipe, load_recipe
-    from ftkit.run.pipeline import prepare_rows, run
-    from ftkit.run.side_by_side import compare
-    from ftkit.training.trainer import Trainer
+from typing import TYPE_CHECKING
 
 __all__ = ["DataRecipe", "Recipe", "Trainer", "compare", "load_data_recipe", "load_recipe", "prepare_rows", "run"]
 
@@ -26,11 +20,28 @@ _HOMES = {
     "load_data_recipe": "ftkit.recipe.schema",
     "load_recipe": "ftkit.recipe.schema",
     "prepare_rows": "ftkit.run.pipeline",
-    "run": "ftkit.run.pipeline",
+    "run": "ftkit.run",  # the room itself, which can be called
 }
 
+if TYPE_CHECKING:
+    from ftkit.recipe.schema import DataRecipe, Recipe, load_data_recipe, load_recipe
+    from ftkit.run.pipeline import prepare_rows, run
+    from ftkit.run.side_by_side import compare
+    from ftkit.training.trainer import Trainer
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    __version__: str
+else:  # a type checker that saw __getattr__ would take any name for one of ours
+
+    def __getattr__(name):
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("ftkit")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
+        home = importlib.import_module(_HOMES[name])
+        return home if name == "run" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

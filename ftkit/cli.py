@@ -48,9 +48,9 @@ RunsDir = Annotated[Path, typer.Option("--runs-dir", help="where run directories
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from ftkit import __version__
 
-        print(f"ftkit {version('ftkit')}")
+        print(f"ftkit {__version__}")
         raise typer.Exit
 
 
