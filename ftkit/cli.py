@@ -301,7 +301,9 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
 
 
 @app.command()
-def schema(of: Annotated[str, typer.Option(help="recipe, verdict, metrics or summary")] = "recipe") -> None:
+def schema(
+    of: Annotated[str, typer.Option(help="recipe, verdict, metrics, summary, training or candidates")] = "recipe",
+) -> None:
     """Print the JSON Schema of recipes, or of a file of results."""
     from ftkit.recipe.schema import json_schema
     from ftkit.registry import suggest

@@ -5,10 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from commands import ftkit
+from small_runs import SetUp, run_here
 
 from ftkit.cli import app, main
 from ftkit.recipe.schema import parse_recipe
@@ -26,6 +30,16 @@ def blocks(text: str, language: str) -> list[str]:
 
 def test_the_recipe_of_the_readme_is_a_recipe(readme: str) -> None:
     assert parse_recipe(blocks(readme, "yaml")[0], name="README.md").data.limit.train == 2000
+
+
+def test_variants_and_wording_of_the_readme_go_into_its_recipe(readme: str) -> None:
+    overrides = [f"{key}={value}" for key, value in re.findall(r"`(train\.\w+): (\{.*?\})`", readme)]
+    recipe = parse_recipe(blocks(readme, "yaml")[0], name="README.md", overrides=overrides)
+    assert {each.label: (each.method.options.rank, each.train.epochs) for each in recipe.variants} == {
+        "r8": (8, 3.0),
+        "long": (16, 6.0),
+    }
+    assert recipe.train.wording.options.text == "Sort the message."
 
 
 def test_the_rows_of_the_readme_are_prepared_without_a_model_and_load_as_a_data_set(
@@ -82,6 +96,26 @@ def test_the_typo_of_the_readme_gets_the_answer_it_shows(
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.strip() == answer
+
+
+def test_a_run_comes_to_the_files_of_the_readme_in_the_order_it_tells(
+    readme: str, root: Path, made: SetUp, tmp_path: Path
+) -> None:
+    told = re.findall(r"^\d+\. \[([\w/.]+)\]\(ftkit/\1\) `([\w.]+)`: ", readme, flags=re.MULTILINE)
+    assert 1 < len(told) <= 12
+    entered: dict[tuple[str, str], None] = {}  # a file and a function, in the order of their first calls
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            entered.setdefault((frame.f_code.co_filename, frame.f_code.co_qualname))
+
+    sys.setprofile(note)
+    try:
+        run_here(made, tmp_path / "runs", "baseline.prompts=[zero_shot]", "train.max_steps=1", "train.num_evals=1")
+    finally:
+        sys.setprofile(None)
+    places = {(str(root / "ftkit" / path), function): (path, function) for path, function in told}
+    assert [places[each] for each in entered if each in places] == told
 
 
 @pytest.mark.slow
