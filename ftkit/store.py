@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails
 from ftkit.errors import ArtifactError, BusyError
 
 MANIFEST = "manifest.json"
+FORMAT = 2  # of run directories: what an ftkit of another format published is not reused
 # part of no content id: they hold clock values, or depend on optional libraries
 UNHASHED = ("timing.json", "report.html", "report.md", "data.html", "data.json")
 
@@ -87,7 +88,8 @@ def derive_seed(seed: int, *purpose: str) -> int:
 
 def stage_key(name: str, version: int, config: Any, inputs: Mapping[str, str]) -> str:
     """Key of a stage: hash of its name, VERSION, config, and the content ids of what it reads."""
-    return digest({"stage": name, "version": version, "config": config, "inputs": dict(inputs)})[:16]
+    key = {"format": FORMAT, "stage": name, "version": version, "config": config, "inputs": dict(inputs)}
+    return digest(key)[:16]
 
 
 def stamp(path: Path) -> str:

@@ -6,6 +6,7 @@ Knows the texts of rows and their labels; no tokenizer, no language model. Saved
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,9 @@ def fit_linear(train: Sequence[Example], *, seed: int) -> LinearModel | None:
     except ValueError:  # an empty vocabulary
         return None
     model = LogisticRegression(C=10.0, max_iter=1000, random_state=seed)
-    model.fit(counts_RT, [example.target for example in train])
+    with warnings.catch_warnings():  # of many labels on few rows, which the floors show anyway
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        model.fit(counts_RT, [example.target for example in train])
     weights_LT, bias_L = np.asarray(model.coef_), np.asarray(model.intercept_)
     if len(weights_LT) == 1:  # two labels: the weights are those of the second against the first
         weights_LT, bias_L = (np.concatenate([np.zeros_like(each), each]) for each in (weights_LT, bias_L))

@@ -237,8 +237,12 @@ class Recipe(DataRecipe):
 
     @model_validator(mode="after")
     def _labels_only_to_classify(self) -> Recipe:
-        if self.task.name == "generate" and any("{labels}" in text for text in self.baseline.instructions):
-            raise ValueError("baseline.instructions: {labels} needs task: classify")
+        own = {"train.wording": self.train, **{f"train.variants.{each.label}": each.train for each in self.variants}}
+        texts = {key: getattr(train.wording.options, "text", "") for key, train in own.items()}
+        texts["baseline.instructions"] = " ".join(self.baseline.instructions)
+        for key, text in texts.items():
+            if self.task.name == "generate" and "{labels}" in text:
+                raise ValueError(f"{key}: {{labels}} needs task: classify")
         return self
 
 

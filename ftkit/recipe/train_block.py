@@ -102,7 +102,7 @@ else:
         __base__=_Change,
         __doc__=_Change.__doc__,
         **{
-            name: (_type_of(info) | None, Field(None, description=info.description))
+            name: (_type_of(info), Field(None, description=info.description))
             for name, info in Tuning.model_fields.items()
         },
     )

@@ -10,13 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, ValidationError
+
 from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
 from ftkit.answers.search import Candidate
+from ftkit.errors import ArtifactError
 from ftkit.prepare.summary import Summary
 from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
-from ftkit.store import JsonRecord, read_json, read_record, write_json
+from ftkit.store import MANIFEST, Artifact, JsonRecord, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
+
+
+class Made(JsonRecord):
+    """How a stage was made: the facts of its manifest. Part of no content id."""
+
+    environment: dict[str, Any] = Field(description="versions, processor, threads, machine block; earlier attempts")
+    day: str = Field(description="on which it was finished, as YYYY-MM-DD")
+    recipe: dict[str, Any] = Field(description="the recipe that asked for it")
+    blocks: dict[str, Any] = Field(description="blocks of the recipe that it was made with")
+    reads: dict[str, str] = Field(description="folders of the stages that it read, by stage")
+
+
+def made_of(artifact: Artifact) -> Made:
+    """The facts of a manifest. Raises ArtifactError that names file and key."""
+    try:
+        return Made.model_validate(dict(artifact.facts))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        path = artifact.path / MANIFEST
+        raise ArtifactError(
+            f"{path}: facts.{key}: damaged or foreign; delete the folder and run the recipe again"
+        ) from None
+
 
 RECORDS: Mapping[str, type[JsonRecord]] = {
     "verdict": Verdict,
@@ -30,9 +56,10 @@ RECORDS: Mapping[str, type[JsonRecord]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """Output of prepare. Only evaluate opens `test`."""
+    """Output of prepare. `splits` are those that may be opened; only evaluate and what comes behind it opens `test`."""
 
     path: Path
+    splits: frozenset[str] = frozenset({"train", "valid", "test"})
 
     FILES = frozenset(
         {
@@ -49,6 +76,7 @@ class Prepared:
 
     def split(self, name: str) -> list[Example]:
         """Rows of `train`, `valid` or `test`, in their frozen order."""
+        assert name in self.splits, f"{name} is not declared as read"
         return read_examples(self.path / f"{name}.jsonl")
 
     @property

@@ -12,7 +12,8 @@ from typing import Any
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.files import ModelSpec
 from ftkit.recipe.schema import DataRecipe, Recipe
-from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained
+from ftkit.recipe.train_block import Variant
+from ftkit.run.artifacts import Baseline, Evaluated, Made, Prepared, Trained, made_of
 from ftkit.run.models import model_id, model_spec, task_spec
 from ftkit.run.stages import prepare
 from ftkit.store import Artifact, digest, read_json
@@ -61,8 +62,12 @@ class Given:
 
     @property
     def prepared(self) -> Prepared:
-        """The rows."""
-        return Prepared(self._artifact("prepare").path)
+        """The rows; only the splits that are declared can be opened."""
+        folder = self._artifact("prepare").path
+        if "prepare" in self.reads:
+            return Prepared(folder)
+        files = [name.removeprefix("prepare/") for name in self.reads if name.startswith("prepare/")]
+        return Prepared(folder, frozenset(name.removesuffix(".jsonl") for name in files))
 
     @property
     def task(self) -> TaskSpec:
@@ -93,10 +98,9 @@ class Given:
         return model_spec(self.recipe, quantize="nf4" if quantize == "nf4" else "none")
 
     @property
-    def facts(self) -> dict[str, Mapping[str, Any]]:
-        """What each stage that is read wrote down of its making: environment, blocks of the recipe."""
-        names = [name for name in self.artifacts if name in self.reads]
-        return {name: self.artifacts[name].facts for name in names}
+    def made(self) -> dict[str, Made]:
+        """What each stage that is read wrote down of its making."""
+        return {name: made_of(self.artifacts[name]) for name in self.artifacts if name in self.reads}
 
     @property
     def timings(self) -> dict[str, dict[str, Any]]:
@@ -107,7 +111,7 @@ class Given:
     @property
     def environments(self) -> dict[str, Mapping[str, Any]]:
         """Versions and machine that each stage that is read was made with."""
-        return {name: facts["environment"] for name, facts in self.facts.items()}
+        return {name: made.environment for name, made in self.made.items()}
 
     @property
     def recipe_as_made(self) -> Recipe:
@@ -115,18 +119,17 @@ class Given:
 
         A variant that was made with another train block than the recipe's stands under `train.variants`.
         """
-        made = self.asked.resolved()
-        for name, facts in self.facts.items():
-            if not name.startswith(TRAIN):
-                made |= facts["blocks"]
-        own = {each.label: each.train.model_dump(mode="json", exclude={"variants"}) for each in self.recipe.variants}
-        used = {label: self.facts[TRAIN + label]["blocks"]["train"] for label in own}
-        if used != own and len(used) == 1 and not self.recipe.train.variants:
-            made["train"] |= next(iter(used.values()))
-        elif used != own:
-            changes = {label: {**block, "method": block["method"][0]} for label, block in used.items()}
-            made["train"] |= {"method": made["train"]["method"][:1], "variants": changes}
-        return Recipe.model_validate(made)
+        recipe, made = self.asked.resolved(), self.made
+        for name in [name for name in made if not name.startswith(TRAIN)]:
+            recipe |= made[name].blocks
+        asked = {each.label: each.train.model_dump(mode="json", exclude={"variants"}) for each in self.recipe.variants}
+        used = {label: made[TRAIN + label].blocks["train"] for label in asked}
+        if used != asked and len(used) == 1 and not self.recipe.train.variants:
+            recipe["train"] |= next(iter(used.values()))
+        elif used != asked:
+            changes = {each.label: _change(each, used[each.label]) for each in self.recipe.variants}
+            recipe["train"] |= {"method": recipe["train"]["method"][:1], "variants": changes}
+        return Recipe.model_validate(recipe)
 
     def _artifact(self, stage: str) -> Artifact:
         assert any(name == stage or name.startswith(f"{stage}/") for name in self.reads), f"{stage} is not declared"
@@ -134,3 +137,9 @@ class Given:
 
     def _require(self, name: str) -> None:
         assert name in self.reads, f"{name} is not declared: the stage reads {', '.join(self.reads)}"
+
+
+def _change(variant: Variant, block: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant as `train.variants` has it, with the block that it was made with."""
+    rows = {} if variant.num_rows is None else {"num_rows": variant.num_rows}
+    return {**block, "method": block["method"][0], "seed": variant.seed, **rows}

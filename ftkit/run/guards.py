@@ -31,18 +31,26 @@ def lacking(name: str, need: str, answerers: Sequence[str]) -> Guard:
 
 
 def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float] | None]) -> Guard:
-    """Every tuned model scores the probe rows otherwise than the base does. Needs log-probabilities of both."""
+    """Every tuned model scores the probe rows otherwise than its base does. Needs log-probabilities of both."""
     name = "adapter_changes_logits"
-    base = next(arm for arm in arms if arm.model == "base")
     tuned = [arm for arm in arms if arm.side == "fine_tuned"]
-    scores = {arm.name: fingerprints[arm.name] for arm in (base, *tuned)}
-    mute = sorted({arm.model for arm in (base, *tuned) if scores[arm.name] is None})
+    pairs = [(arm, _base_of(arm, arms)) for arm in tuned]
+    mute = sorted({arm.model for pair in pairs for arm in pair if fingerprints[arm.name] is None})
     if mute:
         return lacking(name, SCORES, mute)
-    of_base = list(scores[base.name] or ())
-    same = sorted({arm.model for arm in tuned if list(scores[arm.name] or ()) == of_base})
-    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{len(of_base)} probe scores differ"
+    scores = {arm.name: list(fingerprints[arm.name] or ()) for pair in pairs for arm in pair}
+    if not all(scores.values()):
+        return Guard(name, "not_applicable", "no valid row fits the context with its target: nothing to compare")
+    same = sorted({arm.model for arm, base in pairs if scores[arm.name] == scores[base.name]})
+    num_probes = max(map(len, scores.values()), default=0)
+    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{num_probes} probe scores differ"
     return guard(name, not same, detail)
+
+
+def _base_of(tuned: Arm, arms: Sequence[Arm]) -> Arm:
+    """The base as the tuned model holds it: quantising alone changes scores."""
+    bases = [arm for arm in arms if arm.model.partition("@")[0] == "base"]
+    return next((arm for arm in bases if arm.precision == tuned.precision), bases[0])
 
 
 def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example], *, identity: str | None = None) -> Guard:
@@ -81,8 +89,8 @@ def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> 
 def scored_ids_are_trained_ids(asked: Sequence[Question], learned: Sequence[Question]) -> Guard:
     """The ids scored for a row's label are the ids trained for it, on the same rows. Needs ids of labels."""
     name = "scored_ids_are_trained_ids"
-    if not all(question.choices_ids for question in asked):
-        return Guard(name, "not_applicable", "needs ids of labels; here a text is written, or no ids are known")
+    if not asked or not all(question.choices_ids for question in asked):
+        return Guard(name, "not_applicable", "needs rows with ids of labels; here a text is written, or no row fits")
     wrong = [
         one.example.id
         for one, other in zip(asked, learned, strict=True)

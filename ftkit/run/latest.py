@@ -12,9 +12,10 @@ from pathlib import Path
 from pydantic import Field
 
 from ftkit.errors import ArtifactError, RecipeError
-from ftkit.store import Artifact, JsonRecord, read_json, read_record, write_json
+from ftkit.registry import suggest
+from ftkit.store import FORMAT, Artifact, JsonRecord, read_json, read_record, write_json
 
-NAME, FORMAT = "latest.json", 2
+NAME = "latest.json"
 
 
 class Latest(JsonRecord):
@@ -63,6 +64,8 @@ def read_latest(run_dir: Path) -> Latest:
 def place_of(path: Path) -> Place:
     """Which verdict a run directory, or the folder of a comparison in one, names. Raises RecipeError where none."""
     if not (path / NAME).is_file() and (path.parent / NAME).is_file() and path.name.startswith("compare-"):
+        if not path.is_dir():
+            raise RecipeError(f"{path}: no such verdict{suggest(path.name, read_latest(path.parent).verdicts)}")
         return Place(path.parent, path)
     verdicts = read_latest(path).verdicts
     if not verdicts:

@@ -20,7 +20,7 @@ from ftkit.prepare.sources import SourceConfig
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.records import write_jsonl
-from ftkit.run.artifacts import Compared
+from ftkit.run.artifacts import Compared, Made, made_of
 from ftkit.run.given import TRAIN, Given
 from ftkit.run.graph import Stage, preparing, stages_of
 from ftkit.run.latest import note_latest
@@ -193,13 +193,13 @@ class _Run:
     def _facts(self, stage: Stage[Any], partial: Path) -> dict[str, Any]:
         """What a manifest says of the making: versions, machine and day, the recipe, the stages that were read."""
         read = {name: each.path.name for name, each in self.artifacts.items() if _is_read(name, stage.reads)}
-        return {
-            "environment": self._environment(partial),
-            "day": datetime.now(tz=UTC).date().isoformat(),
-            "recipe": self.given.asked.resolved(),
-            "blocks": dict(stage.blocks),
-            "reads": read,
-        }
+        return Made(
+            environment=self._environment(partial),
+            day=datetime.now(tz=UTC).date().isoformat(),
+            recipe=self.given.asked.resolved(),
+            blocks=dict(stage.blocks),
+            reads=read,
+        ).as_json()
 
     def _environment(self, partial: Path) -> dict[str, Any]:
         """Versions and machine. Those of earlier attempts are kept; that they differ is said."""
@@ -220,7 +220,7 @@ def _is_read(stage: str, reads: Sequence[str]) -> bool:
 
 def _otherwise(artifact: Artifact, stage: Stage[Any]) -> str:
     """What the recipe says otherwise than when the stage was made; none of it changes a result."""
-    before, now = (dict(_leaves(dict(each), "")) for each in (artifact.facts["blocks"], stage.blocks))
+    before, now = (dict(_leaves(dict(each), "")) for each in (made_of(artifact).blocks, stage.blocks))
     changed = [
         f"{key} {before.get(key)} (now {now.get(key)})"
         for key in sorted(before | now)

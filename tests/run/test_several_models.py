@@ -13,8 +13,8 @@ from refusals import refused
 from small_runs import SetUp, run_here
 
 from ftkit import compare
-from ftkit.errors import RecipeError
-from ftkit.run.artifacts import Evaluated, Trained
+from ftkit.errors import ArtifactError, RecipeError
+from ftkit.run.artifacts import Evaluated, Prepared, Trained
 from ftkit.run.finished import open_run
 from ftkit.run.listing import list_runs
 from ftkit.store import read_json
@@ -200,3 +200,64 @@ def test_a_report_names_the_versions_that_each_stage_was_made_with(ran: SetUp, t
     report = (margin.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
     (line,) = (line for line in report.splitlines() if "2.0.0" in line)
     assert "2.0.0 (train-lora)" in line and "(prepare, baseline, evaluate)" in line
+
+
+def test_two_wordings_of_their_own_both_stand_in_the_report(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    wordings = "{a: {wording: {instruction: {text: Alpha}}}, b: {wording: {instruction: {text: Beta}}}}"
+    done = run_here(ran, tmp_path / "runs", f"train.variants={wordings}", "train.epochs=1")
+    prompts = (
+        (done.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8").split("## The prompts")[1]
+    )
+    assert "Alpha\n\n⟨the row's input⟩" in prompts and "Beta\n\n⟨the row's input⟩" in prompts
+
+
+def test_seed_and_rows_of_a_variant_stand_in_the_recipe_as_it_was_made(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    two = "train.variants={lora: {}, few: {num_rows: 20, seed: 3}}"
+    run_here(ran, tmp_path / "runs", two)
+    done = run_here(ran, tmp_path / "runs", two, "train.checkpoint_steps=7", "compare.margin=0.3")
+    assert done.made == ["compare"]
+    report = (done.result.artifacts["compare"].path / "report.md").read_text(encoding="utf-8")
+    few = yaml.safe_load(report.split("```yaml\n")[1].split("```")[0])["train"]["variants"]["few"]
+    assert (few["num_rows"], few["seed"], few["checkpoint_steps"]) == (20, 3, 1)
+
+
+def test_a_run_that_ends_early_keeps_the_verdicts_that_were_there(both: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(both.folder / "runs", tmp_path / "runs")
+    before = read_json(tmp_path / "runs" / "small" / "latest.json")["verdicts"]
+    run_here(both, tmp_path / "runs", "train.epochs=3", until="train")
+    assert len(before) == 2
+    assert read_json(tmp_path / "runs" / "small" / "latest.json")["verdicts"] == before
+
+
+def test_a_verdict_that_is_not_there_is_named_with_those_that_are(both: SetUp) -> None:
+    run_dir = both.folder / "runs" / "small"
+    with pytest.raises(RecipeError, match=r"compare-0: no such verdict; .*compare-"):
+        open_run(run_dir / "compare-0")
+
+
+def test_facts_that_are_no_ftkits_are_refused_by_file_and_key(ran: SetUp, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    (manifest,) = (tmp_path / "runs" / "small").glob("prepare-*/manifest.json")
+    made = json.loads(manifest.read_text(encoding="utf-8"))
+    del made["facts"]["blocks"]
+    manifest.write_text(json.dumps(made), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: facts\.blocks: damaged or foreign; delete the folder"):
+        run_here(ran, tmp_path / "runs")
+
+
+def test_a_stage_is_given_no_split_that_it_does_not_declare(ran: SetUp) -> None:
+    prepared = Prepared(open_run(ran.folder / "runs" / "small").prepared.path, frozenset({"train", "valid"}))
+    assert len(prepared.split("valid")) == 23
+    with pytest.raises(AssertionError, match="test is not declared as read"):
+        prepared.split("test")
+
+
+def test_rows_that_are_dropped_or_written_past_the_context_do_not_end_a_training(ran: SetUp, tmp_path: Path) -> None:
+    long = {"id": "R9", "text": "late " * 400, "label": "delivery", "customer": "C9"}
+    lines = (ran.folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join([*lines[:100], json.dumps(long)]) + "\n", encoding="utf-8")
+    source = f"data.source.jsonl.path={tmp_path / 'rows.jsonl'}"
+    done = run_here(ran, tmp_path, source, "data.clean=[]", "train.too_long=drop", "train.epochs=1", until="train")
+    assert Trained(done.result.artifacts["train-lora"].path).guards[0].status == "passed"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 from pydantic import Field
 
-from ftkit.answers.prompt import Prompter
+from ftkit.answers.prompt import Arm, Prompter
 from ftkit.contracts import Section
-from ftkit.records import Example, Message
+from ftkit.records import Example, Message, dump
 from ftkit.registry import Config, component
 from ftkit.report.comparison import Comparison
 from ftkit.report.markup import Cell, Grid, Html, count, escape, fenced, folded, plain, score
@@ -28,10 +28,13 @@ class PromptsOptions(Config):
 def render(config: PromptsOptions, comparison: Comparison) -> Section:
     """Winning prompts as conversations, then the table of candidates, best first."""
     html, markdown = [], []
-    for prompter in _winners(comparison):
+    for prompter, arms in _winners(comparison):
         title = prompter.label
         if comparison.recipe.task.name == "classify":
-            title += f", label scores by {prompter.normalize}"
+            by = {arm.name: arm.prompter.normalize for arm in arms}
+            kinds = sorted(set(by.values()))
+            each = ", ".join(f"{arm} by {kind}" for arm, kind in by.items())
+            title += f", label scores by {kinds[0]}" if len(kinds) == 1 else f", label scores: {each}"
         turns = prompter.messages(PLACE)
         html.append(f"<h3>{escape(title)}</h3>{_conversation(turns, max_turns=config.max_turns)}")
         text = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
@@ -44,12 +47,13 @@ def render(config: PromptsOptions, comparison: Comparison) -> Section:
     )
 
 
-def _winners(comparison: Comparison) -> list[Prompter]:
-    """The frozen prompts as the base model's arms have them, then those that only tuned models have."""
-    winners: dict[str, Prompter] = {}
+def _winners(comparison: Comparison) -> list[tuple[Prompter, list[Arm]]]:
+    """Every prompt that an arm has, each once, with its arms; those of the base first."""
+    winners: dict[str, tuple[Prompter, list[Arm]]] = {}
     for arm in sorted(comparison.arms, key=lambda arm: arm.side != "prompting"):
         if arm.side != "simple":
-            winners.setdefault(arm.prompter.label, arm.prompter)
+            wording = dump(arm.prompter.normalized("sum").as_json())
+            winners.setdefault(wording, (arm.prompter, []))[1].append(arm)
     return list(winners.values())
 
 

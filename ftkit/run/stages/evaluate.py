@@ -10,10 +10,11 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from ftkit.answers.answering import metric_value, predict, scored, target_scores
-from ftkit.answers.asking import learnable
+from ftkit.answers.asking import Asker, emptied
 from ftkit.answers.floors import majority_predictions
 from ftkit.answers.linear import fit_linear, save_linear
 from ftkit.answers.prompt import Arm, Prompter
@@ -159,12 +160,13 @@ def _answer_all(
         if not missing:
             continue
         answerer = described.load()
+        fingerprint = _fingerprint(answerer, inputs, ctx)
         for arm in missing:
             ctx.check_stop()
             begun = time.monotonic()
             rows = predict(arm.name, answerer, arm.prompter, task, tests, ctx)
             write_jsonl(places[arm.name].with_suffix(".jsonl"), rows)
-            facts = {"seconds": time.monotonic() - begun, "fingerprint": _fingerprint(answerer, inputs, ctx)}
+            facts = {"seconds": time.monotonic() - begun, "fingerprint": fingerprint}
             write_json(_facts(places[arm.name]), facts)  # last: says that the rows are complete
         del answerer
     facts_of = {arm.name: read_json(_facts(places[arm.name])) for arm in arms}
@@ -183,8 +185,9 @@ def _fingerprint(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> li
     """Scores of the targets of some valid rows under one prompt, the same for all models; None where there are none."""
     if answerer.renderer is None:
         return None
-    rows = inputs.prepared.split("valid")[:NUM_PROBES]
-    probes = learnable(answerer, inputs.baseline.prompts.prompts[0], rows, ctx)
+    asker = Asker.of_targets(answerer, inputs.baseline.prompts.prompts[0])
+    fitting = (row for row in inputs.prepared.split("valid") if asker.fits(asker.ask(emptied(row))))
+    probes = [question for row in islice(fitting, NUM_PROBES) if (question := asker.fitted(row)) is not None]
     scores = target_scores(answerer, probes, ctx, description="probing")
     return None if scores is None else [each.sum for each in scores]
 

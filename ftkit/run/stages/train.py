@@ -216,7 +216,9 @@ def _predicted(
 
 def _guards(base: Reader, prompter: Prompter, task: TaskSpec, train: Sequence[Example]) -> list[Guard]:
     """That what is scored is what was trained, on some rows of train that fit."""
+    if task.kind == "generate":
+        return [guards.scored_ids_are_trained_ids([], [])]
     asking, learning = Asker.of_task(base, prompter, task), Asker.of_targets(base, prompter)
-    pairs = [(asking.fitted(row), learning.fitted(row, "drop")) for row in train[:NUM_PROBES]]
+    pairs = [(asking.fitted(row, "drop"), learning.fitted(row, "drop")) for row in train[:NUM_PROBES]]
     whole = [(one, other) for one, other in pairs if one is not None and other is not None]
     return [guards.scored_ids_are_trained_ids([one for one, _ in whole], [other for _, other in whole])]
