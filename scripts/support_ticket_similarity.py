@@ -3,11 +3,12 @@
 Pure: it knows no topics, defects or files.
 """
 
-import math
 import re
 import unicodedata
-import zlib
+from array import array
 from collections import defaultdict
+
+import numpy as np
 
 
 def normalised(text: str) -> str:
@@ -28,29 +29,23 @@ def jaccard(a: str, b: str) -> float:
 
 
 class NearIndex:
-    """Texts of which no two reach `limit` in Jaccard similarity.
-
-    Prefix filter: sets as near as that share one of their first n - ceil(limit * n) + 1 members in one order.
-    """
+    """Texts of which no two reach `limit` in Jaccard similarity: shared shingles are counted with all texts at once."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._sets: list[frozenset[str]] = []
-        self._holders: dict[str, list[int]] = defaultdict(list)
+        self._sizes: list[int] = []
+        self._holders: dict[str, array[int]] = defaultdict(lambda: array("q"))
 
     def add(self, text: str) -> bool:
         """Keep the text and return True, or return False where a kept text is too near."""
         grams = shingles(text)
-        ordered = sorted(grams, key=lambda gram: (zlib.crc32(gram.encode()), gram))
-        prefix = ordered[: len(ordered) - math.ceil(self._limit * len(ordered)) + 1]
-        near = {holder for gram in prefix for holder in self._holders[gram]}
-        if any(self._too_near(grams, self._sets[holder]) for holder in near):
-            return False
-        for gram in prefix:
-            self._holders[gram].append(len(self._sets))
-        self._sets.append(grams)
+        holders = [np.frombuffer(self._holders[gram], dtype=np.int64) for gram in grams if gram in self._holders]
+        if holders:
+            shared = np.bincount(np.concatenate(holders), minlength=len(self._sizes))
+            if (shared >= self._limit * (len(grams) + np.array(self._sizes) - shared)).any():
+                return False
+        del holders  # views of arrays that grow now
+        for gram in grams:
+            self._holders[gram].append(len(self._sizes))
+        self._sizes.append(len(grams))
         return True
-
-    def _too_near(self, a: frozenset[str], b: frozenset[str]) -> bool:
-        shared = len(a & b)
-        return shared >= self._limit * (len(a) + len(b) - shared)
