@@ -7,10 +7,8 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from commands import ftkit, ftkit_anew
 from small_runs import SetUp, hashes
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -115,78 +113,6 @@ def test_every_component_can_be_shown_without_stray_indents(name: str) -> None:
     assert done.code == 0
     assert done.out.startswith(f"{name}\n\n")
     assert not re.search(r"^ {3,}\S", done.out, flags=re.MULTILINE)
-
-
-# --- schema
-
-
-def allows(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
-    """As much of JSON Schema as the schemas use."""
-    if "$ref" in schema:
-        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **{k: v for k, v in schema.items() if k != "$ref"}}
-    if "anyOf" in schema:
-        return any(allows(each, value, root) for each in schema["anyOf"])
-    if "oneOf" in schema:
-        return any(allows(each, value, root) for each in schema["oneOf"])
-    if "enum" in schema or "const" in schema:
-        return value in schema.get("enum", [schema.get("const")])
-    kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}
-    kind = schema.get("type")
-    if kind == "number":
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind and (not isinstance(value, kinds[kind]) or (kind == "integer" and isinstance(value, bool))):
-        return False
-    if isinstance(value, dict):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties", True)
-        if not set(schema.get("required", ())) <= value.keys():
-            return False
-        for name, each in value.items():
-            inside = known.get(name, other)
-            if inside is False or (isinstance(inside, dict) and not allows(inside, each, root)):
-                return False
-    if isinstance(value, list) and len(value) < schema.get("minItems", 0):
-        return False
-    items = schema.get("items")
-    return not (isinstance(value, list) and items) or all(allows(items, each, root) for each in value)
-
-
-def test_the_schema_takes_the_recipes_and_refuses_a_typo(root: Path) -> None:
-    schema = json.loads(ftkit("schema").out)
-    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    for path in sorted((root / "recipes").glob("*.yaml")):
-        recipe = yaml.safe_load(re.sub(r"(\d)e-", r"\1.0e-", path.read_text(encoding="utf-8")))
-        assert allows(schema, recipe, schema), path
-        for train in ({"method": "lora"}, {"method": [{"lora": {"rank": 4}}, "full"]}):
-            assert allows(schema, {**recipe, "task": "classify", "train": train}, schema)
-        assert not allows(schema, {**recipe, "trian": {}}, schema)
-        assert not allows(schema, {**recipe, "train": {"method": "loora"}}, schema)
-        assert not allows(schema, {**recipe, "seed": "17"}, schema)
-
-
-@pytest.mark.parametrize(("of", "stage"), [("verdict", "compare"), ("metrics", "compare"), ("summary", "prepare")])
-def test_the_schema_of_a_file_takes_what_a_run_wrote_and_no_other_key(
-    finished: SetUp, place: Path, of: str, stage: str
-) -> None:
-    schema = json.loads(ftkit("schema", "--of", of).out)
-    (folder,) = Path("runs/small").glob(f"{stage}-*")
-    written = read_json(folder / f"{of}.json")
-    assert allows(schema, written, schema)
-    assert not allows(schema, {**written, "other": 1}, schema)
-    for name in written:
-        assert not allows(schema, {key: value for key, value in written.items() if key != name}, schema), name
-
-
-def test_the_schemas_describe_every_key() -> None:
-    for of in ("verdict", "metrics", "summary"):
-        schema = json.loads(ftkit("schema", "--of", of).out)
-        blocks = [schema, *schema["$defs"].values()]
-        keys = [(name, key) for block in blocks for name, key in block.get("properties", {}).items()]
-        assert [name for name, key in keys if not key.get("description")] == [], of
-
-
-def test_what_has_no_schema_is_refused() -> None:
-    done = ftkit("schema", "--of", "verdct")
-    assert (done.code, done.err) == (2, "error: --of verdct: has no schema; did you mean 'verdict'?\n")
 
 
 # --- doctor and check

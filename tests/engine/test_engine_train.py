@@ -1,11 +1,8 @@
-"""The training loop: losses against the oracle, batches that do not matter, kills that do not show."""
+"""The training loop: losses against the oracle, batches that do not matter, what is written and kept."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,107 +10,17 @@ import oracle
 import pytest
 import torch
 from tiny_models import byte_level, context, loaded_of, model_of, save_base, spec_of
+from tiny_trainings import MANY, ROWS, SETTINGS, Run, assert_same_bytes, weights_of
 
-from ftkit.contracts import Context, Machine, Quiet, Trainable
-from ftkit.engine.load import LoadedModel, load, wrap
+from ftkit.contracts import Machine
+from ftkit.engine.load import load, wrap
 from ftkit.engine.settings import Schedule
-from ftkit.engine.train import Evaluation, FitResult, Row, TrainSettings, fit, loss_of, seeded
-from ftkit.errors import DataError, DivergedError, MachineError, StoppedError
+from ftkit.engine.train import Evaluation, Row, fit, loss_of
+from ftkit.errors import DataError, DivergedError, MachineError
 from ftkit.training.methods.full import Full
 from ftkit.training.methods.full import build as build_full
 from ftkit.training.methods.lora import Lora
 from ftkit.training.methods.lora import build as build_lora
-
-ROWS = [
-    Row([5, 6, 7, 8, 9], [False, False, True, True, True]),
-    Row([10, 11, 12, 13, 14, 15, 16, 17], [False] * 7 + [True], weight=2.0),
-    Row([20, 21, 22], [False, True, True], weight=0.5),
-    Row([30, 31, 32, 33, 34, 35], [False, True, False, True, False, False]),
-]
-MANY = [Row([3 + k, 50 + k, 7, 100 + k % 5, 2], [False, False, False, True, True]) for k in range(20)]
-
-SETTINGS = TrainSettings(
-    learning_rate=1e-2,
-    weight_decay=0.01,
-    epochs=3.0,
-    max_steps=None,
-    global_batch_size=8,
-    warmup_share=0.1,
-    schedule="cosine",
-    max_grad_norm=1.0,
-    gradient_checkpointing=False,
-    num_evals=6,
-    patience=None,
-    checkpoint_every_steps=3,
-    seed=17,
-)
-
-
-CPU = Machine(device="cpu")
-
-
-@dataclass
-class Run:
-    """One training of a tiny model in its own folder, as often as it is started."""
-
-    folder: Path
-    settings: TrainSettings = SETTINGS
-    method: str = "lora"
-    dropout: float = 0.1
-    evaluates: bool = True
-    machine: Machine = CPU
-    stop_at_check: int | None = None
-    progress: Quiet = field(default_factory=Quiet)
-    rows: list[Row] = field(default_factory=lambda: MANY)
-
-    def start(self) -> tuple[FitResult, Trainable]:
-        loaded = wrap(model_of(), byte_level())
-        with seeded(3):
-            if self.method == "full":
-                trainable = build_full(Full(), loaded)
-            else:
-                trainable = build_lora(Lora(rank=4, dropout=self.dropout), loaded)
-        tuned = replace(loaded, model=trainable.model)
-        checks = iter(range(10**6))
-
-        def check_stop() -> None:
-            if next(checks) == self.stop_at_check:
-                raise StoppedError("stopped")
-
-        ctx = Context(progress=self.progress, machine=self.machine, check_stop=check_stop)
-        evaluate = (lambda: judge(tuned)) if self.evaluates else None
-        result = fit(
-            trainable,
-            self.rows,
-            self.settings,
-            loaded=tuned,
-            evaluate=evaluate,
-            work_dir=self.folder,
-            ctx=ctx,
-        )
-        return result, trainable
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "steps.jsonl").read_text().splitlines()]
-
-
-def judge(loaded: LoadedModel) -> Evaluation:
-    with torch.no_grad():
-        loss = loss_of(loaded.model, MANY[:4]).item()
-    return Evaluation(-round(loss, 2), loss)
-
-
-def weights_of(trainable: Trainable) -> dict[str, torch.Tensor]:
-    return {name: p.detach().clone() for name, p in trainable.model.named_parameters() if p.requires_grad}
-
-
-def assert_same_bytes(one: tuple[FitResult, Trainable], two: tuple[FitResult, Trainable]) -> None:
-    assert one[0] == two[0]
-    first, second = weights_of(one[1]), weights_of(two[1])
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
 
 # --- losses and gradients -------------------------------------------------------------------------
 
@@ -295,161 +202,3 @@ def test_rows_without_a_target_and_several_processes_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(MachineError, match="WORLD_SIZE is 2"):
         Run(tmp_path).start()
-
-
-# --- killed == never killed -----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, tuple[FitResult, Trainable]]:
-    run = Run(tmp_path_factory.mktemp("whole"))
-    return run, run.start()
-
-
-Whole = tuple[Run, tuple[FitResult, Trainable]]
-
-
-@pytest.mark.parametrize("stop_at_check", [0, 2, 4, 7])
-def test_a_stopped_run_continues_to_the_same_bytes(stop_at_check: int, never_stopped: Whole, tmp_path: Path) -> None:
-    whole, done = never_stopped
-    with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=stop_at_check).start()
-    assert (tmp_path / "checkpoints" / f"step-{stop_at_check + 1:06d}").is_dir()
-    again = Run(tmp_path)
-    assert_same_bytes(again.start(), done)
-    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
-    assert again.progress.said == [f"training continues after step {stop_at_check + 1} of 8"]
-
-
-def leave_half_a_checkpoint(folder: Path) -> None:
-    half = folder / "checkpoints" / "step-000009.tmp"
-    half.mkdir()
-    (half / "weights.safetensors").write_bytes(b"half")
-
-
-def flip_a_bit_of_the_newest_weights(folder: Path) -> None:
-    path = sorted((folder / "checkpoints").iterdir())[-1] / "weights.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
-def drop_the_newest_state(folder: Path) -> None:
-    (sorted((folder / "checkpoints").iterdir())[-1] / "state.json").unlink()
-
-
-def cut_the_newest_state(folder: Path) -> None:
-    path = sorted((folder / "checkpoints").iterdir())[-1] / "state.json"
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def append_to_the_log(folder: Path) -> None:
-    with (folder / "steps.jsonl").open("a") as file:
-        file.write('{"step": 7, "ep')
-
-
-def lose_the_log(folder: Path) -> None:
-    (folder / "steps.jsonl").write_bytes(b"")
-
-
-def lose_all_checkpoints(folder: Path) -> None:
-    shutil.rmtree(folder / "checkpoints")
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (leave_half_a_checkpoint, []),
-        (append_to_the_log, []),
-        (flip_a_bit_of_the_newest_weights, ["is passed over: weights.safetensors is missing or damaged"]),
-        (drop_the_newest_state, ["is passed over: state.json is missing or damaged"]),
-        (cut_the_newest_state, ["is passed over: state.json is missing or damaged"]),
-        (lose_the_log, ["training starts over"]),
-        (lose_all_checkpoints, []),
-    ],
-)
-def test_a_damaged_run_continues_to_the_same_bytes(
-    damage: Callable[[Path], None], said: list[str], never_stopped: Whole, tmp_path: Path
-) -> None:
-    whole, done = never_stopped
-    with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=5).start()
-    damage(tmp_path)
-    again = Run(tmp_path)
-    assert_same_bytes(again.start(), done)
-    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
-    for part in said:
-        assert any(part in line for line in again.progress.said)
-
-
-def test_a_run_stopped_within_an_evaluation_continues_to_the_same_bytes(never_stopped: Whole, tmp_path: Path) -> None:
-    whole, done = never_stopped
-    loaded = wrap(model_of(), byte_level())
-    with seeded(3):
-        trainable = build_lora(Lora(rank=4, dropout=0.1), loaded)
-    tuned = replace(loaded, model=trainable.model)
-    calls = iter(range(100))
-
-    def evaluate() -> Evaluation:
-        if next(calls) == 3:
-            raise StoppedError("stopped")
-        return judge(tuned)
-
-    with pytest.raises(StoppedError):
-        fit(
-            trainable,
-            MANY,
-            SETTINGS,
-            loaded=tuned,
-            evaluate=evaluate,
-            work_dir=tmp_path,
-            ctx=context(tmp_path),
-        )
-    assert_same_bytes(Run(tmp_path).start(), done)
-    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
-
-
-def test_a_finished_run_started_again_does_nothing_and_gives_the_same(never_stopped: Whole) -> None:
-    whole, done = never_stopped
-    before = (whole.folder / "steps.jsonl").read_bytes()
-    assert_same_bytes(Run(whole.folder, stop_at_check=0).start(), done)
-    assert (whole.folder / "steps.jsonl").read_bytes() == before
-
-
-def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None:
-    with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=6).start()
-    other = Run(tmp_path, settings=replace(SETTINGS, learning_rate=2e-2))
-    fresh = Run(tmp_path / "fresh", settings=other.settings)
-    assert_same_bytes(other.start(), fresh.start())
-    assert any("belongs to other rows, settings or another base" in line for line in other.progress.said)
-    kept = [sorted(path.name for path in (run.folder / "checkpoints").iterdir()) for run in (other, fresh)]
-    assert kept[0] == kept[1]
-
-
-def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
-    values = iter([0.0, 0.9, *[0.1] * 20])
-    loaded = wrap(model_of(), byte_level())
-    trainable = build_lora(Lora(rank=4), loaded)
-    settings = replace(SETTINGS, checkpoint_every_steps=1)
-    fit(
-        trainable,
-        MANY,
-        settings,
-        loaded=loaded,
-        evaluate=lambda: Evaluation(next(values), 1.0),
-        work_dir=tmp_path,
-        ctx=context(tmp_path),
-    )
-    found = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert found == ["step-000002", "step-000007", "step-000008"]
-    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
-
-
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(method: str, tmp_path: Path) -> None:
-    whole = Run(tmp_path / "whole", method=method, evaluates=False).start()
-    with pytest.raises(StoppedError):
-        Run(tmp_path / "stopped", method=method, evaluates=False, stop_at_check=4).start()
-    assert_same_bytes(Run(tmp_path / "stopped", method=method, evaluates=False).start(), whole)
-    assert (whole[0].best_step, whole[0].best_value) == (8, None)
