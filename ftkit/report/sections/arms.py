@@ -101,15 +101,15 @@ def _floors(comparison: Comparison, metric: str) -> dict[str, float]:
 def _metrics(comparison: Comparison) -> Grid:
     names = list(comparison.metrics.arms[comparison.arms[0].name])
     rows: list[list[Cell]] = [
-        [arm.name, arm.precision, arm.prompter.label, *(_value(comparison, arm.name, name) for name in names)]
+        [arm.name, arm.precision, *(_value(comparison, arm.name, name) for name in names)]
         for arm in comparison.arms
         if arm.name in comparison.verdict.arms
     ]
     for floor, values in comparison.verdict.floors.items():
         cells = [score(values.get(name), share=is_share(comparison, name)) for name in names]
-        rows.append([FLOORS.get(floor, floor), "floor", None, *cells])
+        rows.append([FLOORS.get(floor, floor), "floor", *cells])
     level = f"{100 * comparison.metrics.level:.4g} %"
-    return Grid(f"Metrics on test, with {level} intervals", ("arm", "precision", "prompt", *names), rows, 3)
+    return Grid(f"Metrics on test, with {level} intervals", ("arm", "precision", *names), rows, 2)
 
 
 def _value(comparison: Comparison, arm: str, metric: str) -> str:
