@@ -5,9 +5,10 @@ Knows no weights and no loop. Used by the stage train and by the Trainer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit.answers.asking import Asker, ask_all
 from ftkit.answers.prompt import Prompter
@@ -16,10 +17,12 @@ from ftkit.engine.answerer import Question, Reader
 from ftkit.engine.loss import Row
 from ftkit.errors import DataError
 from ftkit.prepare.conversation import NoExampleError, read_messages
-from ftkit.prepare.formats.json_rows import MalformedError, table_of
-from ftkit.prepare.shapes import recognise
+from ftkit.prepare.shapes import recognise, table_by_id
 from ftkit.records import Example, Message
 from ftkit.registry import choice_of
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
 
 PLAIN = {"input", "target"}
 
@@ -55,59 +58,76 @@ def row_of(question: Question) -> Row:
 
 
 def examples_of(rows: Sequence[Mapping[str, Any]], where: str) -> list[Example]:
-    """Rows of Python as examples, in their order, each with the id `where[place]`.
+    """Rows of Python as examples, in their order, each with the id `where[place]` and its own id behind that.
 
-    `input` and `target` (with `history`, `weight`, `tools` and `rejected`, as prepare writes them), `messages`, or any
-    other shape that a source of a recipe may have. Raises DataError that names the row.
+    `input` and `target` (with `history`, `weight`, `tools` and `rejected`, as prepare writes them), or any other shape
+    that a source of a recipe may have, with `weight`. Raises DataError that names the row.
     """
-    ids = [f"{where}[{place}]" for place in range(len(rows))]
-    for name, row in zip(ids, rows, strict=True):
+    named: dict[str, Mapping[str, Any]] = {}
+    for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise DataError(f"{name}: is a {type(row).__name__}; expected a dict")
+            raise DataError(f"{where}[{place}]: is a {type(row).__name__}; expected a dict")
+        named[f"{where}[{place}]{_own_id(row)}"] = row
     made: dict[str, Example] = {}
     for is_plain in (True, False):
-        chosen = {name: row for name, row in zip(ids, rows, strict=True) if bool(PLAIN & row.keys()) == is_plain}
-        try:
-            made |= _examples(chosen, "columns" if is_plain else None) if chosen else {}
-        except DataError as error:
-            raise DataError(f"{where}: {error}" if not str(error).startswith(where) else str(error)) from None
-    return [made[name] for name in ids]
+        chosen = {name: row for name, row in named.items() if (row.keys() >= PLAIN) == is_plain}
+        made |= _examples(chosen, is_plain=is_plain) if chosen else {}
+    return [made[name] for name in named]
 
 
-def _examples(rows: Mapping[str, Mapping[str, Any]], shape: str | None) -> dict[str, Example]:
-    """Rows of one shape, by id. Without a name the shape is recognised."""
-    import polars
+def _own_id(row: Mapping[str, Any]) -> str:
+    own = row.get("id")
+    return f" (id {own!r})" if isinstance(own, (str, int)) and not isinstance(own, bool) else ""
 
-    columns = dict.fromkeys(str(name) for row in rows.values() for name in row)
-    try:
-        table = table_of(list(rows.values()), columns)
-    except (MalformedError, TypeError, ValueError) as error:  # what no JSON holds: a date, an object
-        raise DataError(f"{next(iter(rows))} and following: not rows of plain JSON values: {error}") from None
-    table = table.insert_column(0, polars.Series("id", list(rows)))
-    named = choice_of("shapes").model_validate(shape or recognise(table))
-    shaped = named(table)
+
+def _examples(rows: Mapping[str, Mapping[str, Any]], *, is_plain: bool) -> dict[str, Example]:
+    """Rows of one shape, by id. One that is not plain is recognised."""
+    table = table_by_id(rows)
+    shape = choice_of("shapes").model_validate("columns" if is_plain else _recognised(rows, table))
+    shaped = shape(table)
     for name, reason in shaped.faults.items():
-        raise DataError(f"{name}: {reason}; keys are {sorted(rows[name])}")
-    return {each["id"]: _example(each, rows[each["id"]]) for each in shaped.table.to_dicts()}
+        raise DataError(f"{name}: {reason}; {_keys(rows[name])}")
+    return {each["id"]: _example(each, rows[each["id"]], is_plain=is_plain) for each in shaped.table.to_dicts()}
 
 
-def _example(shaped: Mapping[str, Any], row: Mapping[str, Any]) -> Example:
-    """A row that has a shape, with what it carries beside input and target."""
-    name = shaped["id"]
-    history = shaped["history"] if shaped.get("history") is not None else _history(row.get("history"), name)
-    weight = row.get("weight")
-    if weight is not None and (isinstance(weight, (bool, str)) or not 0 < weight < float("inf")):
+def _recognised(rows: Mapping[str, Mapping[str, Any]], table: Table) -> str:
+    try:
+        return recognise(table)
+    except DataError as error:
+        reason = str(error)
+    for name, row in rows.items():
+        if PLAIN & row.keys():
+            (missing,) = PLAIN - row.keys()
+            raise DataError(f"{name}: {missing!r} is missing; {_keys(row)}")
+    raise DataError(f"{next(iter(rows))}: {reason}")
+
+
+def _keys(row: Mapping[str, Any]) -> str:
+    return f"keys are {sorted(map(str, row))}"
+
+
+def _example(shaped: Mapping[str, Any], row: Mapping[str, Any], *, is_plain: bool) -> Example:
+    """A row that has a shape; a plain one carries more beside input and target."""
+    name, weight = shaped["id"], row.get("weight")
+    if not shaped["target"].strip():
+        raise DataError(f"{name}: the target is empty; mend the row or leave it out")
+    if weight is not None and not _is_weight(weight):
         raise DataError(f"{name}: 'weight' is {weight!r}; expected a number above 0")
+    more = {**row, "history": _history(row.get("history"), name)} if is_plain else shaped
     return Example(
         id=name,
         input=shaped["input"],
         target=shaped["target"],
         group=name,
-        history=tuple({"role": turn["role"], "content": turn["content"]} for turn in history),
+        history=tuple(more.get("history") or ()),
         weight=1.0 if weight is None else float(weight),
-        rejected=shaped.get("rejected", row.get("rejected")),
-        tools=shaped.get("tools", row.get("tools")),
+        rejected=more.get("rejected"),
+        tools=more.get("tools"),
     )
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
 
 
 def _history(value: Any, name: str) -> list[Message]:

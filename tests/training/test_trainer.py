@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from ftkit.contracts import Context
 from ftkit.engine.load import ModelSpec, load
 from ftkit.engine.local import LocalModel
 from ftkit.errors import BusyError, DataError, RecipeError, StoppedError
+from ftkit.recipe.schema import load_data_recipe
 from ftkit.recipe.train_block import Train
+from ftkit.records import read_jsonl, write_jsonl
+from ftkit.run.artifacts import Prepared
+from ftkit.run.pipeline import prepare_rows
 from ftkit.store import locked
 from ftkit.training.rows import examples_of, training_rows
 from ftkit.training.trainer import TrainOptions
@@ -135,6 +140,62 @@ def test_the_trainer_learns_what_a_recipe_learns_of_a_row(base: Path, ctx: Conte
     )
 
 
+def test_alpaca_rows_are_their_instruction_and_input(base: Path, ctx: Context) -> None:
+    row = {"instruction": "Add.", "input": "1 and 2", "output": "3", "history": [["a", "b"]], "weight": 2}
+    text, target, weight = learned(base, row, ctx)
+    assert text == learned(base, {"messages": turns("a", "b", "Add.\n\n1 and 2", "3")}, ctx)[0]
+    assert (target, weight) == ("3<|im_end|>", 2.0)
+
+
+def test_rows_of_several_shapes_keep_their_order() -> None:
+    rows = [{"prompt": "a", "completion": "b"}, {"input": "c", "target": "d"}, {"prompt": "e", "completion": "f"}]
+    assert [(each.input, each.target) for each in examples_of(rows, "rows")] == [("a", "b"), ("c", "d"), ("e", "f")]
+
+
+PREPARED = """
+name: rows
+task: {generate: {}}
+data:
+  source:
+    - {jsonl: {path: chats.jsonl, weight: much, share: 1}}
+    - {jsonl: {path: plain.jsonl, id: id, input: "{a}: {b}", target: c, share: 1}}
+    - {jsonl: {path: pairs.jsonl, share: 1}}
+    - {jsonl: {path: texts.jsonl, share: 1}}
+  clean: []
+  split: {valid: 0.1, test: 0.1, by: random}
+"""
+
+
+def test_prepared_rows_train_the_ids_that_the_stage_trains(base: Path, ctx: Context, tmp_path: Path) -> None:
+    tools = [{"name": "look"}]
+    said = [{"role": "system", "content": "Short."}, *turns("a", "b")]
+    chats = [{"messages": [*said, *turns(f"d{k}", f"e{k}")], "tools": tools, "much": 0.5 + k} for k in range(10)]
+    files = {
+        "chats": chats,
+        "plain": [{"id": f"own {k}", "a": f"f{k}", "b": k, "c": f"g{k}"} for k in range(10)],
+        "pairs": [{"prompt": f"h{k}", "chosen": f"i{k}", "rejected": f"j{k}"} for k in range(10)],
+        "texts": [{"text": f"k{k}"} for k in range(10)],
+    }
+    for name, rows in files.items():
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
+    (tmp_path / "rows.yaml").write_text(PREPARED, encoding="utf-8")
+    here = dataclasses.replace(ctx, base_dir=tmp_path)
+    made = prepare_rows(load_data_recipe(tmp_path / "rows.yaml"), runs_dir=tmp_path / "runs", ctx=here)
+    prepared = Prepared(made.artifacts["prepare"].path)
+    model = LocalModel(load(ModelSpec(path=base, hub=None, revision=None, precision="float32"), ctx))
+    prompter = Prompter(label="rows", instruction="Do it.")
+    of_the_stage = training_rows(model, prompter, prepared.split("train"), too_long="error", where="train", ctx=ctx)
+    rows = list(read_jsonl(prepared.path / "train.jsonl"))
+    of_the_trainer = training_rows(model, prompter, examples_of(rows, "rows"), too_long="error", where="rows", ctx=ctx)
+    assert len(of_the_stage.rows) > 20
+    assert of_the_trainer == of_the_stage
+    ids_apart = [(row.id, row.group) for row in prepared.split("train")]
+    assert [
+        dataclasses.replace(row, id=name, group=group)
+        for row, (name, group) in zip(examples_of(rows, "rows"), ids_apart, strict=True)
+    ] == prepared.split("train")
+
+
 def test_rows_that_do_not_fit_are_cut_dropped_or_refused_and_counted(base: Path, ctx: Context, tmp_path: Path) -> None:
     rows = [*ROWS, {"input": "long " * 300, "target": "x"}]
     counts = {}
@@ -186,14 +247,25 @@ def test_the_random_numbers_of_the_caller_are_left_alone(base: Path, ctx: Contex
     [
         ([], "rows is empty"),
         (["a"], r"rows\[0\]: is a str; expected a dict"),
-        ([{"input": "a"}], r"^rows: input or target: there is no column 'target'"),
+        ([ROWS[0], {"input": "a"}], r"^rows\[1\]: 'target' is missing; keys are \['input'\]$"),
+        ([{"target": "a"}], r"^rows\[0\]: 'input' is missing; keys are \['target'\]$"),
+        ([{"mail": "a"}], r"^rows\[0\]: the rows have no known shape \(columns: mail\)"),
+        (
+            [{"instruction": "a", "output": "b"}, {"instruction": "a"}],
+            r"^rows\[1\]: 'output' is null; expected a string",
+        ),
+        ([ROWS[0], {"input": "a", "target": " "}], r"^rows\[1\]: the target is empty"),
+        ([{"messages": turns("a", "")}], r"^rows\[0\]: the target is empty"),
+        ([ROWS[0], {**ROWS[0], "sent": date(2026, 1, 1)}], r"^rows\[1\]: not a row of plain JSON values: .* date"),
+        ([{**ROWS[0], "_json": "a"}], r"^rows\[0\]: the key '_json' is ftkit's own"),
+        ([{**ROWS[0], "id": "R7", "target": 4}], r"^rows\[0\] \(id 'R7'\): 'target' is 4; expected a string"),
+        ([{**ROWS[0], "history": [{"role": "user"}]}], r"^rows\[0\]: message 1 of 'history' has no content"),
         (
             [ROWS[0], {"input": "a", "target": None}],
             r"rows\[1\]: 'target' is null; expected a string; keys are \['input'",
         ),
         ([ROWS[0], {"messages": [{"role": "user", "content": "a"}]}], r"rows\[1\]: 'messages' has no assistant turn"),
         ([{"messages": [{"role": "user"}]}], r"rows\[0\]: message 1 of 'messages' has no content"),
-        ([{**ROWS[0], "weight": "much"}], r"rows\[0\]: 'weight' is 'much'; expected a number above 0"),
         ([{"input": "a", "target": "long " * 300}], r"rows\[0\]: prompt rows needs .* A target is never cut"),
         ([{"input": "a", "target": "<|im_end|>"}], r"rows\[0\]: the answer .* ends a turn of this model"),
     ],
@@ -203,6 +275,15 @@ def test_rows_that_cannot_be_trained_are_named(
 ) -> None:
     with pytest.raises(DataError, match=found):
         Trainer(base, "lora", rows, output_dir=tmp_path / "out", ctx=ctx).fit()
+
+
+@pytest.mark.parametrize(
+    "weight", [[1], {"a": 1}, "much", float("nan"), float("inf"), pytest.param(10**400, id="huge"), 0, -1, True]
+)
+def test_a_weight_that_is_no_number_above_0_is_named(weight: Any) -> None:
+    with pytest.raises(DataError) as raised:
+        examples_of([ROWS[0], {**ROWS[1], "weight": weight}], "rows")
+    assert str(raised.value) == f"rows[1]: 'weight' is {weight!r}; expected a number above 0"
 
 
 def test_options_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ A shape is pure and sees one row at a time: any batch of rows gives the same res
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -28,7 +28,7 @@ from ftkit.prepare.conversation import (
     shown,
     system_message,
 )
-from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
+from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, dumped, table_of
 from ftkit.registry import Config, find, names, suggest
 
 if TYPE_CHECKING:
@@ -100,6 +100,33 @@ def recognise(table: Table) -> str:
         raise DataError(f"the rows look like {' and '.join(best)}; say which as `shape` of the source ({columns})")
     wanted = "".join(f"\n  {name}: {config_type.wants}" for name, config_type in known.items())
     raise DataError(f"the rows have no known shape ({columns}); name `input` and `target`, or `shape`:{wanted}")
+
+
+def table_by_id(rows: Mapping[str, Mapping[str, Value]]) -> Table:
+    """Rows under these ids, as a JSON source has them; a key `id` of their own is left out.
+
+    Raises DataError that names the row for what JSON has not, and for a key that is ftkit's own.
+    """
+    import polars
+
+    for name, row in rows.items():
+        if NOT_TEXT in row:
+            raise DataError(f"{name}: the key {NOT_TEXT!r} is ftkit's own; rename it")
+    try:
+        table = table_of(list(rows.values()), dict.fromkeys(key for row in rows.values() for key in row if key != "id"))
+    except (TypeError, ValueError):  # a date, an object, half of a surrogate pair
+        raise _no_json(rows) from None
+    return table.insert_column(0, polars.Series("id", list(rows), polars.String))
+
+
+def _no_json(rows: Mapping[str, Mapping[str, Value]]) -> DataError:
+    """What to raise where one of the rows is no JSON: the first of them."""
+    for name, row in rows.items():
+        try:
+            dumped(dict(row)).encode()
+        except (TypeError, ValueError) as error:
+            return DataError(f"{name}: not a row of plain JSON values: {error}")
+    return DataError(f"{next(iter(rows))} and following: not rows of plain JSON values")
 
 
 def missing_column(place: str, column: str, table: Table) -> DataError:
