@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from ftkit.answers.asking import learnable, mean_loss
+from ftkit.answers.asking import Asker, emptied, learnable, mean_loss
 from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context, MethodDefaults, TooLong
 from ftkit.errors import DataError, RecipeError
@@ -45,6 +45,12 @@ class TrainOptions(TypedDict, total=False):
     patience: int | None
     checkpoint_steps: int
     too_long: TooLong
+
+
+ONLY_A_RECIPES = {
+    "wording": "only a recipe has it; give the text as `instruction`",
+    "variants": "only a recipe has them; a Trainer trains one model",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ class Trainer:
         self.precision = precision
         self.ctx = ctx if ctx is not None else Context()
         self.method = _validated(MethodChoice, dict(method) if isinstance(method, Mapping) else method, "method")
-        block = _validated(Train, train, "train")
+        block = _block(train)
         self.too_long = block.too_long
         self.settings = train_settings(block, self.method, seed=seed)
 
@@ -131,17 +137,17 @@ class Trainer:
         from ftkit.training.rows import training_rows
 
         with locked(self.output_dir):
+            examples = self._examples(self.rows, "rows")
+            valid = None if self.valid_rows is None else self._examples(self.valid_rows, "valid_rows")
             base = self._base()
             prompter = Prompter(label="rows", instruction=self.instruction)
-            made = training_rows(
-                base, prompter, self._examples(self.rows, "rows"), too_long=self.too_long, where="rows", ctx=self.ctx
-            )
+            made = training_rows(base, prompter, examples, too_long=self.too_long, where="rows", ctx=self.ctx)
             tuned = tune(
                 base,
                 self.method,
                 made.rows,
                 self.settings,
-                evaluate=None if self.valid_rows is None else self._by_loss(base, prompter, self.valid_rows),
+                evaluate=None if valid is None else self._by_loss(base, prompter, valid),
                 work_dir=self.output_dir,
                 ctx=self.ctx,
             )
@@ -166,13 +172,20 @@ class Trainer:
         return examples_of(rows, where)
 
     def _by_loss(
-        self, base: LocalModel, prompter: Prompter, rows: Sequence[Mapping[str, Any]]
+        self, base: LocalModel, prompter: Prompter, valid: Sequence[Example]
     ) -> Callable[[LocalModel], Evaluation]:
-        """Judges by the mean loss of the target tokens; the lower, the better the value."""
+        """Judges by the mean loss of the target tokens; the lower, the better the value.
+
+        Raises DataError where the target of no row fits the model's context.
+        """
         from ftkit.answers.answering import target_scores
         from ftkit.engine.train import Evaluation
 
-        questions = learnable(base, prompter, self._examples(rows, "valid_rows"), self.ctx)
+        questions = learnable(base, prompter, valid, self.ctx)
+        if not questions:
+            remedy = "shorten or remove such rows: none of valid_rows fits"
+            asker = Asker.of_targets(base, prompter)
+            raise asker.no_room(emptied(valid[0]), remedy, even="even with an empty input")
 
         def evaluate(model: LocalModel) -> Evaluation:
             loss = mean_loss(target_scores(model, questions, self.ctx, description="valid loss") or [])
@@ -268,6 +281,16 @@ def train_settings(train: Train, method: Choice, *, seed: int) -> TrainSettings:
 def method_module(method: Choice) -> Any:
     """The file of a method: `DEFAULTS` says what it trains with, `QUANTIZE` how its base is loaded."""
     return sys.modules[method.component.function.__module__]
+
+
+def _block(options: Mapping[str, Any]) -> Train:
+    known = TrainOptions.__annotations__
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        reasons = {key: ONLY_A_RECIPES.get(key, f"unknown{suggest(key, known)}") for key in unknown}
+        raise RecipeError(*(f"Trainer: train.{key}: {reason}" for key, reason in reasons.items()))
+    block: Train = _validated(Train, options, "train")
+    return block
 
 
 def _validated(schema: Any, value: Any, where: str) -> Any:

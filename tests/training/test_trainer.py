@@ -295,6 +295,37 @@ def test_options_are_checked_before_anything_is_loaded(tmp_path: Path) -> None:
         Trainer("nowhere", "loar", ROWS, output_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("wording", "train.wording: only a recipe has it; give the text as `instruction`"),
+        ("variants", "train.variants: only a recipe has them; a Trainer trains one model"),
+        ("wordin", f"train.wordin: unknown; known: {', '.join(TrainOptions.__annotations__)}"),
+    ],
+)
+def test_what_only_a_recipe_has_is_refused(key: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as raised:
+        Trainer("nowhere", "lora", ROWS, output_dir=tmp_path, **{key: {}})  # type: ignore[arg-type]
+    assert str(raised.value) == f"Trainer: {sentence}"
+
+
+def test_rows_are_checked_before_a_model_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^rows\[0\]: 'target' is missing"):
+        Trainer("nowhere", "lora", [{"input": "a"}], output_dir=tmp_path).fit()
+    with pytest.raises(DataError, match=r"^valid_rows\[0\]: 'target' is missing"):
+        Trainer("nowhere", "lora", ROWS, valid_rows=[{"input": "a"}], output_dir=tmp_path).fit()
+
+
+def test_valid_rows_of_which_none_fits_are_refused_by_name(base: Path, ctx: Context, tmp_path: Path) -> None:
+    long = {"input": "a", "target": "long " * 300}
+    message = (
+        r"^valid_rows\[0\]: prompt rows needs 1,\d{3} tokens even with an empty input, 1,\d{3} of them for the answer; "
+        r"the model takes 256\. Shorten or remove such rows: none of valid_rows fits$"
+    )
+    with pytest.raises(DataError, match=message):
+        Trainer(base, "lora", ROWS, valid_rows=[long, long], output_dir=tmp_path / "out", ctx=ctx).fit()
+
+
 def test_the_options_are_those_of_the_recipe() -> None:
     assert set(TrainOptions.__annotations__) == set(Train.model_fields) - {"method", "variants", "wording"}
 
