@@ -113,7 +113,12 @@ def predict(
 
 
 def reference(task: TaskSpec, example: Example) -> str:
-    """What an answer is compared with. Raises DataError where the extractor finds nothing in the target."""
+    """What an answer is compared with; '' for a row without a target, which is only to be answered.
+
+    Raises DataError where the extractor finds nothing in the target.
+    """
+    if not example.target:
+        return ""
     answer = task.extract(example.target)
     if answer is None:
         raise DataError(

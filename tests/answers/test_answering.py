@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,17 @@ def test_a_target_without_an_answer_is_an_error_that_names_the_row() -> None:
     task = TaskSpec("generate", (), 2, lambda text: number(text))
     with pytest.raises(DataError, match=r"^T3: the extractor finds no answer in the target 'none'"):
         reference(task, example("x", "none", name="T3"))
+
+
+@pytest.mark.parametrize("extract", ["exact", "first_line", "last_number", {"regex": {"pattern": "answer is (.+)"}}])
+def test_rows_without_a_target_are_answered_and_have_no_reference(extract: Any, base: LocalModel) -> None:
+    chosen = ExtractorChoice.model_validate(extract)
+    task = TaskSpec("generate", (), 2, lambda text: chosen(text))
+    rows = predict("arm", base, ZERO_SHOT, task, [example("hello", ""), example("you", "", name="2")], Context())
+    assert [(row.id, row.reference, row.parsed) for row in rows] == [
+        ("1", "", chosen(rows[0].raw)),
+        ("2", "", chosen(rows[1].raw)),
+    ]
 
 
 def test_scores_of_rows_are_kept_and_corpus_metrics_have_none() -> None:
