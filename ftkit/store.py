@@ -212,7 +212,7 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ArtifactError(f"{path}: {_mismatch(error.errors()[0])}; was another version of ftkit here?") from None
+        raise ArtifactError(f"{path}: {mismatch(error.errors()[0])}; was another version of ftkit here?") from None
 
 
 def fsync(path: Path) -> None:
@@ -224,7 +224,7 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _mismatch(detail: ErrorDetails) -> str:
+def mismatch(detail: ErrorDetails) -> str:
     """One pydantic error in words: the key, and what is wrong with it."""
     key, message = ".".join(map(str, detail["loc"])), detail["msg"]
     if detail["type"] == "missing":

@@ -5,19 +5,20 @@ Knows no stage's work: paths, reading and writing of the values that stages hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter
+from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter, prompter_of
 from ftkit.answers.search import Candidate
 from ftkit.errors import ArtifactError
 from ftkit.prepare.summary import Summary
 from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
-from ftkit.store import MANIFEST, Artifact, JsonRecord, read_json, read_record, write_json
+from ftkit.registry import names, suggest
+from ftkit.store import MANIFEST, Artifact, JsonRecord, mismatch, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
 
@@ -96,7 +97,7 @@ class Baseline:
     @property
     def prompts(self) -> FrozenPrompts:
         """The best prompt of each family, frozen on valid."""
-        return FrozenPrompts.from_json(read_json(self.path / "prompt.json"))
+        return _read_prompts(self.path / "prompt.json")
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -141,7 +142,7 @@ class Trained:
     @property
     def prompts(self) -> tuple[Prompter, ...]:
         """The wording that was trained, then the best other prompt, each with the normalisation that suits on valid."""
-        return FrozenPrompts.from_json(read_json(self.path / "prompt.json")).prompts
+        return _read_prompts(self.path / "prompt.json").prompts
 
     @property
     def guards(self) -> list[Guard]:
@@ -173,7 +174,7 @@ class Evaluated:
     @property
     def arms(self) -> list[Arm]:
         """All arms, in the order of the report."""
-        return [Arm.from_json(value) for value in read_json(self.path / "arms.json")["arms"]]
+        return _read_arms(self.path / "arms.json")
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -218,3 +219,57 @@ class Compared:
 def write_timing(folder: Path, seconds: Mapping[str, float], **facts: Any) -> None:
     """Write `timing.json`: durations in seconds, and facts that depend on the clock. Part of no content id."""
     write_json(folder / "timing.json", {"seconds": dict(seconds), **facts})
+
+
+def _read_prompts(path: Path) -> FrozenPrompts:
+    """A `prompt.json`. Raises ArtifactError that names file and key where it does not fit."""
+    value = read_json(path)
+    _check_keys(path, "", value, ("ranking", "prompts"))
+    for place, each in enumerate(_checked_list(path, "prompts", value["prompts"])):
+        _check_prompter(path, f"prompts.{place}", each)
+    return FrozenPrompts.from_json(value)
+
+
+def _read_arms(path: Path) -> list[Arm]:
+    """The arms of an `arms.json`. Raises ArtifactError that names file and key where they do not fit."""
+    value = read_json(path)
+    _check_keys(path, "", value, ("arms", "chosen"))
+    arms = _checked_list(path, "arms", value["arms"])
+    for place, each in enumerate(arms):
+        _check_keys(path, f"arms.{place}", each, [field.name for field in fields(Arm)])
+        _check_prompter(path, f"arms.{place}.prompter", each["prompter"])
+    return [Arm.from_json(each) for each in arms]
+
+
+def _check_prompter(path: Path, place: str, value: Any) -> None:
+    _check_keys(path, place, value, ("family",), only=False)
+    family, known = value["family"], names("prompting")
+    if family not in known:
+        raise _misfit(path, f"{place}.family", f"unknown strategy {family!r}{suggest(str(family), known)}")
+    try:
+        prompter_of(value)
+    except ValidationError as error:
+        raise _misfit(path, place, mismatch(error.errors()[0]), joined_by=".") from None
+
+
+def _check_keys(path: Path, place: str, value: Any, keys: Sequence[str], *, only: bool = True) -> None:
+    if not isinstance(value, dict):
+        raise _misfit(path, place, f"is a {type(value).__name__}; expected a dict")
+    inside = f"{place}." if place else ""
+    for key in keys:
+        if key not in value:
+            raise _misfit(path, inside + key, "is missing")
+    for key in value if only else ():
+        if key not in keys:
+            raise _misfit(path, inside + key, "unknown key")
+
+
+def _checked_list(path: Path, place: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise _misfit(path, place, f"is a {type(value).__name__}; expected a list")
+    return value
+
+
+def _misfit(path: Path, place: str, problem: str, *, joined_by: str = ": ") -> ArtifactError:
+    where = place + joined_by if place else ""
+    return ArtifactError(f"{path}: {where}{problem}; was another version of ftkit here?")
