@@ -58,6 +58,14 @@ def options_of(source: Choice) -> SourceConfig:
     return options
 
 
+def shape_in_recipe(source: Choice) -> Choice | None:
+    """The shape that a recipe names for a source; None where it is recognised from the source's first rows."""
+    options = options_of(source)
+    if options.shape is None and options.columns_wanted:
+        return choice_of("shapes").model_validate({"columns": options.columns_wanted})
+    return options.shape
+
+
 def shares(data: Data) -> tuple[float, float]:
     """Shares of valid and test, 0 where the split has a source of its own."""
     given = (data.split.valid, data.split.test)
@@ -188,7 +196,7 @@ class _Reading:
         options, split = options_of(self.source), self.data.split
         group, time = (None, None) if self.name.startswith("against.") else (split.group, split.time)
         columns = {"data.split.group": group, "data.split.time": time, f"data.{self.name}: weight": options.weight}
-        shape = self._shape_in_recipe()
+        shape = shape_in_recipe(self.source)
         texts = {"data.decontaminate.identity": self.data.decontaminate.identity}
         if shape is not None and isinstance(shape.options, Columns):
             texts |= {f"data.{self.name}: {use}": getattr(shape.options, use) for use in ("input", "target")}
@@ -244,18 +252,12 @@ class _Reading:
         return self._with_own_columns(shaped.table, own.filter(is_good)), {**batch.faults, **faults}
 
     def _shape_of(self, table: Table) -> Choice:
-        shape = self._shape_in_recipe()
+        shape = shape_in_recipe(self.source)
         if shape is not None:
             return shape
         name = recognise(table)
         self.ctx.progress.say(f"{self.name}: the rows look like {name!r} (shape of the source in the recipe)")
         return choice_of("shapes").model_validate(name)
-
-    def _shape_in_recipe(self) -> Choice | None:
-        options = options_of(self.source)
-        if options.shape is None and options.columns_wanted:
-            return choice_of("shapes").model_validate({"columns": options.columns_wanted})
-        return options.shape
 
     def _with_own_columns(self, shaped: Table, own: Table) -> Table:
         """What the shape made of the source's rows that are in `own`, with their group, weight, time and identity."""

@@ -6,10 +6,10 @@ Reads run directories; changes none.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -21,18 +21,22 @@ from ftkit.engine.files import ModelSpec
 from ftkit.engine.load import load, load_tuned, merge
 from ftkit.engine.local import LocalModel
 from ftkit.engine.probe import last_logits, logits_in_fresh_process
-from ftkit.errors import ArtifactError, DataError, RecipeError
-from ftkit.prepare.formats.json_rows import table_of
-from ftkit.prepare.intake import options_of
+from ftkit.errors import ArtifactError, DataError, MachineError, RecipeError
+from ftkit.prepare.intake import options_of, shape_in_recipe
+from ftkit.prepare.shapes import ShapeConfig, recognise, table_by_id
+from ftkit.prepare.shapes.columns import Columns
 from ftkit.recipe.schema import Recipe
 from ftkit.recipe.templates import names_in
 from ftkit.records import Example, read_numbered_jsonl
-from ftkit.registry import choice_of, suggest
+from ftkit.registry import Choice, choice_of, suggest
 from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
 from ftkit.run.models import ArmModel, arm_models, task_spec
 from ftkit.store import MANIFEST, verify, write_json
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Table
 
 NUM_PROBES = 4
 LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging rounds the weights once more
@@ -110,8 +114,7 @@ def prepared_folder(run_dir: Path) -> Path:
 def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> Iterator[dict[str, Any]]:
     """Answers of an arm to the rows of a JSONL file, in their order: id, answer, raw, flags."""
     run = open_run(run_dir)
-    source = options_of(run.recipe.data.source[0])
-    examples = _examples(rows, source.input or "input", source.id)
+    examples = rows_to_answer(rows, run.recipe.data.source[0], ctx)
     chosen = run.arm(arm)
     task = task_spec(run.recipe.task, run.prepared.summary.labels)
     answerer = run.models(ctx)[chosen.model].load()
@@ -174,8 +177,11 @@ def _check_logits(run: FinishedRun, arm: Arm, spec: ModelSpec, folder: Path, ctx
     ctx.progress.say(f"logits checked in a fresh process: relative difference {difference:.1e} on {len(ids)} rows")
 
 
-def _examples(path: Path, template: str, id_column: str | None) -> list[Example]:
-    """The rows to answer; `template` is the input as the recipe has it: a column, or columns in braces."""
+def rows_to_answer(path: Path, source: Choice, ctx: Context) -> list[Example]:
+    """The rows of a JSONL file as a run asks them that has this source; a target is neither needed nor read.
+
+    Raises DataError that names file and line.
+    """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     import polars
@@ -183,16 +189,51 @@ def _examples(path: Path, template: str, id_column: str | None) -> list[Example]
     rows = dict(read_numbered_jsonl(path))
     if not rows:
         raise DataError(f"{path}: has no rows")
-    heads = [name if name in row else name.partition(".")[0] for row in rows.values() for name in names_in(template)]
+    table = table_by_id({f"{path}:{number}": row for number, row in rows.items()})
+    shape = _shape_of(source, table, path, ctx)
+    _refuse_missing(path, rows, shape)
+    id_column = options_of(source).id
+    names = [str(row.get(id_column, number)) if id_column else str(number) for number, row in rows.items()]
+    places = dict(zip(names, table["id"], strict=True)) if len(set(names)) == len(names) else None
+    if places is not None:  # a template may name the id
+        table = table.with_columns(polars.Series("id", names, polars.String))
+    try:
+        asked = shape.questions(table)
+    except DataError as error:
+        raise DataError(f"{path}:{next(iter(rows))}: {error}") from None
+    for name, reason in asked.faults.items():
+        raise DataError(f"{name if places is None else places[name]}: {reason}")
+    return [
+        Example(id=name, input=each["input"], target="", group=name, history=tuple(each.get("history") or ()))
+        for name, each in zip(names, asked.table.to_dicts(), strict=True)
+    ]
+
+
+def _shape_of(source: Choice, table: Table, path: Path, ctx: Context) -> ShapeConfig:
+    """The shape that the recipe names, or that the run recognised: from its source, or else from the rows at hand."""
+    chosen, unread = shape_in_recipe(source), ""
+    if chosen is None:
+        try:
+            table = next(source(ctx)).table
+        except (DataError, MachineError) as error:
+            unread = str(error)
+        try:
+            chosen = choice_of("shapes").model_validate(recognise(table))
+        except DataError as error:
+            raise DataError(
+                f"{path}: {error}\nThe run saw the shape in its source, which cannot be read now ({unread}): "
+                "bring it back, or give these rows the columns of the answer too, as null"
+            ) from None
+    options = chosen.options
+    assert isinstance(options, ShapeConfig), f"the Config of shape {chosen.name!r} is no ShapeConfig"
+    return options
+
+
+def _refuse_missing(path: Path, rows: Mapping[int, Mapping[str, Any]], shape: ShapeConfig) -> None:
+    """Raise DataError for the first row that lacks a column of the input, where columns are named."""
+    named = names_in(shape.input) if isinstance(shape, Columns) else ()
+    heads = [name if name in row else name.partition(".")[0] for row in rows.values() for name in named]
     for number, row in rows.items():
         for head in dict.fromkeys(heads):
-            if head not in row:
+            if head not in row and head != "id":
                 raise DataError(f"{path}:{number}: {head!r} is missing{suggest(head, row)}; a text is expected")
-    shape = choice_of("shapes").model_validate({"columns": {"input": template, "target": template}})
-    table = table_of(list(rows.values()), dict.fromkeys(heads))
-    made = shape(table.insert_column(0, polars.Series("id", list(map(str, rows)))))
-    for number, reason in made.faults.items():
-        raise DataError(f"{path}:{number}: {reason}")
-    names = [str(row.get(id_column, number)) if id_column else str(number) for number, row in rows.items()]
-    texts = made.table["input"].to_list()
-    return [Example(id=name, input=text, target="", group=name) for name, text in zip(names, texts, strict=True)]

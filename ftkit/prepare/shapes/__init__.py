@@ -5,6 +5,8 @@ A shape is pure and sees one row at a time: any batch of rows gives the same res
 
     class Mine(ShapeConfig)       its `fits` looks at the columns and the first rows
     shape(config, table)          -> Shaped; a row that holds no example becomes a fault, never an exception
+
+Its `questions` makes the same of rows whose answer is still to be given.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from ftkit.errors import DataError
 from ftkit.prepare.conversation import (
     Answer,
     NoExampleError,
+    Said,
     history_column,
     json_text,
     messages_in,
@@ -55,6 +58,13 @@ class ShapeConfig(Config):
         """Whether these first rows of a source look like this shape."""
         raise NotImplementedError(cls.__name__)
 
+    def questions(self, table: Table) -> Shaped:
+        """What is asked of rows that need not have an answer: input and history as an example has; target says nothing.
+
+        One for each row, in order, or a fault.
+        """
+        raise NotImplementedError(type(self).__name__)
+
     def require(self, table: Table, *fields: str, optional: Sequence[str] = ()) -> None:
         """Raise DataError where a column that one of these fields names is not there; a field may be None.
 
@@ -82,6 +92,10 @@ class ConversationConfig(ShapeConfig):
     def fits(cls, table: Table) -> bool:
         """Whether the column's first values hold a list of messages."""
         return holds_messages(table, str(cls.model_fields["column"].default))
+
+    def questions(self, table: Table) -> Shaped:
+        """A conversation asks for its next message; one that ends with the assistant's, for what is learned of it."""
+        return conversations(self.model_copy(update={"turns": "last"}), table, is_open=True)
 
 
 def recognise(table: Table) -> str:
@@ -233,11 +247,12 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
     return Shaped(polars.DataFrame({**series, "history": history_column(each.history for each in answers)}), faults)
 
 
-def conversations(config: ConversationConfig, table: Table) -> Shaped:
+def conversations(config: ConversationConfig, table: Table, *, is_open: bool = False) -> Shaped:
     """One example for the last, or for each, assistant turn of each row's conversation; `conversation` is its id.
 
     Input is the message before the turn, history all messages before that one. So a turn after a tool's result has
-    that result as input, one after the system message alone has that, and one that nothing precedes has ''.
+    that result as input, one after the system message alone has that, and one that nothing precedes has ''. Open
+    conversations that end with another's message are followed by an empty turn.
     """
     config.require(table, "column", optional=("system", "tools"))
 
@@ -245,6 +260,8 @@ def conversations(config: ConversationConfig, table: Table) -> Shaped:
         said = read_messages(value, config.column)
         if said[0].role != "system":
             said = [*system_message(system, config.system), *said]
+        if is_open and said[-1].role != "assistant":
+            said.append(Said("assistant", ""))
         more = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
         places = [place for place, each in enumerate(said) if each.role == "assistant"]
         answers = [

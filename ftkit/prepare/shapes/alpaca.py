@@ -37,6 +37,10 @@ class Alpaca(ShapeConfig):
         """Whether there are an instruction and an output."""
         return {"instruction", "output"} <= set(table.columns)
 
+    def questions(self, table: Table) -> Shaped:
+        """All but the output."""
+        return shape(self.model_copy(update={"output": self.instruction}), table)
+
 
 @component
 def shape(config: Alpaca, table: Table) -> Shaped:

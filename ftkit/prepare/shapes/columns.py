@@ -42,6 +42,10 @@ class Columns(ShapeConfig):
         """Whether both columns are there under their default names."""
         return {"input", "target"} <= set(table.columns)
 
+    def questions(self, table: Table) -> Shaped:
+        """The input alone."""
+        return shape(self.model_copy(update={"target": self.input}), table)
+
 
 @component
 def shape(config: Columns, table: Table) -> Shaped:

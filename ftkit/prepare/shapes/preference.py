@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side, shown, system_message
+from ftkit.prepare.conversation import Answer, NoExampleError, Said, messages_in, read_side, shown, system_message
 from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages
 from ftkit.registry import component
@@ -47,25 +47,46 @@ class Preference(ShapeConfig):
             return False
         return not set(_PROMPTS).isdisjoint(table.columns) or holds_messages(table, "chosen")
 
+    def questions(self, table: Table) -> Shaped:
+        """The prompt, or what `chosen` has before its last answer."""
+        self.require(table, "prompt", optional=("system",))
+
+        def make(name: str, question: Value, more: Value, system: Value, chosen: Value) -> list[Answer]:
+            said = read_side(chosen, self.chosen, role="assistant") if messages_in(chosen) else []
+            said = said[:-1] if said and said[-1].role == "assistant" else said
+            return [Answer(name, _said(self, table, said, question, more, system), "")]
+
+        return each_row(table, make, *_asked_in(self, table), self.system, self.chosen)
+
 
 @component
 def shape(config: Preference, table: Table) -> Shaped:
     """Input is the last message before the answers, history those before it, target and rejected are the answers."""
     config.require(table, "chosen", "rejected", "label", optional=("prompt", "system"))
-    prompt = config.prompt or next((name for name in _PROMPTS if name in table.columns), None)
-    addition = "input" if config.prompt is None and prompt == "instruction" else None
 
     def make(name: str, question: Value, more: Value, system: Value, *answers: Value) -> list[Answer]:
         better, worse = _answers(config, *answers)
-        said = better[:-1]
-        if all(each.role != "user" for each in said):
-            said = [*said, *_asked(question, more, prompt)]
-        if said[0].role != "system":
-            said = [*system_message(system, config.system), *said]
+        said = _said(config, table, better[:-1], question, more, system)
         return [Answer(name, said, better[-1].content, {"rejected": worse[-1].content})]
 
-    columns = (prompt, addition, config.system, config.chosen, config.rejected, config.label)
-    return each_row(table, make, *columns, extra=("rejected",))
+    columns = (config.system, config.chosen, config.rejected, config.label)
+    return each_row(table, make, *_asked_in(config, table), *columns, extra=("rejected",))
+
+
+def _asked_in(config: Preference, table: Table) -> tuple[str | None, str | None]:
+    """The column of the prompt, and the column of what is added to it; None where there is none."""
+    prompt = config.prompt or next((name for name in _PROMPTS if name in table.columns), None)
+    return prompt, "input" if config.prompt is None and prompt == "instruction" else None
+
+
+def _said(
+    config: Preference, table: Table, before: list[Said], question: Value, more: Value, system: Value
+) -> list[Said]:
+    """The messages before the answers, which begin with those of `before`."""
+    said = before
+    if all(each.role != "user" for each in said):
+        said = [*said, *_asked(question, more, _asked_in(config, table)[0])]
+    return said if said[0].role == "system" else [*system_message(system, config.system), *said]
 
 
 def _answers(config: Preference, chosen: Value, rejected: Value, label: Value) -> tuple[list[Said], list[Said]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import Answer, NoExampleError, read_side
+from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side
 from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row
 from ftkit.registry import component
@@ -36,6 +36,11 @@ class PromptCompletion(ShapeConfig):
         is_verdict = "label" in table.columns and table.schema["label"] == polars.Boolean
         return {"prompt", "completion"} <= set(table.columns) and not is_verdict
 
+    def questions(self, table: Table) -> Shaped:
+        """The prompt alone."""
+        self.require(table, "prompt")
+        return each_row(table, lambda name, prompt: [Answer(name, _asked(self, prompt), "")], self.prompt)
+
 
 @component
 def shape(config: PromptCompletion, table: Table) -> Shaped:
@@ -43,10 +48,14 @@ def shape(config: PromptCompletion, table: Table) -> Shaped:
     config.require(table, "prompt", "completion")
 
     def make(name: str, prompt: Value, completion: Value) -> list[Answer]:
-        said = read_side(prompt, config.prompt, role="user")
+        said = _asked(config, prompt)
         answer = read_side(completion, config.completion, role="assistant")
         if [each.role for each in answer] != ["assistant"]:
             raise NoExampleError(f"{config.completion!r} is more than one assistant message: use the shape messages")
         return [Answer(name, said, answer[0].content)]
 
     return each_row(table, make, config.prompt, config.completion)
+
+
+def _asked(config: PromptCompletion, prompt: Value) -> list[Said]:
+    return read_side(prompt, config.prompt, role="user")

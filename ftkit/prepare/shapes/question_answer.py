@@ -34,6 +34,10 @@ class QuestionAnswer(ShapeConfig):
         """Whether there are a question and an answer."""
         return "question" in table.columns and not {"answer", "answers"}.isdisjoint(table.columns)
 
+    def questions(self, table: Table) -> Shaped:
+        """The question with its context."""
+        return shape(self.model_copy(update={"answer": self.question}), table)
+
 
 @component
 def shape(config: QuestionAnswer, table: Table) -> Shaped:

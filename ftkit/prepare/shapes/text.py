@@ -30,6 +30,10 @@ class Text(ShapeConfig):
         """Whether there is a text, and nothing else."""
         return own_columns(table) == ["text"]
 
+    def questions(self, table: Table) -> Shaped:
+        """Nothing is asked before a text."""
+        return shape(self, table)
+
 
 @component
 def shape(config: Text, table: Table) -> Shaped:
