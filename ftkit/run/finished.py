@@ -29,7 +29,7 @@ from ftkit.recipe.schema import Recipe
 from ftkit.recipe.templates import names_in
 from ftkit.records import Example, read_numbered_jsonl
 from ftkit.registry import Choice, choice_of, suggest
-from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained
+from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained, made_of
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
 from ftkit.run.models import ArmModel, arm_models, task_spec
@@ -75,14 +75,18 @@ class FinishedRun:
         """The models of the arms, by name."""
         return arm_models(self.recipe, self.trained, self.evaluated.path / "linear", ctx)
 
-    def arm(self, name: str = "") -> Arm:
-        """An arm by name; without one, the arm to ship. Raises RecipeError where there is none."""
+    def arm(self, name: str = "", *, asked_as: str = "--arm {name}") -> Arm:
+        """An arm by name; without one, the arm to ship. Raises RecipeError where there is none.
+
+        `asked_as` is how a name is given, for the error.
+        """
         arms = {arm.name: arm for arm in self.evaluated.arms}
         chosen = name or self.compared.verdict.ship
         if chosen is None:
-            raise RecipeError(f"{self.path}: the verdict is invalid, so no arm ships; name one with --arm")
+            how = asked_as.format(name="NAME")
+            raise RecipeError(f"{self.path}: the verdict is invalid, so no arm ships; name one as {how}")
         if chosen not in arms:
-            raise RecipeError(f"--arm {chosen}: no such arm{suggest(chosen, arms)}")
+            raise RecipeError(f"{asked_as.format(name=chosen)}: no such arm{suggest(chosen, arms)}")
         return arms[chosen]
 
 
@@ -92,13 +96,13 @@ def open_run(path: Path) -> FinishedRun:
     Raises RecipeError where there is no verdict, ArtifactError where something is damaged, foreign or too old.
     """
     place = place_of(path)
-    facts = verify(place.compared).facts
+    made = made_of(verify(place.compared))
     try:
-        recipe = Recipe.model_validate(facts["recipe"])
-        folders = {name: place.run_dir / Path(folder).name for name, folder in facts["reads"].items()}
-    except (KeyError, TypeError, AttributeError, ValidationError):
+        recipe = Recipe.model_validate(made.recipe)
+    except ValidationError:
         manifest = place.compared / MANIFEST
-        raise ArtifactError(f"{manifest}: damaged, or of another version of ftkit; run the recipe again") from None
+        raise ArtifactError(f"{manifest}: its recipe is of another version of ftkit; run the recipe again") from None
+    folders = {name: place.run_dir / Path(folder).name for name, folder in made.reads.items()}
     folders["compare"] = place.compared
     return FinishedRun(place.run_dir, recipe, {stage: verify(folder).path for stage, folder in folders.items()})
 

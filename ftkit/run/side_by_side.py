@@ -88,7 +88,7 @@ def _side(place: str | Path) -> _Side:
         path = Path(before)
     if path.is_dir():
         run = open_run(path)
-        wanted = run.arm(arm).name
+        wanted = run.arm(arm, asked_as=f"{path}#{{name}}").name
         return _Side([row for row in run.evaluated.predictions if row.arm == wanted], run)
     return _Side(_of_file(path, arm), None)
 

@@ -116,6 +116,12 @@ def test_arms_of_two_verdicts_are_compared_by_row_id(both: SetUp) -> None:
     assert (result.primary.metric, result.primary.margin, result.primary.level) == ("accuracy", 0.02, 0.95)
 
 
+def test_an_arm_that_a_run_has_not_is_named_as_it_was_asked_for(both: SetUp) -> None:
+    run_dir = both.folder / "runs" / "small"
+    with pytest.raises(RecipeError, match=r"small#full\+zero: no such arm; did you mean 'full\+zero_shot'\?"):
+        compare(run_dir, f"{run_dir}#full+zero")
+
+
 def test_runs_are_listed_a_line_each(both: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(both.folder)
     head, lora, full = ftkit("runs").out.splitlines()
