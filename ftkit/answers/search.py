@@ -6,7 +6,7 @@ Knows no stage: what a candidate came to is kept in a folder, so that an interru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -59,19 +59,17 @@ class Found:
     frozen: FrozenPrompts
 
 
-def prompts_of(
-    search: Search, task: TaskSpec, train: Sequence[Example], *, seed: int
-) -> list[Prompter | tuple[str, Skipped]]:
+def prompts_of(search: Search, task: TaskSpec, train: Sequence[Example], *, seed: int) -> list[Prompter | Skipped]:
     """All prompts of the search, in the order they are tried: strategies, then their draws, then wordings.
 
-    What a strategy could not make stands in its place, with the name of the strategy.
+    What a strategy could not make stands in its place.
     """
-    prompts: list[Prompter | tuple[str, Skipped]] = []
+    prompts: list[Prompter | Skipped] = []
     for strategy in search.prompts:
         options = strategy.options.model_dump(mode="json")
         for fitted in strategy(task, train, derive_seed(seed, "baseline", strategy.name)):
             if isinstance(fitted, Skipped):
-                prompts.append((strategy.name, fitted))
+                prompts.append(replace(fitted, family=strategy.name))
                 continue
             for wording in search.instructions:
                 prompts.append(fitted.named(strategy.name, options, worded(wording, task)))
@@ -84,7 +82,7 @@ def worded(wording: str, task: TaskSpec) -> str:
 
 
 def find_best(
-    prompts: Sequence[Prompter | tuple[str, Skipped]], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
+    prompts: Sequence[Prompter | Skipped], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
 ) -> Found:
     """Judge all prompts on valid and freeze the best of each family. Raises DataError where none could be scored."""
     tried = []
@@ -105,7 +103,7 @@ def find_best(
     return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), ranking))
 
 
-def _frozen(prompts: Sequence[Prompter | tuple[str, Skipped]], candidate: Candidate) -> Prompter:
+def _frozen(prompts: Sequence[Prompter | Skipped], candidate: Candidate) -> Prompter:
     prompt = prompts[candidate.index]
     assert isinstance(prompt, Prompter) and candidate.normalize is not None, "only what was scored is frozen"
     return prompt.normalized(candidate.normalize)
@@ -113,7 +111,7 @@ def _frozen(prompts: Sequence[Prompter | tuple[str, Skipped]], candidate: Candid
 
 def _tried(
     index: int,
-    prompt: Prompter | tuple[str, Skipped],
+    prompt: Prompter | Skipped,
     judging: Judging,
     answerer: Answerer,
     *,
@@ -122,16 +120,15 @@ def _tried(
 ) -> Candidate:
     """What a candidate came to, from an interrupted search where it is there."""
     if not isinstance(prompt, Prompter):
-        family, skipped = prompt
-        ctx.progress.say(f"{skipped.label}: skipped, {skipped.reason}")
+        ctx.progress.say(f"{prompt.label}: skipped, {prompt.reason}")
         return Candidate(
             index=index,
-            family=family,
-            label=skipped.label,
+            family=prompt.family,
+            label=prompt.label,
             instruction="",
             num_demonstrations=0,
             status="skipped",
-            detail=skipped.reason,
+            detail=prompt.reason,
         )
     candidate = Candidate(
         index=index,

@@ -81,7 +81,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
     prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
-    skipped = [each[1] for each in prompts if not isinstance(each, Prompter)]
+    skipped = [each for each in prompts if isinstance(each, Skipped)]
     prompters = [each for each in prompts if isinstance(each, Prompter)]
     fits = [_fit(reader, prompter, task, train, valid) for prompter in prompters]
     learned = next((each for each in prompters if not each.train_rows), prompters[0])
