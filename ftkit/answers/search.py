@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -81,14 +81,40 @@ def worded(wording: str, task: TaskSpec) -> str:
     return wording.format(labels=", ".join(task.labels))
 
 
+def listed(prompts: Sequence[Prompter | Skipped], search: Search) -> list[Candidate]:
+    """The prompts as candidates that nothing is known of yet, but which were skipped and which are over the budget.
+
+    Only what is tried uses up the budget.
+    """
+    candidates, num_tried = list[Candidate](), 0
+    for index, prompt in enumerate(prompts):
+        candidate = Candidate(
+            index=index, family=prompt.family, label=prompt.label, instruction="", num_demonstrations=0
+        )
+        if isinstance(prompt, Skipped):
+            candidates.append(candidate.model_copy(update={"status": "skipped", "detail": prompt.reason}))
+            continue
+        num_tried += 1
+        shown: dict[str, Any] = {"instruction": prompt.instruction, "num_demonstrations": len(prompt.train_rows)}
+        if num_tried > search.max_candidates:
+            shown |= {"status": "over budget", "detail": f"baseline.max_candidates is {search.max_candidates}"}
+        candidates.append(candidate.model_copy(update=shown))
+    return candidates
+
+
 def find_best(
     prompts: Sequence[Prompter | Skipped], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
 ) -> Found:
     """Judge all prompts on valid and freeze the best of each family. Raises DataError where none could be scored."""
     tried = []
-    for index, prompt in enumerate(prompts):
+    for candidate, prompt in zip(listed(prompts, judging.search), prompts, strict=True):
         ctx.check_stop()
-        tried.append(_tried(index, prompt, judging, answerer, kept_in=kept_in, ctx=ctx))
+        if isinstance(prompt, Skipped):
+            ctx.progress.say(f"{candidate.label}: skipped, {candidate.detail}")
+        if isinstance(prompt, Skipped) or candidate.status == "over budget":
+            tried.append(candidate)
+        else:
+            tried.append(_tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx))
     families = list(dict.fromkeys(candidate.family for candidate in tried))
     best = [each for each in (_best(tried, family) for family in families) if each is not None]
     if not best:
@@ -110,40 +136,13 @@ def _frozen(prompts: Sequence[Prompter | Skipped], candidate: Candidate) -> Prom
 
 
 def _tried(
-    index: int,
-    prompt: Prompter | Skipped,
-    judging: Judging,
-    answerer: Answerer,
-    *,
-    kept_in: Path,
-    ctx: Context,
+    candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, *, kept_in: Path, ctx: Context
 ) -> Candidate:
     """What a candidate came to, from an interrupted search where it is there."""
-    if not isinstance(prompt, Prompter):
-        ctx.progress.say(f"{prompt.label}: skipped, {prompt.reason}")
-        return Candidate(
-            index=index,
-            family=prompt.family,
-            label=prompt.label,
-            instruction="",
-            num_demonstrations=0,
-            status="skipped",
-            detail=prompt.reason,
-        )
-    candidate = Candidate(
-        index=index,
-        family=prompt.family,
-        label=prompt.label,
-        instruction=prompt.instruction,
-        num_demonstrations=len(prompt.train_rows),
-    )
-    if index >= judging.search.max_candidates:
-        detail = f"baseline.max_candidates is {judging.search.max_candidates}"
-        return candidate.model_copy(update={"status": "over budget", "detail": detail})
-    kept = kept_in / f"{index}.json"
+    kept = kept_in / f"{candidate.index}.json"
     if kept.exists():
         return read_record(kept, Candidate)
-    judged = _judged(candidate, prompt, judging, answerer, ctx)
+    judged = _judged(candidate, prompter, judging, answerer, ctx)
     kept_in.mkdir(exist_ok=True)
     write_json(kept, judged.as_json())
     return judged
