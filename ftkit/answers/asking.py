@@ -28,6 +28,27 @@ class Asked:
     num_dropped: int
 
 
+@dataclass(frozen=True)
+class Room:
+    """Whether a prompt has room in a context for some rows, and how many of their inputs are cut to fit.
+
+    `needed` are the tokens that must be there, `limit` those that are (None where nobody knows).
+    """
+
+    needed: int
+    limit: int | None
+    is_enough: bool
+    num_cut: int
+    num_rows: int
+
+    @property
+    def detail(self) -> str:
+        """What is to be said of it, in words; empty where every row fits as it is."""
+        if not self.is_enough:
+            return f"needs {self.needed:,} of {self.limit or 0:,} tokens"
+        return f"{self.num_cut} of {self.num_rows} inputs cut to fit" if self.num_cut else ""
+
+
 class Asker:
     """Puts examples to a reader under one prompt.
 
@@ -90,7 +111,7 @@ class Asker:
     def needed(self, question: Question) -> int:
         """Tokens of the question with its longest answer, as far as they are known.
 
-        Without a renderer these are what the reader counts of the messages, and what may be written; labels count nothing.
+        Without a renderer: what the reader counts of the messages, and what may be written; labels count nothing then.
         """
         return self._num_read(question) + self._num_answered(question)
 
@@ -108,8 +129,23 @@ class Asker:
 
     def fits(self, question: Question) -> bool:
         """Whether question and answer fit the context; they do where nobody knows."""
-        limit = self.reader.context_length
-        return limit is None or self.needed(question) <= limit
+        return self.has_room(self.needed(question))
+
+    def has_room(self, num_tokens: int) -> bool:
+        """Whether so many tokens fit the context."""
+        return self.reader.context_length is None or num_tokens <= self.reader.context_length
+
+    def room(self, examples: Sequence[Example]) -> Room:
+        """The room that the prompt has for these rows: the one place that decides whether a prompt fits.
+
+        Demonstrations must leave room for every row as it is. A bare instruction must leave room for the answer only,
+        behind an empty input and the row's history, which is never cut: inputs that are too long are cut and counted.
+        """
+        may_cut = not self.prompter.train_rows
+        needed = self.longest([NOTHING, *(emptied(row) for row in examples if row.history)] if may_cut else examples)
+        is_enough = self.has_room(needed)
+        num_cut = sum(not self.fits(self.ask(row)) for row in examples) if may_cut and is_enough else 0
+        return Room(needed, self.reader.context_length, is_enough, num_cut, len(examples))
 
     def fitted(self, example: Example, too_long: TooLong = "cut") -> Question | None:
         """The example as a question that fits: whole, or with the longest beginning of its input, or None (dropped).

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ftkit.answers.answering import label_predictions, metric_value, score_labels, written_predictions
-from ftkit.answers.asking import Asker
+from ftkit.answers.asking import Asker, Room
 from ftkit.answers.prompt import FrozenPrompts, Normalization, Prompter, Skipped
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.answerer import Answerer
+from ftkit.engine.answerer import Answerer, Reader
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Search
 from ftkit.records import Example, Prediction
@@ -39,6 +39,12 @@ class Candidate(JsonRecord):
     normalize: Normalization | None = Field(None, description="the normalisation of the best value")
     prompt_tokens_mean: float | None = Field(None, description="tokens of a question")
     chosen: bool = Field(False, description="whether the prompt was frozen")
+
+    @property
+    def said(self) -> str:
+        """The candidate and what stands against it, in a line."""
+        named = f"{self.label}, {self.instruction[:60]!r}" if self.instruction else self.label
+        return ": ".join([named, ", ".join(each for each in (self.status, self.detail) if each)])
 
 
 @dataclass(frozen=True)
@@ -102,24 +108,39 @@ def listed(prompts: Sequence[Prompter | Skipped], search: Search) -> list[Candid
     return candidates
 
 
+def sized(
+    prompts: Sequence[Prompter | Skipped], search: Search, task: TaskSpec, reader: Reader, judged: Sequence[Example]
+) -> list[Candidate]:
+    """The candidates as the search will have them before anything is scored: what is left of them is tried."""
+    candidates = list[Candidate]()
+    for candidate, prompt in zip(listed(prompts, search), prompts, strict=True):
+        if isinstance(prompt, Prompter) and candidate.status == "scored":
+            candidate = _with_room(candidate, Asker.of_task(reader, prompt, task).room(judged))
+        candidates.append(candidate)
+    return candidates
+
+
+def in_budget(prompts: Sequence[Prompter | Skipped], search: Search) -> list[Prompter]:
+    """The prompts that the search tries."""
+    tried = (prompts[each.index] for each in listed(prompts, search) if each.status == "scored")
+    return [each for each in tried if isinstance(each, Prompter)]
+
+
 def find_best(
     prompts: Sequence[Prompter | Skipped], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
 ) -> Found:
     """Judge all prompts on valid and freeze the best of each family. Raises DataError where none could be scored."""
-    tried = []
+    tried = list[Candidate]()
     for candidate, prompt in zip(listed(prompts, judging.search), prompts, strict=True):
         ctx.check_stop()
-        if isinstance(prompt, Skipped):
-            ctx.progress.say(f"{candidate.label}: skipped, {candidate.detail}")
-        if isinstance(prompt, Skipped) or candidate.status == "over budget":
-            tried.append(candidate)
-        else:
-            tried.append(_tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx))
+        if candidate.status == "skipped":
+            ctx.progress.say(candidate.said)
+        if isinstance(prompt, Prompter) and candidate.status == "scored":
+            candidate = _tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx)
+        tried.append(candidate)
+    require_one(tried)
     families = list(dict.fromkeys(candidate.family for candidate in tried))
     best = [each for each in (_best(tried, family) for family in families) if each is not None]
-    if not best:
-        details = "; ".join(f"{each.label}, {each.instruction!r}: {each.status}, {each.detail}" for each in tried)
-        raise DataError(f"baseline: no prompt could be scored ({details})")
     for each in best:
         value = f"{judging.primary.name} {each.value:.3f}"
         ctx.progress.say(f"best {each.family}: {each.label}, {each.normalize}, {value}")
@@ -127,6 +148,13 @@ def find_best(
     indices = {each.index for each in best}
     candidates = [each.model_copy(update={"chosen": each.index in indices}) for each in tried]
     return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), ranking))
+
+
+def require_one(candidates: Sequence[Candidate]) -> None:
+    """Raise DataError where none of the candidates was scored, or can be."""
+    if not any(each.status == "scored" for each in candidates):
+        details = "; ".join(f"{each.label}, {each.instruction!r}: {each.status}, {each.detail}" for each in candidates)
+        raise DataError(f"baseline: no prompt could be scored ({details})")
 
 
 def _frozen(prompts: Sequence[Prompter | Skipped], candidate: Candidate) -> Prompter:
@@ -148,25 +176,24 @@ def _tried(
     return judged
 
 
-def _judged(candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context) -> Candidate:
-    """A candidate with its values on valid, or with what it needs where it does not fit.
+def _with_room(candidate: Candidate, room: Room) -> Candidate:
+    """A candidate with what is known of its room on valid before it is scored: how many inputs are cut, or no fit."""
+    return candidate.model_copy(
+        update={"status": "scored" if room.is_enough else "does not fit", "detail": room.detail}
+    )
 
-    Demonstrations must leave room for every row. A bare instruction needs room for the answer only: inputs that are too
-    long are cut and counted.
-    """
-    asker = Asker.of_task(answerer, prompter, judging.task)
-    needed = asker.longest(judging.valid if prompter.train_rows else [])
-    if answerer.context_length is not None and needed > answerer.context_length:
-        detail = f"needs {needed:,} of {answerer.context_length:,} tokens"
-        ctx.progress.say(f"{prompter.label}, {prompter.instruction[:60]!r}: does not fit, {detail}")
-        return candidate.model_copy(update={"status": "does not fit", "detail": detail})
+
+def _judged(candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context) -> Candidate:
+    """A candidate with its values on valid, or with what it needs where it does not fit."""
+    sized = _with_room(candidate, Asker.of_task(answerer, prompter, judging.task).room(judging.valid))
+    if sized.status == "does not fit":
+        ctx.progress.say(sized.said)
+        return sized
     predictions = _predictions(prompter, judging, answerer, ctx)
     values = {name: metric_value(judging.primary, rows) for name, rows in predictions.items()}
     best = max(values, key=lambda name: values[name])
-    num_cut = sum("input_cut" in each.flags for each in predictions[best])
-    return candidate.model_copy(
+    return sized.model_copy(
         update={
-            "detail": f"{num_cut} of {len(judging.valid)} inputs cut to fit" if num_cut else "",
             "values": values,
             "value": values[best],
             "normalize": best,
