@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ftkit.answers.asking import Asker, emptied
 from ftkit.answers.prompt import Prompter
-from ftkit.answers.search import prompts_of, worded
+from ftkit.answers.search import in_budget, prompts_of, worded
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.answerer import Reader, Tokenizing
 from ftkit.engine.load import context_length, load_renderer
@@ -22,7 +22,7 @@ from ftkit.records import Example
 from ftkit.run.artifacts import Prepared
 from ftkit.run.models import model_spec
 
-SPARE_BYTES = 64  # a target's end-of-turn, and what a tokenizer puts in front
+SPARE_BYTES = 64  # of a turn: what the template writes around it, a target's end-of-turn
 
 
 def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
@@ -35,10 +35,19 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
     """Raise DataError where no wording leaves room for an answer, or none for a train row that may not be dropped."""
     reader, train = reader_of(recipe, ctx), prepared.split("train")
     for variant in recipe.variants:
-        prompter = _shortest(reader, _wordings(recipe, variant, train, task))
+        prompter = _shortest(reader, wordings(recipe, variant, train, task))
         _require_room_to_answer(reader, prompter, task)
         if variant.train.too_long != "drop":
             _require_room_to_learn(reader, prompter, train[: variant.num_rows], is_cut=variant.train.too_long == "cut")
+
+
+def wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:
+    """The prompts that a variant may be trained under: its own wording, or those of which the search takes the best."""
+    own = variant.train.wording.options
+    if isinstance(own, OwnWording):
+        return [Prompter(label="own_wording", family="zero_shot", instruction=worded(own.text, task))]
+    prompts = in_budget(prompts_of(recipe.baseline, task, train, seed=recipe.seed), recipe.baseline)
+    return [each for each in prompts if each.family == "zero_shot"]
 
 
 def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSpec) -> None:
@@ -66,12 +75,3 @@ def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequen
 
 def _shortest(reader: Reader, prompters: Sequence[Prompter]) -> Prompter:
     return min(prompters, key=lambda each: Asker.of_free_text(reader, each).longest([]))
-
-
-def _wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:
-    """The prompts that training may use."""
-    own = variant.train.wording.options
-    if isinstance(own, OwnWording):
-        return [Prompter(label="own_wording", instruction=worded(own.text, task))]
-    prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
-    return [each for each in prompts if isinstance(each, Prompter) and each.family == "zero_shot"]
