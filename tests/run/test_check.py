@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from commands import ftkit
-from refusals import errors
+from refusals import errors, refused
 from small_runs import make_rows
 
 from ftkit.records import read_jsonl
@@ -83,3 +84,46 @@ def test_a_recipe_of_skipped_prompts_only_gets_the_same_error_from_check_and_run
     assert errors(check) == errors(run)
     said = "baseline: no prompt could be scored (few_shot(k=5000, balanced), '': skipped, train has "
     assert errors(check)[0].startswith(said)
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_history_that_no_prompt_can_hold_is_named_before_anything_is_asked(
+    split: str, command: str, place: Path
+) -> None:
+    turns = [{"role": "user", "content": "late " * 300}, {"role": "assistant", "content": "Hi"}]
+    chat = [*turns, {"role": "user", "content": "Where?"}, {"role": "assistant", "content": "login"}]
+    Path("chats.jsonl").write_text(json.dumps({"id": "long", "messages": chat}) + "\n", encoding="utf-8")
+    given = f"data.split.{split}={{jsonl: {{path: chats.jsonl, id: id}}}}"
+    done = refused(given, "data.split.group=null", "data.clean=[]", command=command)
+    (said,) = errors(done)
+    assert done.code == 3
+    assert said.startswith("long: prompt zero_shot needs ") and "tokens even with an empty input, " in said
+    assert (
+        "for the 2 turns of the row's history; the model takes 256. Shorten the row's history or drop the row" in said
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_target_to_compare_with_that_holds_no_answer_is_named_before_anything_is_asked(
+    command: str, place: Path
+) -> None:
+    rows = [{**row, "label": f"it is {number}"} for number, row in enumerate(make_rows()[:120])]
+    write_rows([row if place % 2 else {**row, "label": "none"} for place, row in enumerate(rows)])
+    task = "task={generate: {max_new_tokens: 4, extract: last_number}}"
+    done = refused(task, "baseline.instructions=[Answer.]", "data.clean=[]", command=command)
+    assert done.code == 3
+    assert ": the extractor finds no answer in the target 'none'; change task.generate.extract" in errors(done)[0]
+
+
+def test_a_variant_that_wants_more_rows_than_train_has_is_said_once(place: Path) -> None:
+    done = ftkit("run", "recipe.yaml", "--until", "baseline", *sets("train.variants={x: {num_rows: 5000}, y: {}}"))
+    assert done.code == 0, done.err
+    assert [line for line in done.err.splitlines() if "num_rows" in line] == [
+        "train.variants.x.num_rows 5,000: train has 59 rows"
+    ]
+
+
+def test_zero_shot_beyond_the_budget_is_said_before_training_misses_it(place: Path) -> None:
+    done = refused("baseline.prompts=[{few_shot: {k: 2}}, zero_shot]", "baseline.max_candidates=2")
+    assert errors(done)[0].startswith("baseline.max_candidates is 2: no zero_shot prompt is among those that are tried")
