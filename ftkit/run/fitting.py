@@ -40,7 +40,7 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
     wants more rows than train has.
     """
     reader, train = reader_of(recipe, ctx), prepared.split("train")
-    valid, test = prepared.split("valid"), prepared.split("test")
+    valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open
     require_references(task, [*valid, *test])
     for variant in recipe.variants:
         if variant.num_rows is not None and variant.num_rows > len(train):
