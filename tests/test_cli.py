@@ -150,7 +150,7 @@ def test_check_shows_prompts_loss_masks_and_what_can_be_proven(
     for row in found["shown"]:
         assert row["target"].startswith(labels[row["id"]])
         assert "Classify the message." in row["context"]
-    assert all(fit["num_valid_over"] == 0 for fit in found["prompts"] if fit["label"].startswith("zero_shot"))
+    assert all(fit["detail"] == "" for fit in found["prompts"] if fit["label"].startswith("zero_shot"))
     assert found["equivalence"].keys() == {"2%", "5%", "10%", "20%"}
 
 

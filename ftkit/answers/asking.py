@@ -28,6 +28,27 @@ class Asked:
     num_dropped: int
 
 
+@dataclass(frozen=True)
+class Room:
+    """Whether a prompt has room in a context for some rows, and how many of their inputs are cut to fit.
+
+    `needed` are the tokens that must be there, `limit` those that are (None where nobody knows).
+    """
+
+    needed: int
+    limit: int | None
+    is_enough: bool
+    num_cut: int
+    num_rows: int
+
+    @property
+    def detail(self) -> str:
+        """What is to be said of it, in words; empty where every row fits as it is."""
+        if not self.is_enough:
+            return f"needs {self.needed:,} of {self.limit or 0:,} tokens"
+        return f"{self.num_cut} of {self.num_rows} inputs cut to fit" if self.num_cut else ""
+
+
 class Asker:
     """Puts examples to a reader under one prompt.
 
@@ -88,10 +109,19 @@ class Asker:
         return Question(example, messages, choices, first.context_ids, self._known, False)
 
     def needed(self, question: Question) -> int:
-        """Tokens of the question with its longest answer; 0 where the reader cannot count."""
-        if self.reader.renderer is None:
-            return (self.reader.count(question.messages) or 0) + self.num_new_tokens
-        return len(question.context_ids) + max(map(len, question.choices_ids), default=self.num_new_tokens)
+        """Tokens of the question with its longest answer, as far as they are known.
+
+        Without a renderer: what the reader counts of the messages, and what may be written; labels count nothing then.
+        """
+        return self._num_read(question) + self._num_answered(question)
+
+    def _num_read(self, question: Question) -> int:
+        if self.reader.renderer is not None:
+            return len(question.context_ids)
+        return self.reader.count(question.messages) or 0
+
+    def _num_answered(self, question: Question) -> int:
+        return max(map(len, question.choices_ids), default=self.num_new_tokens)
 
     def longest(self, examples: Iterable[Example]) -> int:
         """Tokens that the longest row needs; without rows, those around an empty input."""
@@ -99,8 +129,23 @@ class Asker:
 
     def fits(self, question: Question) -> bool:
         """Whether question and answer fit the context; they do where nobody knows."""
-        limit = self.reader.context_length
-        return limit is None or self.needed(question) <= limit
+        return self.has_room(self.needed(question))
+
+    def has_room(self, num_tokens: int) -> bool:
+        """Whether so many tokens fit the context."""
+        return self.reader.context_length is None or num_tokens <= self.reader.context_length
+
+    def room(self, examples: Sequence[Example]) -> Room:
+        """The room that the prompt has for these rows: the one place that decides whether a prompt fits.
+
+        Demonstrations must leave room for every row as it is. A bare instruction must leave room for the answer only,
+        behind an empty input and the row's history, which is never cut: inputs that are too long are cut and counted.
+        """
+        may_cut = not self.prompter.train_rows
+        needed = self.longest([NOTHING, *(emptied(row) for row in examples if row.history)] if may_cut else examples)
+        is_enough = self.has_room(needed)
+        num_cut = sum(not self.fits(self.ask(row)) for row in examples) if may_cut and is_enough else 0
+        return Room(needed, self.reader.context_length, is_enough, num_cut, len(examples))
 
     def fitted(self, example: Example, too_long: TooLong = "cut") -> Question | None:
         """The example as a question that fits: whole, or with the longest beginning of its input, or None (dropped).
@@ -114,19 +159,32 @@ class Asker:
             return None
         if too_long == "error":
             raise self.no_room(example, "shorten the row (clean: length), or set train.too_long to cut or drop")
+        cut = self.cut(example)
+        if cut is None:
+            history = "shorten the row's history or drop the row; else " if example.history else ""
+            raise self.no_room(emptied(example), history + self.remedy, even="even with an empty input")
+        return cut
+
+    def cut(self, example: Example) -> Question | None:
+        """The example with the longest beginning of its input that fits; None where not even an empty one does."""
         text = longest_beginning(example.input, lambda text: self.fits(self.ask(replace(example, input=text))))
         if text is None:
-            raise self.no_room(emptied(example), self.remedy, even="even with an empty input")
+            return None
         return replace(self.ask(replace(example, input=text)), example=example, is_cut=True)
 
     def no_room(self, example: Example, remedy: str, *, even: str = "") -> DataError:
         """What to raise where a row does not fit: the only wording of it."""
         question = self.ask(example)
-        answer = self.needed(question) - len(question.context_ids)
+        parts = {"the answer": self._num_answered(question)}
+        if example.history:
+            without = self.ask(replace(example, history=()))
+            turns = f"{len(example.history)} turns" if len(example.history) > 1 else "1 turn"
+            parts[f"the {turns} of the row's history"] = self._num_read(question) - self._num_read(without)
+        known = [f"{count:,} of them for {what}" for what, count in parts.items() if count > 0]
         limit = self.reader.context_length or 0
         return DataError(
-            f"{example.id}: prompt {self.prompter.label} needs {self.needed(question):,} tokens{even and f' {even}'}, "
-            f"{answer:,} of them for the answer; the model takes {limit:,}. {remedy[0].upper()}{remedy[1:]}"
+            f"{example.id}: prompt {self.prompter.label} needs {self.needed(question):,} tokens{even and f' {even}'}"
+            f"{''.join(f', {each}' for each in known)}; the model takes {limit:,}. {remedy[0].upper()}{remedy[1:]}"
         )
 
 
@@ -146,10 +204,16 @@ def ask_all(
 def learnable(reader: Reader, prompter: Prompter, examples: Sequence[Example], ctx: Context) -> list[Question]:
     """Questions for the targets of valid rows, cut where they are too long; rows whose target never fits are said."""
     asker = Asker.of_targets(reader, prompter)
-    fitting = [row for row in examples if asker.fits(asker.ask(row)) or asker.fits(asker.ask(emptied(row)))]
-    if len(fitting) < len(examples):
-        ctx.progress.say(f"valid: {len(examples) - len(fitting)} targets do not fit the context and are in no loss")
-    return ask_all(asker, fitting, ctx, description="tokenising valid").questions
+    questions: list[Question] = []
+    with ctx.progress.bar("tokenising valid", len(examples)) as bar:
+        for example in examples:
+            whole = asker.ask(example)
+            question = whole if asker.fits(whole) else asker.cut(example)
+            questions += [question] if question is not None else []
+            bar.advance()
+    if len(questions) < len(examples):
+        ctx.progress.say(f"valid: {len(examples) - len(questions)} targets do not fit the context and are in no loss")
+    return questions
 
 
 def emptied(example: Example) -> Example:

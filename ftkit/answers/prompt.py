@@ -77,10 +77,14 @@ class Strategy(Config):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A prompt that could not be what its label says, and why; never scored under that label."""
+    """A prompt that could not be what its label says, and why; never scored under that label.
+
+    `family` is the strategy's name, filled in by the search.
+    """
 
     label: str
     reason: str
+    family: str = ""
 
 
 @dataclass(frozen=True)

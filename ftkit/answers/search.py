@@ -6,17 +6,17 @@ Knows no stage: what a candidate came to is kept in a folder, so that an interru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from ftkit.answers.answering import label_predictions, metric_value, score_labels, written_predictions
-from ftkit.answers.asking import Asker
+from ftkit.answers.asking import Asker, Room
 from ftkit.answers.prompt import FrozenPrompts, Normalization, Prompter, Skipped
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.answerer import Answerer
+from ftkit.engine.answerer import Answerer, Reader
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Search
 from ftkit.records import Example, Prediction
@@ -40,6 +40,12 @@ class Candidate(JsonRecord):
     prompt_tokens_mean: float | None = Field(None, description="tokens of a question")
     chosen: bool = Field(False, description="whether the prompt was frozen")
 
+    @property
+    def said(self) -> str:
+        """The candidate and what stands against it, in a line."""
+        named = f"{self.label}, {self.instruction[:60]!r}" if self.instruction else self.label
+        return ": ".join([named, ", ".join(each for each in (self.status, self.detail) if each)])
+
 
 @dataclass(frozen=True)
 class Judging:
@@ -59,19 +65,17 @@ class Found:
     frozen: FrozenPrompts
 
 
-def prompts_of(
-    search: Search, task: TaskSpec, train: Sequence[Example], *, seed: int
-) -> list[Prompter | tuple[str, Skipped]]:
+def prompts_of(search: Search, task: TaskSpec, train: Sequence[Example], *, seed: int) -> list[Prompter | Skipped]:
     """All prompts of the search, in the order they are tried: strategies, then their draws, then wordings.
 
-    What a strategy could not make stands in its place, with the name of the strategy.
+    What a strategy could not make stands in its place.
     """
-    prompts: list[Prompter | tuple[str, Skipped]] = []
+    prompts: list[Prompter | Skipped] = []
     for strategy in search.prompts:
         options = strategy.options.model_dump(mode="json")
         for fitted in strategy(task, train, derive_seed(seed, "baseline", strategy.name)):
             if isinstance(fitted, Skipped):
-                prompts.append((strategy.name, fitted))
+                prompts.append(replace(fitted, family=strategy.name))
                 continue
             for wording in search.instructions:
                 prompts.append(fitted.named(strategy.name, options, worded(wording, task)))
@@ -83,19 +87,60 @@ def worded(wording: str, task: TaskSpec) -> str:
     return wording.format(labels=", ".join(task.labels))
 
 
+def listed(prompts: Sequence[Prompter | Skipped], search: Search) -> list[Candidate]:
+    """The prompts as candidates that nothing is known of yet, but which were skipped and which are over the budget.
+
+    Only what is tried uses up the budget.
+    """
+    candidates, num_tried = list[Candidate](), 0
+    for index, prompt in enumerate(prompts):
+        candidate = Candidate(
+            index=index, family=prompt.family, label=prompt.label, instruction="", num_demonstrations=0
+        )
+        if isinstance(prompt, Skipped):
+            candidates.append(candidate.model_copy(update={"status": "skipped", "detail": prompt.reason}))
+            continue
+        num_tried += 1
+        shown: dict[str, Any] = {"instruction": prompt.instruction, "num_demonstrations": len(prompt.train_rows)}
+        if num_tried > search.max_candidates:
+            shown |= {"status": "over budget", "detail": f"baseline.max_candidates is {search.max_candidates}"}
+        candidates.append(candidate.model_copy(update=shown))
+    return candidates
+
+
+def sized(
+    prompts: Sequence[Prompter | Skipped], search: Search, task: TaskSpec, reader: Reader, judged: Sequence[Example]
+) -> list[Candidate]:
+    """The candidates as the search will have them before anything is scored: what is left of them is tried."""
+    candidates = list[Candidate]()
+    for candidate, prompt in zip(listed(prompts, search), prompts, strict=True):
+        if isinstance(prompt, Prompter) and candidate.status == "scored":
+            candidate = _with_room(candidate, Asker.of_task(reader, prompt, task).room(judged))
+        candidates.append(candidate)
+    return candidates
+
+
+def in_budget(prompts: Sequence[Prompter | Skipped], search: Search) -> list[Prompter]:
+    """The prompts that the search tries."""
+    tried = (prompts[each.index] for each in listed(prompts, search) if each.status == "scored")
+    return [each for each in tried if isinstance(each, Prompter)]
+
+
 def find_best(
-    prompts: Sequence[Prompter | tuple[str, Skipped]], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
+    prompts: Sequence[Prompter | Skipped], judging: Judging, answerer: Answerer, kept_in: Path, ctx: Context
 ) -> Found:
     """Judge all prompts on valid and freeze the best of each family. Raises DataError where none could be scored."""
-    tried = []
-    for index, prompt in enumerate(prompts):
+    tried = list[Candidate]()
+    for candidate, prompt in zip(listed(prompts, judging.search), prompts, strict=True):
         ctx.check_stop()
-        tried.append(_tried(index, prompt, judging, answerer, kept_in=kept_in, ctx=ctx))
+        if candidate.status == "skipped":
+            ctx.progress.say(candidate.said)
+        if isinstance(prompt, Prompter) and candidate.status == "scored":
+            candidate = _tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx)
+        tried.append(candidate)
+    require_one(tried)
     families = list(dict.fromkeys(candidate.family for candidate in tried))
     best = [each for each in (_best(tried, family) for family in families) if each is not None]
-    if not best:
-        details = "; ".join(f"{each.label}, {each.instruction!r}: {each.status}, {each.detail}" for each in tried)
-        raise DataError(f"baseline: no prompt could be scored ({details})")
     for each in best:
         value = f"{judging.primary.name} {each.value:.3f}"
         ctx.progress.say(f"best {each.family}: {each.label}, {each.normalize}, {value}")
@@ -105,72 +150,50 @@ def find_best(
     return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), ranking))
 
 
-def _frozen(prompts: Sequence[Prompter | tuple[str, Skipped]], candidate: Candidate) -> Prompter:
+def require_one(candidates: Sequence[Candidate]) -> None:
+    """Raise DataError where none of the candidates was scored, or can be."""
+    if not any(each.status == "scored" for each in candidates):
+        details = "; ".join(f"{each.label}, {each.instruction!r}: {each.status}, {each.detail}" for each in candidates)
+        raise DataError(f"baseline: no prompt could be scored ({details})")
+
+
+def _frozen(prompts: Sequence[Prompter | Skipped], candidate: Candidate) -> Prompter:
     prompt = prompts[candidate.index]
     assert isinstance(prompt, Prompter) and candidate.normalize is not None, "only what was scored is frozen"
     return prompt.normalized(candidate.normalize)
 
 
 def _tried(
-    index: int,
-    prompt: Prompter | tuple[str, Skipped],
-    judging: Judging,
-    answerer: Answerer,
-    *,
-    kept_in: Path,
-    ctx: Context,
+    candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, *, kept_in: Path, ctx: Context
 ) -> Candidate:
     """What a candidate came to, from an interrupted search where it is there."""
-    if not isinstance(prompt, Prompter):
-        family, skipped = prompt
-        ctx.progress.say(f"{skipped.label}: skipped, {skipped.reason}")
-        return Candidate(
-            index=index,
-            family=family,
-            label=skipped.label,
-            instruction="",
-            num_demonstrations=0,
-            status="skipped",
-            detail=skipped.reason,
-        )
-    candidate = Candidate(
-        index=index,
-        family=prompt.family,
-        label=prompt.label,
-        instruction=prompt.instruction,
-        num_demonstrations=len(prompt.train_rows),
-    )
-    if index >= judging.search.max_candidates:
-        detail = f"baseline.max_candidates is {judging.search.max_candidates}"
-        return candidate.model_copy(update={"status": "over budget", "detail": detail})
-    kept = kept_in / f"{index}.json"
+    kept = kept_in / f"{candidate.index}.json"
     if kept.exists():
         return read_record(kept, Candidate)
-    judged = _judged(candidate, prompt, judging, answerer, ctx)
+    judged = _judged(candidate, prompter, judging, answerer, ctx)
     kept_in.mkdir(exist_ok=True)
     write_json(kept, judged.as_json())
     return judged
 
 
-def _judged(candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context) -> Candidate:
-    """A candidate with its values on valid, or with what it needs where it does not fit.
+def _with_room(candidate: Candidate, room: Room) -> Candidate:
+    """A candidate with what is known of its room on valid before it is scored: how many inputs are cut, or no fit."""
+    return candidate.model_copy(
+        update={"status": "scored" if room.is_enough else "does not fit", "detail": room.detail}
+    )
 
-    Demonstrations must leave room for every row. A bare instruction needs room for the answer only: inputs that are too
-    long are cut and counted.
-    """
-    asker = Asker.of_task(answerer, prompter, judging.task)
-    needed = asker.longest(judging.valid if prompter.train_rows else [])
-    if answerer.context_length is not None and needed > answerer.context_length:
-        detail = f"needs {needed:,} of {answerer.context_length:,} tokens"
-        ctx.progress.say(f"{prompter.label}, {prompter.instruction[:60]!r}: does not fit, {detail}")
-        return candidate.model_copy(update={"status": "does not fit", "detail": detail})
+
+def _judged(candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context) -> Candidate:
+    """A candidate with its values on valid, or with what it needs where it does not fit."""
+    sized = _with_room(candidate, Asker.of_task(answerer, prompter, judging.task).room(judging.valid))
+    if sized.status == "does not fit":
+        ctx.progress.say(sized.said)
+        return sized
     predictions = _predictions(prompter, judging, answerer, ctx)
     values = {name: metric_value(judging.primary, rows) for name, rows in predictions.items()}
     best = max(values, key=lambda name: values[name])
-    num_cut = sum("input_cut" in each.flags for each in predictions[best])
-    return candidate.model_copy(
+    return sized.model_copy(
         update={
-            "detail": f"{num_cut} of {len(judging.valid)} inputs cut to fit" if num_cut else "",
             "values": values,
             "value": values[best],
             "normalize": best,

@@ -6,19 +6,20 @@ Prepares the rows in a temporary folder and tokenises them; loads no weights.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.answers.asking import Asker
 from ftkit.answers.prompt import Prompter, Skipped
-from ftkit.answers.search import prompts_of
-from ftkit.contracts import Context, TaskSpec
+from ftkit.answers.search import Candidate, prompts_of, require_one, sized
+from ftkit.contracts import Context, TaskSpec, TooLong
 from ftkit.engine.answerer import Tokenizing
 from ftkit.recipe.schema import Recipe
+from ftkit.recipe.train_block import Variant
 from ftkit.records import Example
-from ftkit.run.fitting import reader_of, require_room
+from ftkit.run.fitting import reader_of, require_room, wordings
 from ftkit.run.models import require, task_spec
 from ftkit.run.stages import prepare
 from ftkit.verdict.stats import equivalence_reachable
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 
 NUM_SHOWN = 3
 DISAGREEMENTS = (0.02, 0.05, 0.10, 0.20)
+TOO_LONG: Mapping[TooLong, str] = {"cut": "their inputs are cut", "drop": "they are dropped", "error": "an error"}
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A train row as the model sees it: what it reads, and behind it what it learns."""
+    """A train row as a model sees it under a wording that `variants` may be trained under.
 
+    It reads the context, and learns the target behind it.
+    """
+
+    variants: list[str]
     id: str
     context: str
     target: str
@@ -41,14 +47,33 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """Train under a wording that a variant may be trained under: rows, tokens of the longest with its target.
+
+    `num_over` rows need more than the context has; `too_long` says what becomes of them.
+    """
+
+    variant: str
+    label: str
+    instruction: str
+    num_rows: int
+    longest: int
+    num_over: int
+    too_long: TooLong
+
+
+@dataclass(frozen=True)
 class Fit:
-    """How many rows of valid and train need more tokens than the context has, under one prompt."""
+    """A prompt that the search tries, on the valid rows it is judged on: tokens of the longest row with its answer.
+
+    `status` and `detail` are what the run will say of it before it is scored.
+    """
 
     label: str
     instruction: str
     longest: int
-    num_valid_over: int
-    num_train_over: int
+    status: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,7 @@ class Findings:
     template: str
     context_length: int
     shown: list[Shown]
+    learned: list[Learned]
     prompts: list[Fit]
     equivalence: dict[str, bool]
     notes: list[str]
@@ -81,65 +107,94 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
     prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
-    skipped = [each[1] for each in prompts if not isinstance(each, Prompter)]
-    prompters = [each for each in prompts if isinstance(each, Prompter)]
-    fits = [_fit(reader, prompter, task, train, valid) for prompter in prompters]
-    learned = next((each for each in prompters if not each.train_rows), prompters[0])
-    num_tests = summary.rows["test"]
+    judged = valid[: recipe.baseline.max_valid_rows]
+    candidates = sized(prompts, recipe.baseline, task, reader, judged)
+    require_one(candidates)
+    used = {variant.label: wordings(recipe, variant, train, task) for variant in recipe.variants}
     margin, level = recipe.compare.margin, recipe.compare.level
     return Findings(
         rows=dict(summary.rows),
         num_labels=len(task.labels),
         template=reader.renderer.template_note or "the model's own chat template",
         context_length=reader.context_length,
-        shown=[_shown(reader, learned, row) for row in train[:NUM_SHOWN]],
-        prompts=fits,
-        equivalence={
-            f"{share:.0%}": equivalence_reachable(num_tests, margin=margin, disagreement=share, level=level)
-            for share in DISAGREEMENTS
-        },
-        notes=_notes(fits, skipped, num_tests=num_tests, margin=margin, level=level),
+        shown=_shown(reader, used, train[:NUM_SHOWN]),
+        learned=_learned(reader, recipe.variants, used, train),
+        prompts=_fits(reader, prompts, candidates, task, judged),
+        equivalence={f"{share:.0%}": _reaches(summary.rows["test"], share, margin, level) for share in DISAGREEMENTS},
+        notes=[
+            *(each.said for each in candidates if each.detail),
+            _equivalence_note(summary.rows["test"], margin, level),
+        ],
     )
 
 
-def _fit(
-    reader: Tokenizing, prompter: Prompter, task: TaskSpec, train: Sequence[Example], valid: Sequence[Example]
-) -> Fit:
-    asker = Asker.of_task(reader, prompter, task)
-    needed = [asker.needed(asker.ask(row)) for row in valid]
-    trained = [] if prompter.train_rows else [asker.needed(asker.ask(row)) for row in train]
-    return Fit(
-        label=prompter.label,
-        instruction=prompter.instruction,
-        longest=max([*needed, *trained]),
-        num_valid_over=sum(count > reader.context_length for count in needed),
-        num_train_over=sum(count > reader.context_length for count in trained),
-    )
+def _shown(reader: Tokenizing, used: Mapping[str, Sequence[Prompter]], rows: Sequence[Example]) -> list[Shown]:
+    """Rows as they are learned, under the first wording of each variant; once for variants that share it."""
+    first = {label: prompters[0] for label, prompters in used.items()}
+    shown = []
+    for instruction in dict.fromkeys(each.instruction for each in first.values()):
+        variants = [label for label, each in first.items() if each.instruction == instruction]
+        asker = Asker.of_targets(reader, first[variants[0]])
+        for row in rows:
+            question = asker.ask(row)
+            (target_ids,) = question.choices_ids
+            context, target = (reader.renderer.tokenizer.decode(ids) for ids in (question.context_ids, target_ids))
+            shown.append(Shown(variants, row.id, context, target, asker.needed(question)))
+    return shown
 
 
-def _shown(reader: Tokenizing, prompter: Prompter, row: Example) -> Shown:
-    question = Asker.of_targets(reader, prompter).ask(row)
-    (target_ids,) = question.choices_ids
-    context, target = (reader.renderer.tokenizer.decode(ids) for ids in (question.context_ids, target_ids))
-    return Shown(row.id, context, target, len(question.context_ids) + len(target_ids))
+def _learned(
+    reader: Tokenizing,
+    variants: Sequence[Variant],
+    used: Mapping[str, Sequence[Prompter]],
+    train: Sequence[Example],
+) -> list[Learned]:
+    """Train, counted under every wording of every variant; tokenised once for variants that share a wording."""
+    sizes: dict[str, list[int]] = {}
+    learned = []
+    for variant in variants:
+        for prompter in used[variant.label]:
+            asker = Asker.of_targets(reader, prompter)
+            if prompter.instruction not in sizes:
+                sizes[prompter.instruction] = [asker.needed(asker.ask(row)) for row in train]
+            counts = sizes[prompter.instruction][: variant.num_rows]
+            learned.append(
+                Learned(
+                    variant=variant.label,
+                    label=prompter.label,
+                    instruction=prompter.instruction,
+                    num_rows=len(counts),
+                    longest=max(counts),
+                    num_over=sum(not asker.has_room(count) for count in counts),
+                    too_long=variant.train.too_long,
+                )
+            )
+    return learned
 
 
-def _notes(
-    fits: Sequence[Fit], skipped: Sequence[Skipped], *, num_tests: int, margin: float, level: float
-) -> list[str]:
-    notes = [f"{each.label}: skipped, {each.reason}" for each in skipped]
-    for fit in fits:
-        if fit.num_valid_over:
-            notes.append(f"{fit.label}, {fit.instruction[:60]!r}: does not fit, needs up to {fit.longest:,} tokens")
+def _fits(
+    reader: Tokenizing,
+    prompts: Sequence[Prompter | Skipped],
+    candidates: Sequence[Candidate],
+    task: TaskSpec,
+    judged: Sequence[Example],
+) -> list[Fit]:
+    fits = []
+    for prompt, candidate in zip(prompts, candidates, strict=True):
+        if isinstance(prompt, Prompter) and candidate.status != "over budget":
+            longest = Asker.of_task(reader, prompt, task).longest(judged)
+            fits.append(Fit(prompt.label, prompt.instruction, longest, candidate.status, candidate.detail))
+    return fits
+
+
+def _equivalence_note(num_tests: int, margin: float, level: float) -> str:
     reachable = [share for share in DISAGREEMENTS if _reaches(num_tests, share, margin, level)]
     if reachable:
-        notes.append(f"equivalent can be reached where the arms differ on at most {max(reachable):.0%} of the rows")
-    else:
-        notes.append(
-            f"equivalent cannot be reached: {num_tests} test rows are too few for a margin of {margin:g}, "
-            f"even where the arms differ on {min(DISAGREEMENTS):.0%} of the rows only"
-        )
-    return notes
+        return f"equivalent can be reached where the arms differ on at most {max(reachable):.0%} of the rows"
+    return (
+        f"equivalent cannot be reached: {num_tests} test rows are too few for a margin of {margin:g}, "
+        f"even where the arms differ on {min(DISAGREEMENTS):.0%} of the rows only"
+    )
 
 
 def _reaches(num_tests: int, share: float, margin: float, level: float) -> bool:
@@ -154,12 +209,15 @@ def rendered(findings: Findings) -> Iterator[Text]:
     yield Text(f"rows: {counts}" + (f"; {findings.num_labels} labels" if findings.num_labels else ""))
     yield Text(f"template: {findings.template}; context {findings.context_length:,} tokens")
     for row in findings.shown:
-        yield Text(f"\n{row.id}: {row.num_tokens} tokens; what is learned is marked")
+        yield Text(f"\n{row.id}: {row.num_tokens} tokens for {', '.join(row.variants)}; what is learned is marked")
         yield Text(row.context, style="dim") + Text(row.target, style="bold green underline")
-    yield Text("\nlongest row by prompt, answer included:")
+    yield Text("\nlongest train row by wording that may be trained, target included:")
+    for each in findings.learned:
+        line = f"  {each.longest:6,} tokens  {each.variant}, {each.label}: {each.instruction[:70]}"
+        over = f"; {each.num_over} of {each.num_rows} rows are too long: {TOO_LONG[each.too_long]}"
+        yield Text(line + (over if each.num_over else ""))
+    yield Text("\nlongest valid row by prompt, answer included:")
     for fit in findings.prompts:
-        over = f", {fit.num_valid_over} valid and {fit.num_train_over} train rows do not fit"
-        line = f"  {fit.longest:6,} tokens  {fit.label}: {fit.instruction[:70]}"
-        yield Text(line + (over if fit.num_valid_over or fit.num_train_over else ""))
+        yield Text(f"  {fit.longest:6,} tokens  {fit.label}: {fit.instruction[:70]}")
     for note in findings.notes:
         yield Text(note, style="yellow")

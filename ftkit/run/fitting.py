@@ -1,7 +1,8 @@
-"""Whether what is to be learned fits the model's context: known before the search for a prompt begins.
+"""What a run would find too late, said before its search begins: rows without room, targets without an answer.
 
-Tokenises the rows of train that may be too long, under the shortest wording; knows no weights. What does not fit
-under the wording that is chosen later is the trainer's to say.
+Tokenises the rows that may be too long; knows no weights. Whether something fits is the Asker's to say; that a token
+is at least one byte only spares it the rows that certainly fit. What becomes of train rows under the wording that is
+chosen later is the trainer's to say.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ftkit.answers.asking import Asker, emptied
+from ftkit.answers.answering import reference
+from ftkit.answers.asking import NOTHING, Asker, emptied
 from ftkit.answers.prompt import Prompter
-from ftkit.answers.search import prompts_of, worded
+from ftkit.answers.search import in_budget, prompts_of, worded
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.answerer import Reader, Tokenizing
+from ftkit.engine.answerer import Tokenizing
 from ftkit.engine.load import context_length, load_renderer
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Recipe
@@ -22,7 +24,7 @@ from ftkit.records import Example
 from ftkit.run.artifacts import Prepared
 from ftkit.run.models import model_spec
 
-SPARE_BYTES = 64  # a target's end-of-turn, and what a tokenizer puts in front
+SPARE_BYTES = 64  # of a turn: what the template writes around it, a target's end-of-turn
 
 
 def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
@@ -32,21 +34,59 @@ def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
 
 
 def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Context) -> None:
-    """Raise DataError where no wording leaves room for an answer, or none for a train row that may not be dropped."""
+    """Raise DataError where what is asked or learned cannot fit, or a target of valid or test holds no answer.
+
+    Reads test for the size and the targets of its rows: nothing is scored or chosen by it. Says it where a variant
+    wants more rows than train has.
+    """
     reader, train = reader_of(recipe, ctx), prepared.split("train")
+    valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open
+    require_references(task, [*valid, *test])
     for variant in recipe.variants:
-        prompter = _shortest(reader, _wordings(recipe, variant, train, task))
-        _require_room_to_answer(reader, prompter, task)
+        if variant.num_rows is not None and variant.num_rows > len(train):
+            wanted = f"train.variants.{variant.label}.num_rows {variant.num_rows:,}"
+            ctx.progress.say(f"{wanted}: train has {len(train):,} rows")
+        prompters = wordings(recipe, variant, train, task)
+        if not prompters:
+            raise DataError(
+                f"baseline.max_candidates is {recipe.baseline.max_candidates}: no zero_shot prompt is among those that "
+                "are tried, and training uses its wording; name zero_shot first in baseline.prompts, or raise it"
+            )
+        shortest = _shortest(reader, prompters)
+        _require_room_to_answer(reader, shortest, task)
         if variant.train.too_long != "drop":
-            _require_room_to_learn(reader, prompter, train[: variant.num_rows], is_cut=variant.train.too_long == "cut")
+            _require_room_to_learn(reader, shortest, train[: variant.num_rows], is_cut=variant.train.too_long == "cut")
+        _require_room_to_ask(Asker.of_task(reader, shortest, task), [*valid, *test])
+    judged = valid[: recipe.baseline.max_valid_rows]
+    for prompter in in_budget(prompts_of(recipe.baseline, task, train, seed=recipe.seed), recipe.baseline):
+        asker = Asker.of_task(reader, prompter, task)
+        if _first_without_room(asker, [*valid, *test]) and asker.room(judged).is_enough:
+            _require_room_to_ask(asker, [*valid, *test])
+
+
+def require_references(task: TaskSpec, rows: Sequence[Example]) -> None:
+    """Raise DataError that names the first row in whose target the extractor finds no answer to compare with."""
+    if task.kind == "generate":
+        for row in rows:
+            reference(task, row)
+
+
+def wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:
+    """The prompts that a variant may be trained under: its own wording, or those of which the search takes the best."""
+    own = variant.train.wording.options
+    if isinstance(own, OwnWording):
+        return [Prompter(label="own_wording", family="zero_shot", instruction=worded(own.text, task))]
+    prompts = in_budget(prompts_of(recipe.baseline, task, train, seed=recipe.seed), recipe.baseline)
+    return [each for each in prompts if each.family == "zero_shot"]
 
 
 def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSpec) -> None:
     around = Asker.of_task(reader, prompter, replace(task, labels=())).longest([])
     if around >= reader.context_length:
+        where = "train.wording" if prompter.label == "own_wording" else "baseline.instructions: the shortest"
         wanted = f" and task.generate.max_new_tokens {task.max_new_tokens:,}" if task.max_new_tokens else ""
         raise DataError(
-            f"baseline.instructions: the shortest, {prompter.instruction[:60]!r}, takes "
+            f"{where}, {prompter.instruction[:60]!r}, takes "
             f"{around - task.max_new_tokens:,} tokens{wanted}: nothing is left for an input in the model's context of "
             f"{reader.context_length:,}"
         )
@@ -54,7 +94,7 @@ def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSp
 
 def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequence[Example], *, is_cut: bool) -> None:
     asker = Asker.of_targets(reader, prompter)
-    around = Asker.of_free_text(reader, prompter).longest([])
+    around = reader.count(prompter.messages(NOTHING))
     for row in train:
         asked = emptied(row) if is_cut else row
         num_bytes = len(asked.input.encode()) + len(row.target.encode())
@@ -64,14 +104,22 @@ def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequen
             asker.fitted(row, "cut" if is_cut else "error")
 
 
-def _shortest(reader: Reader, prompters: Sequence[Prompter]) -> Prompter:
-    return min(prompters, key=lambda each: Asker.of_free_text(reader, each).longest([]))
+def _require_room_to_ask(asker: Asker, rows: Sequence[Example]) -> None:
+    row = _first_without_room(asker, rows)
+    if row is not None:
+        asker.fitted(row)
 
 
-def _wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:
-    """The prompts that training may use."""
-    own = variant.train.wording.options
-    if isinstance(own, OwnWording):
-        return [Prompter(label="own_wording", instruction=worded(own.text, task))]
-    prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
-    return [each for each in prompts if isinstance(each, Prompter) and each.family == "zero_shot"]
+def _first_without_room(asker: Asker, rows: Sequence[Example]) -> Example | None:
+    """The first row that the prompt cannot hold even with an empty input. Only a history can make it so long."""
+    around = asker.longest([])
+    for row in rows:
+        num_bytes = sum(SPARE_BYTES + len(turn["content"].encode()) for turn in row.history)
+        certainly_fits = around + num_bytes + SPARE_BYTES <= (asker.reader.context_length or 0)
+        if row.history and not certainly_fits and not asker.fits(asker.ask(emptied(row))):
+            return row
+    return None
+
+
+def _shortest(reader: Tokenizing, prompters: Sequence[Prompter]) -> Prompter:
+    return min(prompters, key=lambda each: reader.count(each.messages(NOTHING)))

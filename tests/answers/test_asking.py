@@ -15,7 +15,7 @@ from ftkit.answers.prompt import Prompter, Skipped
 from ftkit.answers.prompting.few_shot import FewShot, fit
 from ftkit.contracts import Context, Quiet, TaskSpec, TooLong
 from ftkit.engine.answerer import ContinuationScore, Question, Tokenizing
-from ftkit.engine.render import Renderer
+from ftkit.engine.render import Rendered, Renderer
 from ftkit.errors import DataError
 from ftkit.records import Example, Message
 from ftkit.registry import find, names
@@ -120,6 +120,34 @@ def test_a_valid_row_whose_target_never_fits_is_in_no_loss_and_said() -> None:
     assert said.said == ["valid: 1 targets do not fit the context and are in no loss"]
 
 
+class Tallying(Renderer):
+    """A renderer that knows how often it was asked."""
+
+    num_renders = 0
+
+    def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
+        self.num_renders += 1
+        return super().render(messages, target)
+
+
+def test_a_valid_row_that_fits_is_rendered_once_for_its_loss() -> None:
+    renderer = Tallying(byte_level())
+    examples = [row(f"text {place}", "refund") for place in range(5)]
+    assert len(learnable(Tokenizing(renderer, 4_000), BARE, examples, Context())) == 5
+    assert renderer.num_renders == 5
+
+
+def test_a_row_that_fits_nowhere_is_said_to_be_long_by_its_history() -> None:
+    chat = row("Where?", "x", history=(*HISTORY[:2], {"role": "assistant", "content": "long " * 100}))
+    said = (
+        r"^R1: prompt zero_shot needs \d+ tokens even with an empty input, 2 of them for the answer, "
+        r"4\d\d of them for the 3 turns of the row's history; the model takes 120\. "
+        r"Shorten the row's history or drop the row; else "
+    )
+    with pytest.raises(DataError, match=said):
+        Asker.of_targets(reader(120), BARE).fitted(chat)
+
+
 class Counting:
     """A reader without a tokenizer: it knows how many words a conversation has, or not even that."""
 
@@ -139,6 +167,17 @@ def test_without_a_tokenizer_messages_are_asked_and_cut_by_what_the_reader_count
     assert question.messages[-1]["content"].split()[:3] == ["Sort.", "one", "two"]
     assert asker.needed(question) == 30
     assert not asked(Asker.of_task(Counting(None), BARE, GENERATE), row("word " * 999)).is_cut
+
+
+def test_without_a_tokenizer_what_is_read_is_not_said_to_be_for_the_answer() -> None:
+    chat = row("one", history=({"role": "user", "content": "word " * 40}, {"role": "assistant", "content": "Hi"}))
+    said = (
+        "R1: prompt zero_shot needs 62 tokens even with an empty input, 20 of them for the answer, "  # 42 words and 20
+        "41 of them for the 2 turns of the row's history; the model takes 30. "
+    )
+    with pytest.raises(DataError) as caught:
+        Asker.of_task(Counting(30), BARE, GENERATE).fitted(chat)
+    assert str(caught.value).startswith(said)
 
 
 def test_the_mean_loss_is_over_tokens_and_needs_one() -> None:
