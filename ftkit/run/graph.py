@@ -140,7 +140,8 @@ def _training(recipe: Recipe, variant: Variant, asked: TaskChoice, seen: tuple[s
 
 
 def _require_room(given: Given, ctx: Context) -> None:
-    require_room(given.recipe, given.prepared, given.task, ctx)
+    every_split = Prepared(given.prepared.path)  # of test only size and targets are looked at; it is scored later
+    require_room(given.recipe, every_split, given.task, ctx)
 
 
 def _baseline(config: baseline.BaselineConfig, given: Given, out: Path, ctx: Context) -> None:
