@@ -238,7 +238,7 @@ def compare(
 @app.command()
 def predict(
     run_dir: RunPath,
-    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="JSONL with the input column of the recipe")],
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="JSONL, rows as the recipe's source has them")],
     arm: Annotated[str, typer.Option(help="arm to answer with; default: the one to ship")] = "",
     offline: Offline = False,
 ) -> None:

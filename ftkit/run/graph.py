@@ -33,7 +33,7 @@ class Stage(Generic[StageConfig]):
     `reads` names contents: `sources/source`, `labels`, `model` and `model@nf4` (the base as it is loaded),
     `code/evaluate` (a metric's script), the name of a stage for all it published, `prepare/train.jsonl` for a file of
     it. `work(config, given, folder, ctx)` writes the files that `publishes` names; it is given what it reads, no more.
-    `before(given, ctx)` raises what should be known before the work begins.
+    `before(given, ctx)` raises what should be known before the work begins; what several stages share is asked once.
     `blocks` are the blocks of the recipe that the stage is made with, also what changes no result of it.
     """
 
@@ -136,12 +136,12 @@ def _training(recipe: Recipe, variant: Variant, asked: TaskChoice, seen: tuple[s
         work=partial(_train, model),
         publishes=Trained.FILES,
         blocks={"train": variant.train.model_dump(mode="json", exclude={"variants"})},
+        before=_require_room,
     )
 
 
 def _require_room(given: Given, ctx: Context) -> None:
-    every_split = Prepared(given.prepared.path)  # of test only size and targets are looked at; it is scored later
-    require_room(given.recipe, every_split, given.task, ctx)
+    require_room(given.recipe, given.prepared, given.task, ctx)
 
 
 def _baseline(config: baseline.BaselineConfig, given: Given, out: Path, ctx: Context) -> None:

@@ -147,6 +147,7 @@ class _Run:
         self.require = require
         self.fresh = fresh
         self.required = False
+        self.known: set[Callable[[Given, Context], None]] = set()
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
@@ -164,7 +165,9 @@ class _Run:
             self.ctx.progress.say(f"{stage.name}: reused, {artifact.path.name}{_otherwise(artifact, stage)}")
         else:
             self._require_once()
-            stage.before(self.given, self.ctx)
+            if stage.before not in self.known:
+                stage.before(self.given, self.ctx)
+                self.known.add(stage.before)
             self.ctx.check_stop()
             self.ctx.progress.say(f"{stage.name}: started")
             partial = begin(self.run_dir, stage.name, key)

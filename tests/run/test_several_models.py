@@ -13,7 +13,7 @@ from refusals import refused
 from small_runs import SetUp, run_here
 
 from ftkit import compare
-from ftkit.errors import ArtifactError, RecipeError
+from ftkit.errors import ArtifactError, DataError, RecipeError
 from ftkit.run.artifacts import Evaluated, Prepared, Trained
 from ftkit.run.finished import open_run
 from ftkit.run.listing import list_runs
@@ -70,6 +70,15 @@ def test_a_mistake_in_a_variant_is_named_by_its_key(override: str, said: str, pl
     done = refused(override)
     assert done.code == 2
     assert said in done.err
+
+
+def test_a_wording_without_room_is_named_before_its_training_where_baseline_is_reused(
+    ran: SetUp, tmp_path: Path
+) -> None:
+    shutil.copytree(ran.folder / "runs", tmp_path / "runs")
+    with pytest.raises(DataError, match=r"^train\.wording, 'word word .*nothing is left for an input"):
+        run_here(ran, tmp_path / "runs", f"train.wording={{instruction: {{text: {'word ' * 300}}}}}")
+    assert list((tmp_path / "runs" / "small").glob("*.partial")) == []
 
 
 def test_with_a_wording_of_its_own_a_recipe_needs_no_zero_shot_prompt(ran: SetUp, tmp_path: Path) -> None:
