@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ftkit, ftkit_anew
+from commands import ftkit
 from small_runs import SetUp, hashes
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -179,19 +179,6 @@ def test_run_prints_its_result_as_json_on_stdout_and_progress_on_stderr(place: P
     again = ftkit("run", "recipe.yaml", "--until", "prepare", "--runs-dir", tmp_path)
     assert again.out == f"ended after prepare: {found['artifacts']['prepare']}\n"
     assert "prepare: reused, " in again.err
-
-
-def test_a_run_says_nothing_that_is_not_its_own(finished: SetUp) -> None:
-    """Libraries warn of what no user of ftkit can change; in a process of its own, as their first words come once."""
-    calls = [["run", "recipe.yaml", "--runs-dir", "other", "--set", "train.method=qlora"]]
-    env = {"HOME": str(finished.folder), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": ""}
-    (done,) = ftkit_anew(calls, cwd=finished.folder, env=env)
-    assert done.code == 0, done.err
-    own = re.compile(
-        r"(prepare|baseline|train-qlora|evaluate|compare): (started|done, )|source: |[a-z_]+: \d+ rows, |rows: |"
-        r"\d+ prompts, |best (zero|few)_shot: |arms frozen on valid: "
-    )
-    assert [line for line in done.err.splitlines() if not own.match(line)] == []
 
 
 def test_set_changes_one_key_and_is_kept_beside_the_recipe(place: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,19 @@ from ftkit.run.stages.compare import CompareConfig
 from ftkit.store import JsonRecord, read_json, write_json
 
 
-@pytest.fixture
-def compared(tmp_path: Path) -> Compared:
-    """A run of 40 rows, compared."""
-    out = tmp_path / "compare"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """A run of 40 rows, compared; tests copy it before they change anything."""
+    folder = tmp_path_factory.mktemp("results")
+    out = folder / "compare"
     out.mkdir()
-    return compare.run(CompareConfig.of(recipe()), write_run(tmp_path / "run", num_rows=40), out, Context())
+    return compare.run(CompareConfig.of(recipe()), write_run(folder / "run", num_rows=40), out, Context())
+
+
+@pytest.fixture
+def compared(whole: Compared, tmp_path: Path) -> Compared:
+    """A copy of it."""
+    return Compared(Path(shutil.copytree(whole.path, tmp_path / "compare")))
 
 
 def change(path: Path, **keys: Any) -> None:
