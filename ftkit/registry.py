@@ -89,6 +89,8 @@ def names(kind: str) -> tuple[str, ...]:
 
 def find(kind: str, name: str) -> Component:
     """The component of that name. Raises KeyError with a suggestion where there is none."""
+    if (kind, name) in _components:
+        return _components[kind, name]
     if name not in names(kind):
         raise KeyError(f"no {kind} component is called {name!r}{suggest(name, names(kind))}")
     importlib.import_module(f"{PACKAGES[kind]}.{name}")

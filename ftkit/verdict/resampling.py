@@ -131,12 +131,16 @@ def corpus_bootstrap_interval(
     """
     group_of_row = _numbered(groups)
     counts = np.bincount(group_of_row)
-    members: list[IntArray] = np.split(np.argsort(group_of_row, kind="stable"), np.cumsum(counts)[:-1])
+    rows_by_group: IntArray = np.argsort(group_of_row, kind="stable")
+    starts = np.cumsum(counts) - counts  # of each group in rows_by_group
     rng = np.random.default_rng((seed, BOOTSTRAP_STREAM))
     values = np.empty(num_resamples)
     for index in range(num_resamples):
-        drawn: list[int] = rng.integers(0, len(members), len(members)).tolist()
-        values[index] = statistic(np.concatenate([members[group] for group in drawn]))
+        drawn = rng.integers(0, len(counts), len(counts))
+        sizes = counts[drawn]
+        ends = np.cumsum(sizes)
+        places = np.arange(ends[-1]) + np.repeat(starts[drawn] - (ends - sizes), sizes)
+        values[index] = statistic(rows_by_group[places])
     if not np.all(np.isfinite(values)):
         return None
     return _percentiles(values, _widened_tails(level, counts.astype(np.float64)))
