@@ -140,7 +140,8 @@ def test_check_shows_prompts_loss_masks_and_what_can_be_proven(
 ) -> None:
     monkeypatch.chdir(root)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    done = ftkit("check", "recipes/quickstart.yaml", "--json")
+    few = [f"data.limit.{name}={count}" for name, count in (("train", 300), ("valid", 60), ("test", 100))]
+    done = ftkit("check", "recipes/quickstart.yaml", "--json", *(word for each in few for word in ("--set", each)))
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["num_labels"] == 8
