@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import shutil
 from contextlib import ExitStack
@@ -42,12 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
         stack = ExitStack()
         stack.enter_context(forks())
         config.add_cleanup(stack.close)
-
-
-def pytest_collection_finish() -> None:
-    """The libraries are loaded: what they made is never garbage, and need not be looked through again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
