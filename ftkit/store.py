@@ -64,10 +64,6 @@ class Artifact:
     files: Mapping[str, str]
     facts: Mapping[str, Any]
 
-    def ids(self, *names: str) -> dict[str, str]:
-        """Content ids of single files, for stages that read only those."""
-        return {name: self.files[name] for name in names}
-
 
 def digest(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
