@@ -91,9 +91,7 @@ def run(
     elif result.verdict is None:
         print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
-        from ftkit.report.wording import one_sentence
-
-        print(one_sentence(result.verdict))
+        print(result.verdict.sentence)
         print(f"report: {result.artifacts['compare'].path / 'report.html'}")
 
 

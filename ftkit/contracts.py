@@ -17,8 +17,10 @@ from pydantic import Field
 from ftkit.registry import Config
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
     from markupsafe import Markup
+    from numpy.typing import NDArray
 
     Table: TypeAlias = polars.DataFrame
     """Rows of prepare. A source gives its own columns; after mapping: id, input, target, group, weight, and more."""
@@ -198,7 +200,24 @@ class Section:
     markdown: str
 
 
-Scores: TypeAlias = "Sequence[float] | float"
-"""What a metric returns: one number per prediction, or one for the whole corpus."""
+@dataclass(frozen=True)
+class Totals:
+    """A metric of all rows together, as counts that add up over rows: what resamples of rows are computed from.
+
+    `counts_RK` are those of each row; `metric` makes totals [..., K] into values [...]. R rows, K counts.
+    """
+
+    counts_RK: NDArray[np.float64]
+    metric: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+    @property
+    def value(self) -> float:
+        """The metric over all rows."""
+        return float(self.metric(self.counts_RK.sum(axis=0)))
+
+
+Scores: TypeAlias = "Sequence[float] | Totals | float"
+"""What a metric returns: one number per prediction (in [0, 1], unless its Config says `bounded = False`), or one for
+the whole corpus: as totals, or as a bare number, which has no interval and cannot decide."""
 
 Json: TypeAlias = Mapping[str, Any]

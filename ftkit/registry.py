@@ -47,6 +47,9 @@ class Config(BaseModel):
     runs_code: ClassVar[bool] = False
     """True for components that run code from elsewhere; they need --trust-remote-code."""
 
+    bounded: ClassVar[bool] = True
+    """False for metrics whose rows may score outside [0, 1]; their intervals come from resampling."""
+
     def code_id(self) -> str:
         """Content id of that code, for the keys of the stages that run it."""
         raise NotImplementedError(type(self).__name__)

@@ -59,6 +59,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of small inputs beside the repository that once went wrong."""
+    folder = ROOT.parent / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip("the cases are not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SetUp:
     """A folder to copy: base model, rows, recipe."""
     from small_runs import make_set_up  # loads torch, which most tests need not

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ftkit.answers.asking import Asker, ask_all, mean_loss
 from ftkit.answers.prompt import Normalization, Prompter
-from ftkit.contracts import Context, TaskSpec
+from ftkit.contracts import Context, Scores, TaskSpec, Totals
 from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling
 from ftkit.errors import DataError, MachineError
 from ftkit.records import Example, Prediction
@@ -131,7 +131,7 @@ def reference(task: TaskSpec, example: Example) -> str:
 def scored(predictions: Sequence[Prediction], metrics: Sequence[Choice]) -> list[Prediction]:
     """The same predictions with the score of each row-wise metric."""
     columns = {metric.name: metric(predictions) for metric in metrics}
-    rowwise = {name: values for name, values in columns.items() if not isinstance(values, float)}
+    rowwise = {name: values for name, values in columns.items() if not isinstance(values, (float, Totals))}
     return [
         replace(row, scores={name: float(values[index]) for name, values in rowwise.items()})
         for index, row in enumerate(predictions)
@@ -140,8 +140,10 @@ def scored(predictions: Sequence[Prediction], metrics: Sequence[Choice]) -> list
 
 def metric_value(metric: Choice, predictions: Sequence[Prediction]) -> float:
     """The metric over all rows: the mean of row scores, or the corpus value."""
-    value = metric(predictions)
-    return float(value) if isinstance(value, float) else math.fsum(value) / len(value)
+    scores: Scores = metric(predictions)
+    if isinstance(scores, Totals):
+        return scores.value
+    return scores if isinstance(scores, float) else math.fsum(scores) / len(scores)
 
 
 def _prediction(arm: str, question: Question, *, raw: str, parsed: str | None, tokens: int) -> Prediction:

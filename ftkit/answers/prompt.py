@@ -89,7 +89,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class FrozenPrompts:
-    """The prompts that were kept, the best of each family, as they were tried; `ranking`: their labels, best first."""
+    """The prompts that were kept, at most four, each the best of its family; `ranking`: their labels, best first."""
 
     prompts: tuple[Prompter, ...]
     ranking: tuple[str, ...]

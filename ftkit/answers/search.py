@@ -21,7 +21,10 @@ from ftkit.errors import DataError
 from ftkit.recipe.schema import Search
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
-from ftkit.store import JsonRecord, derive_seed, read_record, write_json
+from ftkit.store import JsonRecord, derive_seed, digest, read_record, write_json
+
+MAX_KEPT = 4
+ALWAYS_KEPT = "zero_shot"
 
 
 class Candidate(JsonRecord):
@@ -139,15 +142,28 @@ def find_best(
             candidate = _tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx)
         tried.append(candidate)
     require_one(tried)
-    families = list(dict.fromkeys(candidate.family for candidate in tried))
-    best = [each for each in (_best(tried, family) for family in families) if each is not None]
+    best = kept(tried)
     for each in best:
         value = f"{judging.primary.name} {each.value:.3f}"
         ctx.progress.say(f"best {each.family}: {each.label}, {each.normalize}, {value}")
-    ranking = tuple(each.label for each in sorted(best, key=_rank, reverse=True))
     indices = {each.index for each in best}
     candidates = [each.model_copy(update={"chosen": each.index in indices}) for each in tried]
-    return Found(candidates, FrozenPrompts(tuple(_frozen(prompts, each) for each in best), ranking))
+    frozen = tuple(_frozen(prompts, each) for each in sorted(best, key=lambda each: each.index))
+    return Found(candidates, FrozenPrompts(frozen, tuple(each.label for each in best)))
+
+
+def kept(tried: Sequence[Candidate]) -> list[Candidate]:
+    """The best of each family, at most four of them with zero-shot always among them; the best first.
+
+    Few rows of valid cannot tell prompts apart: so each of these, not the best alone, is what fine-tuning has to beat.
+    Equals are ordered by a hash of their words, never by their length: shorter is not better.
+    """
+    best = dict[str, Candidate]()
+    for each in sorted((each for each in tried if each.status == "scored"), key=_rank, reverse=True):
+        best.setdefault(each.family, each)
+    ranked = list(best.values())
+    dropped = [each for each in ranked if each.family != ALWAYS_KEPT][MAX_KEPT - (ALWAYS_KEPT in best) :]
+    return [each for each in ranked if each not in dropped]
 
 
 def require_one(candidates: Sequence[Candidate]) -> None:
@@ -213,12 +229,7 @@ def _predictions(
     return {name: label_predictions("candidate", scores, task, name) for name in judging.search.normalize}
 
 
-def _best(candidates: Sequence[Candidate], family: str) -> Candidate | None:
-    scored = [each for each in candidates if each.family == family and each.status == "scored"]
-    return max(scored, key=_rank, default=None)
-
-
-def _rank(candidate: Candidate) -> tuple[float, float, int]:
-    """The higher valid score is better; of equals the prompt with fewer tokens, then the earlier one."""
-    assert candidate.value is not None and candidate.prompt_tokens_mean is not None, "only what was scored is ranked"
-    return candidate.value, -candidate.prompt_tokens_mean, -candidate.index
+def _rank(candidate: Candidate) -> tuple[float, str]:
+    """The higher valid score is better."""
+    assert candidate.value is not None, "only what was scored is ranked"
+    return candidate.value, digest([candidate.label, candidate.instruction])

@@ -134,19 +134,27 @@ def score(value: float | None, *, share: bool) -> str:
     return percent(value) if share else f"{value:.4g}"
 
 
-def difference(value: float | None, *, share: bool) -> str:
-    """A difference with its sign, in points where the metric is a share: +21.0."""
+def difference(value: float | None, *, share: bool, margin: float = 0.0) -> str:
+    """A difference with its sign, in points where the metric is a share: +21.0.
+
+    More digits where fewer would take it across zero or the margin: +1.96 beside a margin of 2 points.
+    """
     if value is None:
         return NOTHING
-    return _signed(f"{100 * value:+.1f}" if share else f"{value:+.4g}")
+    unit, digits = (100 * value, 1) if share else (value, 4)
+    edge = 100 * margin if share else margin
+    most = digits + 3
+    while digits < most and _crosses(unit, edge, rounded=float(f"{unit:.{digits}{'f' if share else 'g'}}")):
+        digits += 1
+    return _signed(f"{unit:+.{digits}{'f' if share else 'g'}}")
 
 
-def interval(ends: Sequence[float] | None, *, share: bool, signed: bool = False) -> str:
-    """Both ends, e.g. 76.1 – 85.3 %, or +15.0 to +25.1 where signed."""
+def interval(ends: Sequence[float] | None, *, share: bool, signed: bool = False, margin: float = 0.0) -> str:
+    """Both ends, e.g. 76.1 – 85.3 %, or +15.0 to +25.1 where signed; digits as of `difference`."""
     if ends is None:
         return "no interval"
     if signed:
-        return " to ".join(difference(end, share=share) for end in ends)
+        return " to ".join(difference(end, share=share, margin=margin) for end in ends)
     low, high = (f"{100 * end:.1f}" if share else f"{end:.4g}" for end in ends)
     return f"{low} – {high}" + (" %" if share else "")
 
@@ -177,6 +185,12 @@ def money(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.3g}"
+
+
+def _crosses(value: float, edge: float, *, rounded: float) -> bool:
+    """Whether rounding takes a number onto or over zero or the edge, on either side."""
+    sides = ((number > at) - (number < at) for at in (-edge, 0.0, edge) for number in (value, rounded))
+    return any(true != shown for true, shown in zip(sides, sides, strict=False))
 
 
 def _signed(text: str) -> str:

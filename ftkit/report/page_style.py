@@ -49,6 +49,7 @@ a { color: var(--prompting) }
 }
 .chip.fine_tuned { background: var(--tuned-soft); color: var(--tuned) }
 .chip.prompting { background: var(--prompting-soft); color: var(--prompting) }
+.chip.simple { background: var(--good-soft); color: var(--good) }
 .chip.equivalent { background: var(--good-soft); color: var(--good) }
 .chip.invalid { background: var(--bad-soft); color: var(--bad) }
 .headline {

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ftkit.report.markup import count, difference, interval, score
-from ftkit.verdict.results import FileComparison, Verdict
+from ftkit.verdict.results import ArmContrast, FileComparison, Verdict
 
 Judged: TypeAlias = Verdict | FileComparison
 
@@ -17,6 +17,12 @@ HEADLINES = {
     "equivalent": "No difference that matters: ship {ship}.",
     "inconclusive": "Not settled: keep the prompt, {ship}, until more rows decide.",
     "invalid": "No verdict: the comparison cannot be trusted.",
+}
+OF_THE_OTHERS = {
+    "fine_tuned": "Of the other two, fine-tuning is worth it.",
+    "prompting": "Of the other two, the prompt is better.",
+    "equivalent": "Between the other two there is no difference that matters.",
+    "inconclusive": "Between the other two it is not settled.",
 }
 HEADLINES_OF_FILES = {
     "a": "{a} is better than {b}.",
@@ -36,8 +42,14 @@ MEANINGS = {
 LEANS = {
     "better": "{a} is probably better, but not surely by more than the margin of {margin}.",
     "worse": "{a} is probably worse, but not surely by more than the margin of {margin}.",
-    "none": "The interval leaves open which of the two is better.",
+    "none": "The interval leaves open which of the two is better; the margin is {margin}.",
 }
+FLOORS = {
+    "majority": "giving every row the commonest answer of train",
+    "empty": "an empty answer",
+    "copy": "a copy of the input",
+}
+SIMPLE = {"linear": "A linear model on word counts"}
 
 
 def is_share(result: Judged, metric: str) -> bool:
@@ -48,9 +60,29 @@ def is_share(result: Judged, metric: str) -> bool:
 
 def headline(result: Judged) -> str:
     """What to do."""
-    if isinstance(result, Verdict):
-        return HEADLINES[result.verdict].format(ship=result.ship)
-    return HEADLINES_OF_FILES[result.verdict].format(a=result.contrast.a, b=result.contrast.b)
+    if not isinstance(result, Verdict):
+        return HEADLINES_OF_FILES[result.verdict].format(a=result.contrast.a, b=result.contrast.b)
+    if result.ship in SIMPLE:
+        return f"{_simpler(result)} {OF_THE_OTHERS[result.verdict]}"
+    return HEADLINES[result.verdict].format(ship=result.ship)
+
+
+def cautions(result: Judged) -> list[str]:
+    """What may make shipping it a mistake: that it is not proven better than reading nothing."""
+    if not isinstance(result, Verdict):
+        return []
+    unproven = [each.a for each in result.floor if each.interval is None or each.interval.low <= 0]
+    if not unproven or result.ship not in unproven:
+        return []
+    floor = result.floor[0].b
+    value = _value(result, result.floors[floor][result.primary.metric])
+    pair = {result.contrast.a, result.contrast.b}
+    who = (
+        f"Neither {result.contrast.a} nor {result.contrast.b} is" if pair <= set(unproven) else f"{result.ship} is not"
+    )
+    return [
+        f"{who} proven better than {FLOORS.get(floor, floor)} ({value}): look at the rows, the metric or the model."
+    ]
 
 
 def numbers(result: Judged) -> str:
@@ -58,42 +90,53 @@ def numbers(result: Judged) -> str:
     contrast, metric = result.contrast, result.primary.metric
     if contrast.difference is None:
         return "The arms have no test rows in common."
-    share = is_share(result, metric)
+    share, margin = is_share(result, metric), result.primary.margin
     unit = " points" if share else ""
-    gap = difference(contrast.difference, share=share) + unit
+    gap = difference(contrast.difference, share=share, margin=margin) + unit
     rows = f"the same {count(result.num_rows)} test rows"
     if result.num_groups < result.num_rows:
         rows += f" (in {count(result.num_groups)} groups)"
-    sure = "the rows do not vary enough for an interval"
+    sure = "there is no interval, so nothing is sure"
     if contrast.interval is not None:
-        ends = interval(contrast.interval, share=share, signed=True)
+        ends = interval(contrast.interval, share=share, signed=True, margin=margin)
         level = f"{100 * result.primary.level:.4g} %"
         sure = f"with {level} confidence the true difference lies in {ends}{unit}"
     second = f"the best prompt, {contrast.b}," if isinstance(result, Verdict) else contrast.b
-    value_a, value_b = (result.arms[arm].metrics[metric].value for arm in (contrast.a, contrast.b))
-    return (
-        f"On {rows} {contrast.a} scores {score(value_a, share=share)} in {metric} and {second} "
-        f"{score(value_b, share=share)}: a difference of {gap}; {sure}."
-    )
+    value_a, value_b = (_value(result, result.arms[arm].metrics[metric].value) for arm in (contrast.a, contrast.b))
+    return f"On {rows} {contrast.a} scores {value_a} in {metric} and {second} {value_b}: a difference of {gap}; {sure}."
 
 
 def meaning(result: Judged) -> list[str]:
-    """How the interval lies to the margin; where nothing is settled, what it would take; or what failed."""
+    """How the interval lies to the margin, and what else decides; where nothing is settled, what it would take."""
     share, margin = is_share(result, result.primary.metric), result.primary.margin
     words = f"{100 * margin:.4g} points" if share else f"{margin:.4g}"
     if isinstance(result, Verdict) and result.verdict == "invalid":
         failed = [guard for guard in result.guards if guard.status == "failed"]
         return [f"Guard “{guard_name(guard.name)}” failed: {guard.detail or 'no detail'}." for guard in failed]
+    others = _other_prompts(result, words) if isinstance(result, Verdict) else []
     if result.verdict != "inconclusive":
-        return [MEANINGS[result.verdict].format(margin=words)]
+        return [" ".join([MEANINGS[result.verdict].format(margin=words), *others])]
     assert result.lean is not None, "an undecided interval lies somewhere"
-    lean = LEANS[result.lean].format(a=result.contrast.a, margin=words)
-    return [" ".join([lean, *_what_it_takes(result, share=share)])]
+    contrast = result.contrast
+    is_beyond = contrast.interval is not None and contrast.interval.low > margin
+    lean = "" if is_beyond and others else LEANS[result.lean].format(a=contrast.a, margin=words)
+    return [" ".join(each for each in [lean, *others, *_what_it_takes(result, share=share)] if each)]
 
 
 def one_sentence(result: Judged) -> str:
-    """Headline and numbers on one line, for a terminal."""
-    return f"{headline(result)} {numbers(result)}"
+    """All of it on one line: what to do, what speaks against it, the numbers, and what they mean."""
+    if isinstance(result, Verdict) and result.verdict == "invalid":  # what failed matters more than the numbers
+        return " ".join([headline(result), *meaning(result), numbers(result)])
+    return " ".join([headline(result), *cautions(result), numbers(result), *meaning(result), *cheaper(result)])
+
+
+def cheaper(result: Judged) -> list[str]:
+    """Prompts that cost less than the one that is shipped, and may be as good."""
+    if not isinstance(result, Verdict) or not result.cheaper or result.ship is None:
+        return []
+    tokens = {name: result.arms[name].prompt_tokens_mean for name in (*result.cheaper, result.ship)}
+    named = ", ".join(f"{name} ({count(tokens[name])} tokens a request)" for name in result.cheaper)
+    return [f"Not told apart from {result.ship} ({count(tokens[result.ship])} tokens a request), and cheaper: {named}."]
 
 
 def guard_name(name: str) -> str:
@@ -101,11 +144,59 @@ def guard_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _simpler(result: Verdict) -> str:
+    """Why something simpler is shipped."""
+    metric, pair = result.primary.metric, (result.contrast.a, result.contrast.b)
+    assert result.ship is not None, "something simpler is shipped"
+    value, *others = (_value(result, result.arms[arm].metrics[metric].value) for arm in (result.ship, *pair))
+    against = [each for each in result.simple if each.a == result.ship]
+    is_better = all(each.interval is not None and each.interval.low > 0 for each in against)
+    as_good = [each.b for each in against if _is_no_worse(each, result.primary.margin)]
+    no_worse = "both" if len(as_good) == len(pair) else as_good[0]
+    how = "beats both" if is_better else f"is no worse than {no_worse}, and costs less"
+    return f"{SIMPLE[result.ship]} {how} ({value} against {others[0]} and {others[1]}): ship {result.ship}."
+
+
+def _is_no_worse(contrast: ArmContrast, margin: float) -> bool:
+    return contrast.interval is not None and contrast.interval.low > -margin
+
+
+def _other_prompts(result: Verdict, margin: str) -> list[str]:
+    """Where fine-tuning stands against the other frozen prompts, as far as that decides: it has to beat each."""
+    share = is_share(result, result.primary.metric)
+    if result.contrast.interval is None or result.contrast.interval.low <= result.primary.margin:
+        return []
+    ends = {
+        each.b: interval(each.interval, share=share, signed=True, margin=result.primary.margin)
+        for each in result.prompts
+        if result.verdict == "fine_tuned" or each.interval is None or each.interval.low <= result.primary.margin
+    }
+    named = ", ".join(f"{name} ({lies})" for name, lies in ends.items())
+    if not ends:
+        return []
+    if result.verdict == "fine_tuned":
+        return [f"That holds against each of the frozen prompts: {named}."]
+    return [
+        f"{result.contrast.a} is better than the best prompt on valid by more than the margin of {margin}, "
+        f"but not surely than each other prompt that was frozen: {named}."
+    ]
+
+
 def _what_it_takes(result: Judged, *, share: bool) -> list[str]:
+    settles = "settle a difference of this size"
+    if result.contrast.difference is not None and abs(result.contrast.difference) <= result.primary.margin:
+        settles = "show that the two are equivalent, if they are as near as here"
+    if result.groups_needed is not None:
+        rows = f"{count(result.rows_needed)} rows in groups like these"
+        return [f"About {count(result.groups_needed)} groups of test rows ({rows}) would {settles}."]
     if result.rows_needed is not None:
-        return [f"About {count(result.rows_needed)} test rows would settle a difference of this size."]
+        return [f"About {count(result.rows_needed)} test rows would {settles}."]
     least = result.minimum_detectable_difference
     if least is None:
         return []
     words = difference(least, share=share).lstrip("+") + (" points" if share else "")
     return [f"These rows would prove a true difference of {words} or more."]
+
+
+def _value(result: Judged, value: float | None) -> str:
+    return score(value, share=is_share(result, result.primary.metric))

@@ -169,7 +169,7 @@ class Evaluated:
 
     path: Path
 
-    FILES = frozenset({"arms.json", "linear", "predictions.jsonl", "floors.json", "guards.json", "timing.json"})
+    FILES = frozenset({"arms.json", "linear", "predictions.jsonl", "floors.jsonl", "guards.json", "timing.json"})
 
     @property
     def arms(self) -> list[Arm]:
@@ -187,9 +187,9 @@ class Evaluated:
         return read_predictions(self.path / "predictions.jsonl")
 
     @property
-    def floors(self) -> dict[str, dict[str, float]]:
-        """Metrics of the floors on test."""
-        return dict(read_json(self.path / "floors.json"))
+    def floors(self) -> list[Prediction]:
+        """All floors on all test rows."""
+        return read_predictions(self.path / "floors.jsonl")
 
     @property
     def guards(self) -> list[Guard]:

@@ -6,6 +6,7 @@ Prepares the rows in a temporary folder and tokenises them; loads no weights.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,13 +23,14 @@ from ftkit.records import Example
 from ftkit.run.fitting import reader_of, require_room, wordings
 from ftkit.run.models import require, task_spec
 from ftkit.run.stages import prepare
-from ftkit.verdict.stats import equivalence_reachable
+from ftkit.verdict.power import can_be_overlooked, equivalence_reachable
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 NUM_SHOWN = 3
 DISAGREEMENTS = (0.02, 0.05, 0.10, 0.20)
+PROMPTS_DIFFER = 0.3  # the share of rows on which one of two prompts alone is right: what small models do
 TOO_LONG: Mapping[TooLong, str] = {"cut": "their inputs are cut", "drop": "they are dropped", "error": "an error"}
 
 
@@ -106,6 +108,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         task = task_spec(recipe.task, summary.labels)
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")
+        sizes = list(Counter(row.group for row in prepared.split("test")).values())
     prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
     judged = valid[: recipe.baseline.max_valid_rows]
     candidates = sized(prompts, recipe.baseline, task, reader, judged)
@@ -120,10 +123,14 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         shown=_shown(reader, used, train[:NUM_SHOWN]),
         learned=_learned(reader, recipe.variants, used, train),
         prompts=_fits(reader, prompts, candidates, task, judged),
-        equivalence={f"{share:.0%}": _reaches(summary.rows["test"], share, margin, level) for share in DISAGREEMENTS},
+        equivalence={
+            f"{share:.0%}": equivalence_reachable(sizes, margin=margin, disagreement=share, level=level)
+            for share in DISAGREEMENTS
+        },
         notes=[
             *(each.said for each in candidates if each.detail),
-            _equivalence_note(summary.rows["test"], margin, level),
+            *_search_note(len(judged), sum(each.status == "scored" for each in candidates)),
+            _equivalence_note(sizes, margin, level),
         ],
     )
 
@@ -187,18 +194,31 @@ def _fits(
     return fits
 
 
-def _equivalence_note(num_tests: int, margin: float, level: float) -> str:
-    reachable = [share for share in DISAGREEMENTS if _reaches(num_tests, share, margin, level)]
+def _search_note(num_valid: int, num_prompts: int) -> list[str]:
+    """How much better than the one that is chosen another prompt can be, unseen by so few valid rows."""
+    missed = can_be_overlooked(num_valid, num_prompts=num_prompts, disagreement=PROMPTS_DIFFER)
+    if missed is None:
+        return []
+    return [
+        f"with {num_valid:,} valid rows a prompt better by up to {100 * missed:.1f} points can be overlooked "
+        f"(by one search in twenty, of {num_prompts} prompts that differ on {PROMPTS_DIFFER:.0%} of the rows)"
+    ]
+
+
+def _equivalence_note(sizes: Sequence[int], margin: float, level: float) -> str:
+    """Up to which disagreement of the arms the test rows, in their groups, could show them to be equivalent."""
+    reachable = [
+        share for share in DISAGREEMENTS if equivalence_reachable(sizes, margin=margin, disagreement=share, level=level)
+    ]
     if reachable:
         return f"equivalent can be reached where the arms differ on at most {max(reachable):.0%} of the rows"
+    rows = f"{sum(sizes):,} test rows"
+    if len(sizes) < sum(sizes):
+        rows += f" in {len(sizes):,} groups"
     return (
-        f"equivalent cannot be reached: {num_tests} test rows are too few for a margin of {margin:g}, "
+        f"equivalent cannot be reached: {rows} are too few for a margin of {margin:g}, "
         f"even where the arms differ on {min(DISAGREEMENTS):.0%} of the rows only"
     )
-
-
-def _reaches(num_tests: int, share: float, margin: float, level: float) -> bool:
-    return equivalence_reachable(num_tests, margin=margin, disagreement=share, level=level)
 
 
 def rendered(findings: Findings) -> Iterator[Text]:

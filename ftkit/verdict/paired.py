@@ -4,20 +4,30 @@ Pure: predictions in, numbers out. Knows no stage, no recipe and no file.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from ftkit.answers.prompt import Arm
-from ftkit.contracts import Scores
+from ftkit.contracts import Scores, Totals
 from ftkit.errors import DataError
 from ftkit.records import Example, Guard, Prediction
 from ftkit.registry import Choice
 from ftkit.store import derive_seed
-from ftkit.verdict.power import minimum_detectable_difference, rows_needed
-from ftkit.verdict.resampling import BoolArray, IntArray, corpus_bootstrap_interval
+from ftkit.verdict.power import groups_needed, minimum_detectable_difference, rows_in
+from ftkit.verdict.resampling import corpus_bootstrap_interval
 from ftkit.verdict.results import ArmContrast, ArmMetrics, FileComparison, FileOutcome, MetricValue, Primary
-from ftkit.verdict.stats import Contrast, Outcome, corpus_contrast, decide, mean_interval, row_contrast
+from ftkit.verdict.stats import (
+    Contrast,
+    Outcome,
+    corpus_contrast,
+    decide,
+    difference_alone,
+    mean_interval,
+    row_contrast,
+)
 
 NUM_NAMED = 3  # ids named in an error or a guard's detail
 OUTCOMES_OF_FILES: Mapping[Outcome, FileOutcome] = {
@@ -26,6 +36,14 @@ OUTCOMES_OF_FILES: Mapping[Outcome, FileOutcome] = {
     "equivalent": "equivalent",
     "inconclusive": "inconclusive",
 }
+
+
+class WhatItTakes(TypedDict):
+    """Fields of `Evidence`."""
+
+    minimum_detectable_difference: float | None
+    rows_needed: int | None
+    groups_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ def compare_predictions(
     name_a, name_b = a[0].arm, b[0].arm
     if name_a == name_b:
         name_a, name_b = f"{name_a} (A)", f"{name_b} (B)"
-    decision = decide(contrast, margin=margin, guards_passed=True)
+    decision = decide([contrast], margin=margin, guards_passed=True)
     return FileComparison(
         verdict=OUTCOMES_OF_FILES[decision.verdict],
         lean=decision.lean,
@@ -87,8 +105,7 @@ def compare_predictions(
         num_rows=contrast.num_rows,
         num_groups=contrast.num_groups,
         contrast=ArmContrast.of(contrast, a=name_a, b=name_b),
-        minimum_detectable_difference=detectable(contrast, margin=margin, level=level),
-        rows_needed=rows_to_settle(contrast, margin=margin, level=level),
+        **what_it_takes(contrast, margin=margin, level=level),
         arms={
             name: ArmMetrics(metrics={metric.name: metric_value(metric, rows, level=level, seed=seed)})
             for name, rows in ((name_a, a), (name_b, ordered))
@@ -99,34 +116,15 @@ def compare_predictions(
 def contrast_of(
     metric: Choice, a: Sequence[Prediction], b: Sequence[Prediction], *, level: float, seed: int
 ) -> Contrast:
-    """The contrast A − B of one metric on the same rows in the same order.
-
-    A metric that runs code from elsewhere is not re-run per resample: its contrast is the difference alone.
-    """
+    """The contrast A − B of one metric on the same rows in the same order."""
     groups = [row.group for row in a]
     scores_a, scores_b = _scores(metric, a), _scores(metric, b)
-    if not isinstance(scores_a, float) and not isinstance(scores_b, float):
-        return row_contrast(scores_a, scores_b, groups=groups, seed=seed, level=level)
-    if metric.options.runs_code:
-        return Contrast(
-            difference=_corpus_score(metric, a) - _corpus_score(metric, b),
-            interval=None,
-            p_value=None,
-            test="approximate_randomisation",
-            table=None,
-            num_rows=len(a),
-            num_groups=len(set(groups)),
-            deviation=0.0,
-        )
-
-    def mixed(rows: IntArray, from_b: BoolArray) -> float:
-        picked: list[int] = rows.tolist()
-        seconds: list[bool] = from_b.tolist()
-        return _corpus_score(
-            metric, [b[row] if second else a[row] for row, second in zip(picked, seconds, strict=True)]
-        )
-
-    return corpus_contrast(mixed, len(a), groups=groups, seed=seed, level=level)
+    if isinstance(scores_a, Totals) and isinstance(scores_b, Totals):
+        return corpus_contrast(scores_a, scores_b, groups=groups, seed=seed, level=level)
+    if isinstance(scores_a, float) and isinstance(scores_b, float):
+        return difference_alone(scores_a - scores_b, groups=groups)
+    bounded = metric.options.bounded
+    return row_contrast(_rows(scores_a), _rows(scores_b), groups=groups, seed=seed, level=level, is_bounded=bounded)
 
 
 def metric_value(metric: Choice, rows: Sequence[Prediction], *, level: float, seed: int) -> MetricValue:
@@ -134,46 +132,36 @@ def metric_value(metric: Choice, rows: Sequence[Prediction], *, level: float, se
     if not rows:
         return MetricValue(value=None, interval=None)
     scores, groups = _scores(metric, rows), [row.group for row in rows]
-    if not isinstance(scores, float):
-        interval = mean_interval(scores, groups=groups, level=level, seed=seed)
-        return MetricValue(value=sum(scores) / len(scores), interval=interval)
-    if metric.options.runs_code:
+    if isinstance(scores, float):
         return MetricValue(value=scores, interval=None)
-
-    def resampled(drawn: IntArray) -> float:
-        picked: list[int] = drawn.tolist()
-        return _corpus_score(metric, [rows[row] for row in picked])
-
-    interval = corpus_bootstrap_interval(resampled, groups=groups, level=level, seed=seed)
-    return MetricValue(value=scores, interval=interval)
+    if isinstance(scores, Totals):
+        interval = corpus_bootstrap_interval(scores, groups=groups, level=level, seed=seed)
+        return MetricValue(value=scores.value, interval=interval)
+    interval = mean_interval(scores, groups=groups, level=level, seed=seed, is_bounded=metric.options.bounded)
+    return MetricValue(value=math.fsum(scores) / len(scores), interval=interval)
 
 
-def detectable(contrast: Contrast, *, margin: float, level: float) -> float | None:
-    """The true difference that this many rows can prove, at the disagreement seen."""
-    return minimum_detectable_difference(
-        contrast.num_rows,
-        margin=margin,
-        deviation=contrast.deviation,
-        disagreement=contrast.disagreement,
-        level=level,
-    )
+def what_it_takes(contrast: Contrast | None, *, margin: float, level: float) -> WhatItTakes:
+    """What these rows can prove, and how many would settle the difference they show; all None without a contrast."""
+    if contrast is None:
+        return {"minimum_detectable_difference": None, "rows_needed": None, "groups_needed": None}
+    groups = groups_needed(contrast, margin=margin, level=level)
+    return {
+        "minimum_detectable_difference": minimum_detectable_difference(contrast, margin=margin, level=level),
+        "rows_needed": None if groups is None else rows_in(groups, contrast),
+        "groups_needed": groups if contrast.is_grouped else None,
+    }
 
 
-def rows_to_settle(contrast: Contrast, *, margin: float, level: float) -> int | None:
-    """How many rows would settle the observed difference."""
-    return rows_needed(contrast.difference, margin=margin, deviation=contrast.deviation, level=level)
-
-
-def _scores(metric: Choice, rows: Sequence[Prediction]) -> Sequence[float] | float:
-    """One number per row, or a float for the whole corpus."""
+def _scores(metric: Choice, rows: Sequence[Prediction]) -> Scores:
+    """One number per row, or one for the whole corpus."""
     scores: Scores = metric(rows)
-    return float(scores) if isinstance(scores, (int, float)) else scores
+    return float(scores) if isinstance(scores, int) else scores
 
 
-def _corpus_score(metric: Choice, rows: Sequence[Prediction]) -> float:
-    score = _scores(metric, rows)
-    assert isinstance(score, float), f"{metric.name}: a number for some rows, a list for others"
-    return score
+def _rows(scores: Scores) -> Sequence[float]:
+    assert not isinstance(scores, (float, Totals)), "a metric is of rows, or of the corpus, for both arms"
+    return scores
 
 
 def _paired(a: Sequence[Prediction], b: Sequence[Prediction]) -> list[Prediction]:
@@ -189,6 +177,11 @@ def _paired(a: Sequence[Prediction], b: Sequence[Prediction]) -> list[Prediction
     unequal = [one.id for one, two in zip(a, ordered, strict=True) if one.reference != two.reference]
     if unequal:
         raise DataError(f"references differ for {len(unequal)} rows ({_first(unequal)}); score both against one target")
+    unequal = [one.id for one, two in zip(a, ordered, strict=True) if one.group != two.group]
+    if unequal:
+        raise DataError(
+            f"groups differ for {len(unequal)} rows ({_first(unequal)}); group the rows of both sides alike"
+        )
     return ordered
 
 
@@ -228,7 +221,7 @@ def _wrong_scores(predictions: Sequence[Prediction], *, metrics: Sequence[Choice
         if metric.options.runs_code or not predictions:
             continue
         scores = _scores(metric, predictions)
-        if isinstance(scores, float):
+        if isinstance(scores, (float, Totals)):
             continue
         pairs = zip(predictions, scores, strict=False)
         wrong = {row.id for row, score in pairs if row.scores.get(metric.name) != score}

@@ -114,22 +114,50 @@ class Evidence(JsonRecord):
     minimum_detectable_difference: float | None = Field(
         description="true difference that this many rows would prove beyond the margin with power 0.8"
     )
-    rows_needed: int | None = Field(description="rows that would settle the observed difference; null: no number would")
+    rows_needed: int | None = Field(
+        description="rows that would settle the observed difference, as winner or as equivalent; null: no number would"
+    )
+    groups_needed: int | None = Field(
+        description="groups that would settle it, where they hold several rows; rows_needed are in groups like those"
+    )
 
 
 class Decided(JsonRecord):
-    """The decision between prompting and fine-tuning."""
+    """The decision between prompting and fine-tuning, and what is shipped."""
 
+    sentence: str = Field(description="all of it in words, as the terminal and the report say it")
     verdict: Outcome = Field(description="who is better by more than the margin")
-    ship: str | None = Field(description="name of the arm to ship; null where the verdict is invalid")
+    ship: str | None = Field(
+        description="name of the arm to ship, which may be the simple one; null where the verdict is invalid"
+    )
     lean: Lean | None = Field(description="where an undecided interval lies, of the fine-tuned arm; else null")
 
 
-class Verdict(Evidence, Decided):
+class Against(JsonRecord):
+    """The deciding pair against others. All empty where the verdict is invalid."""
+
+    prompts: tuple[ArmContrast, ...] = Field(
+        description="the fine-tuned arm against the other frozen prompts: it has to beat each by more than the margin"
+    )
+    simple: tuple[ArmContrast, ...] = Field(
+        description="what needs no language model against both arms of the deciding pair; it is shipped where it is "
+        "surely no worse, by more than the margin, than the one that would be"
+    )
+    floor: tuple[ArmContrast, ...] = Field(
+        description="the deciding pair, and what is shipped, against the best of the floors"
+    )
+    cheaper: tuple[str, ...] = Field(
+        description="frozen prompts that cost less per request than the one to ship and are not told apart from it"
+    )
+
+
+class Verdict(Against, Evidence, Decided):
     """`verdict.json`: whether fine-tuning is worth it, and all that says so."""
 
     arms: dict[str, ArmResult] = Field(description="every arm by name")
-    floors: dict[str, dict[str, float]] = Field(description="metrics of what needs no language model, by its name")
+    floors: dict[str, dict[str, float]] = Field(
+        description="metrics of answers that read nothing, by name: majority (the commonest of train), empty, copy"
+    )
     guards: tuple[Guard, ...] = Field(description="checks that must hold for the numbers to mean anything")
 
 

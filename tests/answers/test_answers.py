@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
+from ftkit.contracts import Totals
 from ftkit.records import Prediction, read_jsonl
 from ftkit.registry import find
 
@@ -22,7 +23,8 @@ def extract(name: str, text: str, **options: Any) -> str | None:
 
 def score(name: str, *pairs: tuple[str | None, str], **options: Any) -> Any:
     component = find("metrics", name)
-    return component.function(component.config_type(**options), [prediction(*pair) for pair in pairs])
+    found = component.function(component.config_type(**options), [prediction(*pair) for pair in pairs])
+    return found.value if isinstance(found, Totals) else found
 
 
 def prediction(parsed: str | None, reference: str) -> Prediction:

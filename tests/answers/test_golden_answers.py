@@ -13,7 +13,7 @@ import pytest
 from golden_examples import Extractor, Metric, Prompting, golden, write
 
 from ftkit.answers.prompt import Prompter, Skipped, prompter_of
-from ftkit.contracts import TaskSpec
+from ftkit.contracts import Scores, TaskSpec, Totals
 from ftkit.records import Example, Prediction
 from ftkit.registry import find, names
 
@@ -67,6 +67,11 @@ METRICS = [
 ]
 
 
+def scores(found: Scores) -> Sequence[float] | float:
+    """What a metric returned, of totals their value."""
+    return found.value if isinstance(found, Totals) else found
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_scores_its_example_as_the_example_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,9 +87,9 @@ def test_every_metric_scores_its_example_as_the_example_says(
     ]
     unparsed = [row.parsed is None for row in rows]
     assert any(unparsed), "an example shows what an answer counts that could not be parsed"
-    found, backwards = component.function(config, rows), component.function(config, rows[::-1])
+    found, backwards = scores(component.function(config, rows)), scores(component.function(config, rows[::-1]))
     assert found == pytest.approx(example.expected, rel=1e-6)
-    assert component.function(config, rows) == found
+    assert scores(component.function(config, rows)) == found
     if isinstance(found, float):
         assert backwards == pytest.approx(found)
         return

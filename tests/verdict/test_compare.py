@@ -15,6 +15,7 @@ from ftkit.contracts import Context
 from ftkit.errors import DataError
 from ftkit.recipe.schema import MetricChoice
 from ftkit.records import Guard, Prediction, read_predictions, write_jsonl
+from ftkit.report.wording import one_sentence
 from ftkit.run.stages import compare
 from ftkit.run.stages.compare import CompareConfig
 from ftkit.verdict.paired import compare_predictions
@@ -44,8 +45,9 @@ def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
     run(tmp_path)
     verdict = json.loads((tmp_path / "compare" / "verdict.json").read_text())
     assert list(verdict) == [
-        "verdict", "ship", "lean", "primary", "num_rows", "num_groups", "contrast",
-        "minimum_detectable_difference", "rows_needed", "arms", "floors", "guards",
+        "sentence", "verdict", "ship", "lean", "primary", "num_rows", "num_groups", "contrast",
+        "minimum_detectable_difference", "rows_needed", "groups_needed",
+        "prompts", "simple", "floor", "cheaper", "arms", "floors", "guards",
     ]  # fmt: skip
     assert list(verdict["contrast"]) == ["a", "b", "difference", "interval", "p_value", "test", "table"]
     assert list(verdict["arms"]["base+zero_shot"]) == [
@@ -83,18 +85,87 @@ def test_an_open_question_keeps_the_prompt_and_says_where_it_leans(tmp_path: Pat
 def test_equivalent_arms_ship_the_cheaper_one(tmp_path: Path) -> None:
     verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes={**ONE_METRIC, "compare__margin": 0.1})
     assert (verdict.verdict, verdict.ship) == ("equivalent", "lora+zero_shot")  # 33 against 150 tokens
-    assert verdict.rows_needed is None
 
 
-def test_equivalent_arms_of_one_price_ship_the_prompt(tmp_path: Path) -> None:
-    changes = {
-        **ONE_METRIC,
-        "compare__margin": 0.1,
-        "compare__prices__input_tokens": 0,
-        "compare__prices__output_tokens": 0,
-    }
+FREE = {"compare__prices__input_tokens": 0, "compare__prices__output_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    ("prices", "ship"),
+    [
+        (FREE, "lora+zero_shot"),  # no price is declared: 33 + 2 tokens against 150 + 2
+        ({**FREE, "compare__prices__output_tokens": 1}, "base+few_shot"),  # 2 tokens each: a tie
+    ],
+)
+def test_equivalent_arms_are_weighed_by_tokens_without_prices_and_a_tie_ships_the_prompt(
+    tmp_path: Path, prices: dict[str, Any], ship: str
+) -> None:
+    changes = {**ONE_METRIC, "compare__margin": 0.1, **prices}
     verdict = run(tmp_path, right={"lora+zero_shot": "012345"}, changes=changes)
-    assert (verdict.verdict, verdict.ship) == ("equivalent", "base+few_shot")
+    assert (verdict.verdict, verdict.ship) == ("equivalent", ship)
+
+
+def test_fine_tuning_has_to_beat_every_frozen_prompt(tmp_path: Path) -> None:
+    # few-shot was the best on valid; on test the other prompt answers as well as the tuned model
+    verdict = run(tmp_path, right={"base+zero_shot": "01234678"}, changes=ONE_METRIC)
+    assert (verdict.verdict, verdict.ship, verdict.lean) == ("inconclusive", "base+few_shot", "better")
+    assert verdict.contrast.interval is not None and verdict.contrast.interval.low > 0.02
+    assert [(each.a, each.b, each.difference) for each in verdict.prompts] == [
+        ("lora+zero_shot", "base+zero_shot", 0.0)
+    ]
+    assert "but not surely than each other prompt that was frozen: base+zero_shot (−1.4 to +1.4)" in verdict.sentence
+
+
+def test_a_cheaper_prompt_that_is_not_told_apart_is_named_with_its_tokens(tmp_path: Path) -> None:
+    verdict = run(tmp_path, right={"lora+zero_shot": "0", "base+zero_shot": "012346"}, changes=ONE_METRIC)
+    assert (verdict.verdict, verdict.ship) == ("prompting", "base+few_shot")
+    assert verdict.cheaper == ("base+zero_shot",)
+    assert verdict.sentence.endswith(
+        "Not told apart from base+few_shot (150 tokens a request), and cheaper: base+zero_shot (33 tokens a request)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("linear", "words"),
+    [
+        ("012345678", "A linear model on word counts beats both (90.0 % against 80.0 % and 60.0 %): ship linear."),
+        (
+            "01234678",
+            "A linear model on word counts is no worse than both, and costs less (80.0 % against 80.0 % and 60.0 %): "
+            "ship linear.",
+        ),
+    ],
+)
+def test_something_simpler_that_is_no_worse_is_said_first_and_shipped(tmp_path: Path, linear: str, words: str) -> None:
+    verdict = run(tmp_path, right={"linear": linear}, changes=ONE_METRIC)
+    assert (verdict.verdict, verdict.ship) == ("fine_tuned", "linear")
+    assert verdict.sentence.startswith(f"{words} Of the other two, fine-tuning is worth it. On the same 240 test rows")
+    assert [(each.a, each.b) for each in verdict.simple] == [("linear", "lora+zero_shot"), ("linear", "base+few_shot")]
+    for page in ("report.html", "report.md"):
+        assert words in (tmp_path / "compare" / page).read_text()
+    assert '<p class="chip simple">something simpler</p>' in (tmp_path / "compare" / "report.html").read_text()
+
+
+def test_the_sentence_is_the_same_in_verdict_json_and_report(tmp_path: Path) -> None:
+    verdict = run(tmp_path, changes=ONE_METRIC)
+    assert verdict.sentence == (
+        "Fine-tuning is worth it: ship lora+zero_shot. On the same 240 test rows lora+zero_shot scores 80.0 % in "
+        "accuracy and the best prompt, base+few_shot, 60.0 %: a difference of +20.0 points; with 95 % confidence the "
+        "true difference lies in +12.1 to +27.4 points. The whole interval lies above the margin of 2 points. That "
+        "holds against each of the frozen prompts: base+zero_shot (+33.2 to +45.8)."
+    )
+    page = (tmp_path / "compare" / "report.html").read_text()
+    assert [part for part in verdict.sentence.split(". ") if part.rstrip(".") not in page] == []
+
+
+def test_arms_that_are_no_better_than_reading_nothing_are_not_shipped_in_silence(tmp_path: Path) -> None:
+    # 20 % of the rows are about delivery
+    verdict = run(tmp_path, right=dict.fromkeys(comparisons.RIGHT, "23"), changes=ONE_METRIC)
+    assert (
+        "Neither lora+zero_shot nor base+few_shot is proven better than giving every row the commonest answer of train "
+        "(20.0 %): look at the rows, the metric or the model."
+    ) in verdict.sentence
+    assert verdict.floors == {"majority": {"accuracy": pytest.approx(0.2)}}
 
 
 def test_a_second_comparison_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -198,6 +269,40 @@ def test_lists_of_different_rows_are_refused_by_name_and_number() -> None:
 def test_an_id_that_stands_twice_is_refused() -> None:
     with pytest.raises(DataError, match=r"20 ids stand twice .*'base\+few_shot', 'lora\+zero_shot'"):
         compare_predictions(side(2, "0") + side(1, "0"), side(1, "0"), **OPTIONS)
+
+
+def test_different_groups_are_refused() -> None:
+    first, *rest = side(1, "0")
+    with pytest.raises(DataError, match=r"groups differ for 1 rows \('r0000'\)"):
+        compare_predictions(side(2, "0"), [replace(first, group="other"), *rest], **OPTIONS)
+
+
+def test_sixteen_groups_are_too_few_and_the_words_agree_with_the_numbers(shared_cases: Path) -> None:
+    a, b = (read_predictions(shared_cases / f"groups16_{name}.jsonl") for name in "ab")
+    found = compare_predictions(a, b, **OPTIONS)
+    assert (found.num_rows, found.num_groups, found.verdict, found.lean) == (673, 16, "inconclusive", "none")
+    # by hand: 118 rows between them, m² = Σ n² / 16 = 42.64², c = 118 / (673 + 3·42.64) = 0.1473
+    assert found.contrast.interval == pytest.approx((-0.0529, 0.3476), abs=5e-5)
+    assert one_sentence(found).endswith(
+        "The interval leaves open which of the two is better; the margin is 2 points. About 26 groups of test rows "
+        "(1,094 rows in groups like these) would settle a difference of this size."
+    )
+
+
+def test_identical_arms_in_groups_have_an_interval_and_are_told_what_it_takes(shared_cases: Path) -> None:
+    a = read_predictions(shared_cases / "groups16_a.jsonl")
+    found = compare_predictions(a, a, **OPTIONS)
+    assert found.contrast.difference == 0.0
+    assert found.contrast.interval is not None and found.contrast.interval.high == -found.contrast.interval.low > 0.05
+    assert found.verdict == "inconclusive"
+    assert found.groups_needed is not None and found.groups_needed > 16
+    assert "would show that the two are equivalent, if they are as near as here." in one_sentence(found)
+
+
+def test_two_rows_decide_nothing() -> None:
+    found = compare_predictions(side(2, "01", 2), side(1, "", 2), **OPTIONS)
+    assert found.contrast.difference == 1.0
+    assert (found.verdict, found.contrast.interval) == ("inconclusive", (-1.0, 1.0))
 
 
 def test_different_references_are_refused() -> None:

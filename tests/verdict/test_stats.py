@@ -3,61 +3,43 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple
+from collections.abc import Sequence
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from sklearn.metrics import f1_score
 from statsmodels.api import OLS
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from ftkit.contracts import Totals
 from ftkit.errors import DataError
-from ftkit.verdict.power import minimum_detectable_difference, rows_needed
+from ftkit.verdict import adjusted
+from ftkit.verdict.adjusted import SCORE, adjusted_interval
 from ftkit.verdict.resampling import (
+    BoolArray,
     FloatArray,
     Interval,
     approximate_randomisation,
     corpus_bootstrap_interval,
+    numbered,
     paired_bootstrap_interval,
     sign_flip_test,
 )
 from ftkit.verdict.stats import (
     Contrast,
     Decision,
+    Kind,
     PairedTable,
     corpus_contrast,
     decide,
     holm,
     mcnemar_exact,
     mean_interval,
-    newcombe_interval,
     row_contrast,
-    wilson_interval,
 )
-
-# Newcombe 1998, Statistics in Medicine 17:2635, table III: cells (both, only A, only B, neither), method 10.
-TABLE_III = [
-    ((36, 12, 2, 0), (0.0569, 0.3404)),
-    ((20, 12, 2, 16), (0.0562, 0.3292)),
-    ((18, 12, 2, 18), (0.0562, 0.3290)),
-    ((36, 14, 0, 0), (0.1528, 0.4167)),
-    ((35, 14, 0, 1), (0.1461, 0.4175)),
-    ((18, 14, 0, 18), (0.1441, 0.3963)),
-    ((2, 97, 1, 0), (0.8721, 0.9854)),
-    ((1, 97, 1, 1), (0.8736, 0.9850)),
-    ((0, 29, 1, 0), (0.6666, 0.9882)),
-    ((2, 98, 0, 0), (0.9178, 0.9945)),
-    ((1, 98, 0, 1), (0.9171, 0.9916)),
-    ((0, 30, 0, 0), (0.8395, 1.0000)),
-    ((54, 0, 0, 0), (-0.0664, 0.0664)),
-    ((53, 0, 0, 1), (-0.0729, 0.0729)),
-    ((30, 0, 0, 24), (-0.0358, 0.0358)),
-    ((29, 0, 0, 25), (-0.0354, 0.0354)),
-    ((28, 0, 0, 26), (-0.0352, 0.0352)),
-    ((27, 0, 0, 27), (-0.0351, 0.0351)),
-]
 
 
 def single_groups(num_rows: int) -> list[str]:
@@ -76,46 +58,74 @@ def widened(level: float, units: float) -> float:
 
 def a_contrast(low: float, high: float, *, num_rows: int = 600, num_groups: int = 600) -> Contrast:
     interval = Interval(low, high)
-    return Contrast((low + high) / 2, interval, 0.5, "sign_flip", None, num_rows, num_groups, 0.3)
+    return Contrast((low + high) / 2, interval, 0.5, "sign_flip", None, num_rows, num_groups, 0.09)
 
 
 # --- closed forms ---
 
 
-@pytest.mark.parametrize(("cells", "expected"), TABLE_III)
-def test_newcombe_interval_equals_method_10_of_the_papers_table_iii(
-    cells: tuple[int, int, int, int], expected: tuple[float, float]
-) -> None:
-    interval = newcombe_interval(*cells)
-    # Printed to four decimals. (1, 97, 1, 1) is printed as 0.8736 for method 10 and 0.8737 for method 8, but
-    # they are one formula there (1·1 < 97·1 corrects nothing): one unit of the last decimal is allowed for it
-    tolerance = 1e-4 if cells == (1, 97, 1, 1) else 5.1e-5
-    assert (interval.low, interval.high) == pytest.approx(expected, abs=tolerance)
+def by_hand(differences: Sequence[float], groups: Sequence[str], level: float = 0.95) -> tuple[float, float]:
+    """The adjusted interval, group by group in plain Python, with scipy's quantile."""
+    of_group: dict[str, list[float]] = {}
+    for name, value in zip(groups, differences, strict=True):
+        of_group.setdefault(name, []).append(value)
+    m = math.sqrt(math.fsum(len(rows) ** 2 for rows in of_group.values()) / len(of_group))
+    n = len(differences) + 3 * m
+    c = math.fsum(differences) / n
+    v = math.fsum(math.fsum(d - c for d in rows) ** 2 for rows in of_group.values())
+    v = (v + 1.5 * m**2 * ((1 - c) ** 2 + (1 + c) ** 2)) / n**2
+    half = float(scipy_stats.t.ppf(0.5 + level / 2, len(of_group) - 1)) * math.sqrt(v)
+    return max(c - half, -1.0), min(c + half, 1.0)
 
 
-def test_newcombe_interval_without_correlation_equals_statsmodels_independent_interval() -> None:
-    # 12·3 = 9·4: phi is 0 and the paired interval is that of two independent samples of 28
-    interval = newcombe_interval(12, 9, 4, 3, level=0.9)
-    low, high = confint_proportions_2indep(21, 28, 16, 28, method="newcomb", compare="diff", alpha=0.1)
-    assert (interval.low, interval.high) == pytest.approx((low, high))
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("sizes", [[1] * 40, [3] * 12, [1, 1, 2, 2, 3, 5, 8, 30]])
+def test_the_adjusted_interval_is_the_formula_of_the_design(sizes: list[int], level: float) -> None:
+    rng = np.random.default_rng(5)
+    groups = [f"g{index:02}" for index, size in enumerate(sizes) for _ in range(size)]
+    for differences in (rng.uniform(-1, 1, len(groups)), rng.integers(-1, 2, len(groups)).astype(float)):
+        found = adjusted_interval(differences, groups=groups, level=level)
+        assert found == pytest.approx(by_hand(list(differences), groups, level), abs=1e-12)
 
 
-def test_newcombe_interval_mirrors_when_the_arms_change_places() -> None:
-    there, back = newcombe_interval(40, 12, 3, 5), newcombe_interval(40, 3, 12, 5)
+def test_with_one_added_row_each_way_it_would_be_bonett_and_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Bonett and Price 2012: shares with 1 added to each discordant cell, 2 to n; z in place of t
+    n, only_a, only_b = 200, 41, 17
+    monkeypatch.setattr(adjusted, "PSEUDO_GROUPS", 1.0)
+    found = adjusted_interval([1.0] * only_a + [-1.0] * only_b + [0.0] * (n - only_a - only_b))
+    p_a, p_b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
+    half = float(scipy_stats.t.ppf(0.975, n - 1)) * math.sqrt((p_a + p_b - (p_a - p_b) ** 2) / (n + 2))
+    assert found == pytest.approx((p_a - p_b - half, p_a - p_b + half), abs=1e-12)
+
+
+def test_the_adjusted_interval_mirrors_when_the_arms_change_places() -> None:
+    there = adjusted_interval([1.0] * 12 + [-1.0] * 3 + [0.0] * 45)
+    back = adjusted_interval([-1.0] * 12 + [1.0] * 3 + [0.0] * 45)
+    assert there is not None and back is not None
     assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
 
 
-@pytest.mark.parametrize(("successes", "total"), [(0, 10), (1, 10), (81, 263), (600, 600)])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_wilson_interval_equals_statsmodels(successes: int, total: int, level: float) -> None:
-    interval = wilson_interval(successes, total, level=level)
-    expected = proportion_confint(successes, total, alpha=1 - level, method="wilson")
-    assert (interval.low, interval.high) == pytest.approx(expected, abs=1e-12)
+def test_equal_arms_have_an_interval_that_says_how_little_so_few_rows_know() -> None:
+    # c = 0, v = 3 / 23²: 2.093·0.0753
+    assert adjusted_interval([0.0] * 20) == pytest.approx((-0.1576, 0.1576), abs=5e-5)
+    assert adjusted_interval([0.0] * 2000) == pytest.approx((-0.0017, 0.0017), abs=5e-5)
 
 
-def test_wilson_interval_ends_exactly_at_0_and_1() -> None:
-    assert wilson_interval(0, 37).low == 0.0
-    assert wilson_interval(37, 37).high == 1.0
+def test_one_row_or_one_group_has_no_interval() -> None:
+    assert adjusted_interval([1.0]) is None
+    assert adjusted_interval([1.0, 0.0, 1.0], groups=["a", "a", "a"]) is None
+
+
+def test_the_adjusted_interval_of_an_arms_score_adds_rows_at_0_and_1() -> None:
+    # 30 of 40: c = 31.5 / 43, v = (30·(1 − c)² + 10·c² + 1.5·((1 − c)² + c²)) / 43²
+    found = adjusted_interval([1.0] * 30 + [0.0] * 10, within=SCORE)
+    assert found == pytest.approx((0.5960, 0.8691), abs=5e-5)
+
+
+@pytest.mark.parametrize("value", [1.2, -1.01])
+def test_values_outside_the_range_are_refused_by_row(value: float) -> None:
+    with pytest.raises(DataError, match=rf"row 1 is {value}; expected a number from -1 to 1"):
+        adjusted_interval([0.5, value])
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (10, 2), (7, 7), (30, 61), (0, 40)])
@@ -244,37 +254,44 @@ def test_bootstrap_where_nearly_all_rows_agree_falls_back_to_percentiles() -> No
     assert (interval.low, interval.high) == pytest.approx((0.5 / 600, 5.0 / 600))
 
 
-def test_mean_interval_is_wilson_for_right_and_wrong_and_bootstrap_for_the_rest() -> None:
-    right = [1.0] * 30 + [0.0] * 10
-    assert mean_interval(right, groups=single_groups(40), seed=0) == wilson_interval(30, 40)
-    assert mean_interval(right, groups=groups_of(2, 20), seed=0) == paired_bootstrap_interval(
-        right, groups=groups_of(2, 20), seed=0
+def test_mean_interval_is_adjusted_for_bounded_scores_and_bootstrapped_for_others() -> None:
+    right, groups = [1.0] * 30 + [0.0] * 10, groups_of(2, 20)
+    assert mean_interval(right, groups=groups, seed=0) == adjusted_interval(right, within=SCORE, groups=groups)
+    lengths, single = [5.0, 7.0, 9.0], single_groups(3)
+    assert mean_interval(lengths, groups=single, seed=0, is_bounded=False) == paired_bootstrap_interval(
+        lengths, groups=single, seed=0
     )
-    assert mean_interval([0.5, 0.7, 0.9], seed=0) == paired_bootstrap_interval([0.5, 0.7, 0.9], seed=0)
 
 
 # --- corpus metrics ---
 
 
+def mean_of(scores: FloatArray) -> Totals:
+    """A mean as a corpus metric: sum and number."""
+    return Totals(np.column_stack([scores, np.ones(len(scores))]), lambda totals_K: totals_K[..., 0] / totals_K[..., 1])
+
+
 def test_approximate_randomisation_of_a_mean_is_the_sign_flip_test() -> None:
     scores, groups = np.random.default_rng(2).random((2, 30)), groups_of(3, 10)
-
-    def mean(rows: np.ndarray, from_b: np.ndarray) -> float:
-        return float(np.where(from_b, scores[1][rows], scores[0][rows]).mean())
-
-    assert approximate_randomisation(mean, groups=groups, seed=0) == pytest.approx(
+    assert approximate_randomisation(mean_of(scores[0]), mean_of(scores[1]), groups=groups, seed=0) == pytest.approx(
         sign_flip_test(scores[0] - scores[1], groups=groups, seed=0)
     )
 
 
 def test_corpus_bootstrap_of_a_mean_is_the_paired_bootstrap_of_groups() -> None:
-    differences, groups = np.random.default_rng(4).normal(0.1, 0.5, 120), groups_of(3, 40)
+    scores, groups = np.random.default_rng(4).normal(0.1, 0.5, (2, 120)), groups_of(3, 40)
     corpus = corpus_bootstrap_interval(
-        lambda rows: float(differences[rows].mean()), groups=groups, seed=0, num_resamples=10_000
+        mean_of(scores[0]), mean_of(scores[1]), groups=groups, seed=0, num_resamples=10_000
     )
-    rows = paired_bootstrap_interval(differences, groups=groups, seed=1)
+    rows = paired_bootstrap_interval(scores[0] - scores[1], groups=groups, seed=1)
     assert corpus is not None and rows is not None
     assert (corpus.low, corpus.high) == pytest.approx((rows.low, rows.high), abs=0.01)
+
+
+def f1_of(said: BoolArray, gold: BoolArray) -> Totals:
+    """F1 of yes as a corpus metric: right yeses, and yeses of both."""
+    counts_RK = np.column_stack([said & gold, said.astype(int) + gold]).astype(float)
+    return Totals(counts_RK, lambda totals_K: 2 * totals_K[..., 0] / totals_K[..., 1])
 
 
 def test_corpus_contrast_of_f1_holds_the_difference_and_rejects_equal_arms() -> None:
@@ -282,32 +299,43 @@ def test_corpus_contrast_of_f1_holds_the_difference_and_rejects_equal_arms() -> 
     arm_a, arm_b = truth.copy(), truth.copy()
     arm_a[:3] ^= True  # rows 0, 1, 2: one miss, two false alarms: 2·39 / (2·39 + 3)
     arm_b[:30] ^= True  # ten misses, twenty false alarms: 2·30 / (2·30 + 30)
-
-    def f1(rows: np.ndarray, from_b: np.ndarray) -> float:
-        said, gold = np.where(from_b, arm_b[rows], arm_a[rows]), truth[rows]
-        return float(2 * (said & gold).sum() / (said.sum() + gold.sum()))
-
-    found = corpus_contrast(f1, 120, groups=single_groups(120), seed=17)
+    a, b = f1_of(arm_a, truth), f1_of(arm_b, truth)
+    found = corpus_contrast(a, b, groups=single_groups(120), seed=17)
     assert found.test == "approximate_randomisation"
     assert found.difference == pytest.approx(78 / 81 - 60 / 90)
     assert found.interval is not None and found.interval.low < found.difference < found.interval.high
     assert found.p_value == pytest.approx(1 / 2001)
 
-    equal = corpus_contrast(lambda rows, _: float(truth[rows].mean()), 120, groups=single_groups(120), seed=17)
+    equal = corpus_contrast(a, a, groups=single_groups(120), seed=17)
     assert (equal.difference, equal.interval, equal.p_value) == (0.0, None, 1.0)
+
+
+def test_resamples_of_counts_are_the_metric_run_on_resampled_rows() -> None:
+    truth = np.arange(60) % 3 == 0
+    said = truth ^ (np.arange(60) % 7 == 0)
+    groups = groups_of(3, 20)
+    rng = np.random.default_rng((17, 1))  # the stream of the bootstrap
+    values = []
+    for drawn in rng.integers(0, 20, (500, 20)):
+        rows = np.concatenate([np.flatnonzero(numbered(groups) == group) for group in drawn])
+        values.append(f1_score(truth[rows], said[rows]))
+    # Kish: 20 groups of one size
+    tails = (1 - widened(0.95, 20)) / 2
+    found = corpus_bootstrap_interval(f1_of(said, truth), groups=groups, seed=17, num_resamples=500)
+    assert found == pytest.approx(tuple(np.quantile(values, [tails, 1 - tails])))
 
 
 # --- the contrast of two arms ---
 
 
-def test_right_and_wrong_in_groups_of_one_get_mcnemar_newcombe_and_the_table() -> None:
+def test_right_and_wrong_in_groups_of_one_get_mcnemar_and_the_table() -> None:
     a = [1] * 20 + [1] * 12 + [0] * 2 + [0] * 16
     b = [1] * 20 + [0] * 12 + [1] * 2 + [0] * 16
     found = row_contrast(a, b, groups=single_groups(50), seed=17)
     assert found.table == PairedTable(both=20, only_a=12, only_b=2, neither=16)
     assert (found.test, found.num_rows, found.num_groups) == ("mcnemar_exact", 50, 50)
     assert (found.difference, found.disagreement) == (0.2, 0.28)
-    assert found.interval == newcombe_interval(20, 12, 2, 16)
+    assert found.interval == adjusted_interval(np.subtract(a, b))
     assert found.p_value == mcnemar_exact(12, 2)
 
 
@@ -324,16 +352,23 @@ def test_larger_groups_get_whole_group_methods_even_for_right_and_wrong() -> Non
     found = row_contrast(a, b, groups=groups_of(2, 30), seed=17)
     assert (found.test, found.num_groups, found.disagreement) == ("sign_flip_groups", 30, None)
     assert found.table is not None and sum(astuple(found.table)) == 60
-    assert found.interval == paired_bootstrap_interval(a - b, groups=groups_of(2, 30), seed=17)
+    assert found.interval == adjusted_interval(a - b, groups=groups_of(2, 30))
 
 
-def test_deviation_is_statsmodels_cluster_robust_standard_error_times_root_rows() -> None:
+def test_scores_without_bounds_are_bootstrapped() -> None:
+    a, b = np.random.default_rng(0).normal(5, 2, (2, 60))
+    found = row_contrast(a, b, groups=single_groups(60), seed=17, is_bounded=False)
+    assert found.interval == paired_bootstrap_interval(a - b, groups=single_groups(60), seed=17)
+    assert not found.decides
+
+
+def test_spread_is_statsmodels_cluster_robust_variance_of_the_sum_by_group() -> None:
     rng = np.random.default_rng(6)
     codes = np.sort(rng.integers(0, 25, 200))
-    a, b = rng.normal(size=25)[codes] + rng.normal(size=200), rng.normal(size=200)
+    a, b = rng.random(25)[codes] / 2 + rng.random(200) / 2, rng.random(200)
     found = row_contrast(a, b, groups=[f"group{code:02}" for code in codes], seed=0)
-    fit = OLS(a - b, np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": codes})
-    assert found.deviation == pytest.approx(float(fit.bse[0]) * math.sqrt(200))
+    fit = OLS(a - b, np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": codes, "use_correction": False})
+    assert found.spread * 25 == pytest.approx((float(fit.bse[0]) * 200) ** 2)
 
 
 def test_a_contrast_is_the_same_on_every_call() -> None:
@@ -373,25 +408,34 @@ def test_scores_that_cannot_be_compared_are_refused(a: list[float], b: list[floa
     ],
 )
 def test_the_first_rule_that_holds_gives_the_verdict(low: float, high: float, expected: Decision) -> None:
-    assert decide(a_contrast(low, high), margin=0.02, guards_passed=True) == expected
+    assert decide([a_contrast(low, high)], margin=0.02, guards_passed=True) == expected
 
 
 def test_a_failed_guard_makes_any_interval_invalid() -> None:
-    assert decide(a_contrast(0.1, 0.3), margin=0.02, guards_passed=False) == Decision("invalid", None)
+    assert decide([a_contrast(0.1, 0.3)], margin=0.02, guards_passed=False) == Decision("invalid", None)
 
 
-def test_fewer_than_thirty_groups_of_several_rows_decide_nothing() -> None:
-    few = a_contrast(0.1, 0.3, num_rows=290, num_groups=29)
-    enough = a_contrast(0.1, 0.3, num_rows=300, num_groups=30)
-    few_rows = a_contrast(0.1, 0.3, num_rows=29, num_groups=29)
-    assert decide(few, margin=0.02, guards_passed=True) == Decision("inconclusive", "better")
-    assert decide(enough, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
-    assert decide(few_rows, margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
+@pytest.mark.parametrize(("kind", "least"), [("bounded", 2), ("unbounded", 300), ("corpus", 100)])
+def test_what_is_bootstrapped_decides_from_enough_groups_on(kind: Kind, least: int) -> None:
+    enough = replace(a_contrast(0.1, 0.3, num_rows=600, num_groups=least), kind=kind)
+    few = replace(enough, num_groups=least - 1)
+    assert decide([enough], margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
+    assert decide([few], margin=0.02, guards_passed=True) == Decision("inconclusive", "better")
 
 
-def test_resamples_that_do_not_vary_end_inconclusive_and_give_nothing_to_plan_from() -> None:
-    same = row_contrast([0.3] * 40, [0.1] * 40, groups=single_groups(40), seed=0)
-    assert same.interval is None
-    assert decide(same, margin=0.02, guards_passed=True) == Decision("inconclusive", "none")
-    assert minimum_detectable_difference(40, margin=0.02, deviation=same.deviation) is None
-    assert rows_needed(same.difference, margin=0.02, deviation=same.deviation) is None
+def test_fine_tuning_has_to_beat_each_prompt_and_is_beaten_by_the_best_on_valid() -> None:
+    above, open_, below = a_contrast(0.1, 0.3), a_contrast(-0.1, 0.3), a_contrast(-0.3, -0.1)
+    assert decide([above, above], margin=0.02, guards_passed=True) == Decision("fine_tuned", None)
+    assert decide([above, open_], margin=0.02, guards_passed=True) == Decision("inconclusive", "better")
+    assert decide([below, above], margin=0.02, guards_passed=True) == Decision("prompting", None)
+    assert decide([open_, below], margin=0.02, guards_passed=True) == Decision("inconclusive", "none")
+
+
+def test_rows_that_all_differ_alike_are_settled_by_their_number_alone() -> None:
+    # every row differs by 0.2: what is left of the interval are the rows that are added
+    few, many = ([0.3] * n for n in (40, 400))
+    found = [row_contrast(a, [0.1] * len(a), groups=single_groups(len(a)), seed=0) for a in (few, many)]
+    assert [decide([each], margin=0.02, guards_passed=True).verdict for each in found] == ["fine_tuned", "fine_tuned"]
+    assert row_contrast([0.3] * 8, [0.1] * 8, groups=single_groups(8), seed=0).interval == pytest.approx(
+        by_hand([0.2] * 8, single_groups(8))
+    )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FLOORS = {"majority": "most frequent label"}
-COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}  # other arms are there to look at, never chosen
+FLOORS = {"majority": "commonest answer", "empty": "empty answer", "copy": "copy of the input"}
+COLOURS = {"prompting": PROMPTING, "fine_tuned": TUNED}
 FLAGS = ("unparsed", "empty", "truncated", "input_cut")
 
 

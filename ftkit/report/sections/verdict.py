@@ -25,7 +25,7 @@ from ftkit.report.markup import (
 )
 from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary, row_scores
-from ftkit.report.wording import guard_name, headline, meaning, numbers
+from ftkit.report.wording import SIMPLE, cautions, cheaper, guard_name, headline, meaning, numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +37,7 @@ CHIPS = {
     "inconclusive": "undecided",
     "invalid": "invalid",
 }
+SIMPLER = "something simpler"
 STATUSES = {"passed": "passed", "failed": "FAILED", "not_applicable": "not applicable"}
 
 
@@ -49,10 +50,11 @@ def render(config: VerdictOptions, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
     verdict = comparison.verdict
     title = headline(verdict)
-    sentences = [numbers(verdict), *meaning(verdict), *_floor_note(comparison)]
+    sentences = [*cautions(verdict), numbers(verdict), *meaning(verdict), *cheaper(verdict)]
     if verdict.verdict == "invalid":  # what failed matters more than numbers that cannot be trusted
         sentences = [*meaning(verdict), numbers(verdict)]
-    chip = f'<p class="chip {verdict.verdict}">{escape(CHIPS[verdict.verdict])}</p>'
+    kind, word = ("simple", SIMPLER) if verdict.ship in SIMPLE else (verdict.verdict, CHIPS[verdict.verdict])
+    chip = f'<p class="chip {kind}">{escape(word)}</p>'
     html = "".join(
         (
             f'{chip}<p class="headline">{escape(title)}</p>',
@@ -70,21 +72,6 @@ def render(config: VerdictOptions, comparison: Comparison) -> Section:
     return Section("Verdict", Markup(html), "\n\n".join(lines))
 
 
-def _floor_note(comparison: Comparison) -> list[str]:
-    """Say so where a linear model is as good as what would be shipped."""
-    verdict, metric = comparison.verdict, primary(comparison)
-    linear = next(
-        (metric_of(comparison, arm.name, metric).value for arm in comparison.arms if arm.side == "simple"), None
-    )
-    shipped = metric_of(comparison, verdict.ship, metric).value if verdict.ship else None
-    if linear is None or shipped is None or linear < shipped:
-        return []
-    return [
-        f"A linear model on word counts reaches {score(linear, share=is_share(comparison, metric))}, "
-        f"no less than {verdict.ship}: it may be all this task needs."
-    ]
-
-
 def _tiles(comparison: Comparison) -> str:
     metric, contrast = primary(comparison), comparison.verdict.contrast
     share = is_share(comparison, metric)
@@ -94,8 +81,10 @@ def _tiles(comparison: Comparison) -> str:
         ends = interval(value.interval, share=share)
         tiles.append(_tile(kind, f"{title} · {arm}", score(value.value, share=share), ends))
     unit = " points" if share else ""
-    ends = interval(contrast.interval, share=share, signed=True)
-    tiles.append(_tile("ink", "Difference", difference(contrast.difference, share=share) + unit, ends))
+    margin = comparison.verdict.primary.margin
+    ends = interval(contrast.interval, share=share, signed=True, margin=margin)
+    gap = difference(contrast.difference, share=share, margin=margin) + unit
+    tiles.append(_tile("ink", "Difference", gap, ends))
     tiles.append(_tile("ink", "Test rows", count(comparison.verdict.num_rows), _win_loss(comparison)))
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -138,7 +127,7 @@ def _picture(comparison: Comparison) -> str:
         axes.annotate("fine-tuning better", (1.0, 0.8), xycoords="axes fraction", color=TUNED, ha="right")
         axes.set_xlabel("difference in points (band: the margin)" if share else "difference (band: the margin)")
 
-    ends = interval(contrast.interval, share=share, signed=True)
+    ends = interval(contrast.interval, share=share, signed=True, margin=margin)
     label = f"Interval of the difference, fine-tuned minus prompting: {ends}; margin {edge:.4g} either way."
     return picture("contrast", draw, height=1.15, label=label)
 

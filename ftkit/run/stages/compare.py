@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from ftkit.answers.answering import metric_value as answered_value
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Bar, Context
 from ftkit.recipe.schema import Compare, MetricChoice, Recipe
@@ -18,6 +20,7 @@ from ftkit.records import Guard, Prediction
 from ftkit.registry import Choice, Config
 from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
+from ftkit.report.wording import one_sentence
 from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.store import derive_seed, write_bytes, write_json
 from ftkit.verdict.cost import Rates, request_money
@@ -26,9 +29,8 @@ from ftkit.verdict.paired import (
     align,
     check_predictions,
     contrast_of,
-    detectable,
     metric_value,
-    rows_to_settle,
+    what_it_takes,
 )
 from ftkit.verdict.results import (
     ArmContrast,
@@ -39,9 +41,10 @@ from ftkit.verdict.results import (
     SecondaryContrast,
     Verdict,
 )
-from ftkit.verdict.stats import Contrast, Decision, Outcome, decide, holm
+from ftkit.verdict.shipping import Sides, shipping
+from ftkit.verdict.stats import Contrast, Decision, decide, holm
 
-VERSION = 2
+VERSION = 3
 
 
 class CompareConfig(Config):
@@ -104,12 +107,10 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     tests, predictions = inputs.prepared.split("test"), inputs.evaluated.predictions
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
     guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
-    with ctx.progress.bar("comparing arms", _num_statistics(config, arms), unit="statistics") as bar:
+    others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
+    with ctx.progress.bar("comparing arms", len(arms) + len(config.metrics) + len(others), unit="statistics") as bar:
         values = _metric_values(config, aligned, bar=bar, ctx=ctx)
-        others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
         secondary = _secondary(config, aligned, chosen=chosen, others=others, bar=bar, ctx=ctx)
-        contrast = _primary_contrast(config, aligned, chosen=chosen)
-        bar.advance()
     results = {arm.name: _arm_result(arm, aligned.by_arm[arm.name], values[arm.name]) for arm in arms}
     return Comparison(
         recipe=inputs.recipe,
@@ -123,10 +124,22 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         predictions=aligned.by_arm,
         metrics=Metrics(level=config.compare.level, arms=values, secondary=secondary),
         verdict=_verdict(
-            config, contrast, chosen=chosen, results=results, floors=inputs.evaluated.floors, guards=guards
+            config, aligned, _sides(arms, inputs), floors=inputs.evaluated.floors, results=results, guards=guards
         ),
         timings={stage: _timing(facts) for stage, facts in inputs.timings.items()},
         environments=inputs.environments,
+    )
+
+
+def _sides(arms: Sequence[Arm], inputs: CompareInputs) -> Sides:
+    """Arms and floors by side; prompts as the search ranked them."""
+    ranked = [prompt.label for prompt in inputs.baseline.prompts.ranked()]
+    prompts = [arm for arm in arms if arm.side == "prompting"]
+    return Sides(
+        tuned=inputs.evaluated.chosen["fine_tuned"],
+        prompts=[arm.name for arm in sorted(prompts, key=lambda arm: ranked.index(arm.prompter.label))],
+        simple=[arm.name for arm in arms if arm.side == "simple"],
+        floors=list(dict.fromkeys(row.arm for row in inputs.evaluated.floors)),
     )
 
 
@@ -148,11 +161,6 @@ def _timing(values: Mapping[str, Any]) -> Timing:
     return Timing(values.get("seconds", {}).get("total"), request_s, facts)
 
 
-def _num_statistics(config: CompareConfig, arms: Sequence[Arm]) -> int:
-    contrasts = sum(arm.side != "simple" for arm in arms) - 1 + len(config.metrics) - 1
-    return len(arms) * len(config.metrics) + contrasts
-
-
 def _metric_values(
     config: CompareConfig, aligned: Aligned, *, bar: Bar, ctx: Context
 ) -> dict[str, dict[str, MetricValue]]:
@@ -164,14 +172,8 @@ def _metric_values(
             ctx.check_stop()
             seed = derive_seed(config.seed, "compare", "interval", metric.name, arm)
             values[arm][metric.name] = metric_value(metric, rows, level=config.compare.level, seed=seed)
-            bar.advance()
+        bar.advance()
     return values
-
-
-def _primary_contrast(config: CompareConfig, aligned: Aligned, *, chosen: Mapping[str, str]) -> Contrast | None:
-    if not aligned.tests:
-        return None
-    return _contrast(config, config.metric, aligned, pair=(chosen["fine_tuned"], chosen["prompting"]))
 
 
 def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: tuple[str, str]) -> Contrast:
@@ -215,54 +217,76 @@ def _secondary(
 
 def _verdict(
     config: CompareConfig,
-    contrast: Contrast | None,
+    aligned: Aligned,
+    sides: Sides,
     *,
-    chosen: Mapping[str, str],
+    floors: Sequence[Prediction],
     results: dict[str, ArmResult],
-    floors: dict[str, dict[str, float]],
     guards: Sequence[Guard],
 ) -> Verdict:
-    """The decision on what the rows say; None for `contrast` where the arms have no row in common."""
-    margin, level = config.compare.margin, config.compare.level
-    decision = Decision("invalid", None)
-    if contrast is not None:
+    """The decision on what the rows say, and what to ship."""
+    compare = config.compare
+    floor_rows = align(aligned.tests, floors, arms=sides.floors)
+    everything = Aligned(aligned.tests, aligned.by_arm | floor_rows.by_arm)
+
+    @cache
+    def contrast(a: str, b: str) -> Contrast:
+        return _contrast(config, config.metric, everything, pair=(a, b))
+
+    contrasts = [contrast(sides.tuned, prompt) for prompt in sides.prompts] if aligned.tests else []
+    decision, shipped = Decision("invalid", None), None
+    if contrasts:
         guards_passed = not any(guard.status == "failed" for guard in guards)
-        decision = decide(contrast, margin=margin, guards_passed=guards_passed)
-    return Verdict(
+        decision = decide(contrasts, margin=compare.margin, guards_passed=guards_passed)
+    if decision.verdict != "invalid":
+        costs = {arm: _cost(compare, result) for arm, result in results.items()}
+        shipped = shipping(decision.verdict, sides, margin=compare.margin, costs=costs, contrast=contrast)
+    first = contrasts[0] if contrasts else None
+    tuned, prompting = sides.pair
+    verdict = Verdict(
+        sentence="",
         verdict=decision.verdict,
-        ship=_arm_to_ship(decision.verdict, chosen=chosen, results=results, compare=config.compare),
+        ship=shipped.ship if shipped else None,
         lean=decision.lean,
-        primary=Primary(metric=config.primary, margin=margin, level=level),
-        num_rows=contrast.num_rows if contrast else 0,
-        num_groups=contrast.num_groups if contrast else 0,
-        contrast=ArmContrast.of(contrast, a=chosen["fine_tuned"], b=chosen["prompting"]),
-        minimum_detectable_difference=detectable(contrast, margin=margin, level=level) if contrast else None,
-        rows_needed=rows_to_settle(contrast, margin=margin, level=level) if contrast else None,
+        primary=Primary(metric=config.primary, margin=compare.margin, level=compare.level),
+        num_rows=len(aligned.tests),
+        num_groups=first.num_groups if first else 0,
+        contrast=ArmContrast.of(first, a=tuned, b=prompting),
+        **what_it_takes(first, margin=compare.margin, level=compare.level),
+        prompts=_named({(tuned, each): contrast(tuned, each) for each in sides.prompts[1:]} if shipped else {}),
+        simple=_named(shipped.simple if shipped else {}),
+        floor=_named(shipped.floor if shipped else {}),
+        cheaper=shipped.cheaper if shipped else (),
         arms=results,
-        floors=floors,
+        floors=_floors(config, floor_rows),
         guards=tuple(guards),
     )
+    return verdict.model_copy(update={"sentence": one_sentence(verdict)})
 
 
-def _arm_to_ship(
-    outcome: Outcome, *, chosen: Mapping[str, str], results: Mapping[str, ArmResult], compare: Compare
-) -> str | None:
-    """The arm the verdict names; of equivalent ones the cheaper per request, prompting on a tie."""
-    if outcome == "invalid":
-        return None
-    prompting, tuned = chosen["prompting"], chosen["fine_tuned"]
-    if outcome == "fine_tuned":
-        return tuned
-    if outcome == "equivalent":
-        prices = compare.prices
-        rates = Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
-        return min((prompting, tuned), key=lambda arm: _money(rates, results[arm]))
-    return prompting
+def _named(contrasts: Mapping[tuple[str, str], Contrast]) -> tuple[ArmContrast, ...]:
+    return tuple(ArmContrast.of(contrast, a=a, b=b) for (a, b), contrast in contrasts.items())
 
 
-def _money(rates: Rates, result: ArmResult) -> float:
-    return request_money(
-        rates, prompt_tokens=result.prompt_tokens_mean, completion_tokens=result.completion_tokens_mean
+def _floors(config: CompareConfig, floors: Aligned) -> dict[str, dict[str, float]]:
+    """Every metric of every floor."""
+    if not floors.tests:
+        return {}
+    return {
+        name: {metric.name: answered_value(metric, rows) for metric in config.metrics}
+        for name, rows in floors.by_arm.items()
+    }
+
+
+def _cost(compare: Compare, result: ArmResult) -> float:
+    """Of a request: money, or tokens where the recipe declares no price of tokens."""
+    prices = compare.prices
+    rates = Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
+    prompt, completion = result.prompt_tokens_mean, result.completion_tokens_mean
+    return (
+        request_money(rates, prompt_tokens=prompt, completion_tokens=completion)
+        if rates.any_tokens
+        else (prompt + completion)
     )
 
 

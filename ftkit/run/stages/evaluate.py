@@ -5,7 +5,6 @@ The only stage that scores test.
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from ftkit.answers.answering import metric_value, predict, scored, target_scores
 from ftkit.answers.asking import Asker, emptied
-from ftkit.answers.floors import majority_predictions
+from ftkit.answers.floors import floor_predictions
 from ftkit.answers.linear import fit_linear, save_linear
 from ftkit.answers.prompt import Arm, Prompter
 from ftkit.contracts import Context, TaskSpec
@@ -28,7 +27,7 @@ from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_ti
 from ftkit.run.models import LINEAR, ArmModel
 from ftkit.store import derive_seed, file_digest, read_json, write_json
 
-VERSION = 2
+VERSION = 3
 NUM_PROBES = 4
 
 
@@ -68,7 +67,7 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Pat
     answers, seconds, fingerprints = _answer_all(arms, models, inputs, task, tests, out=out, ctx=ctx)
     predictions = {name: scored(rows, config.metrics) for name, rows in answers.items()}
     write_jsonl(out / "predictions.jsonl", (row for arm in arms for row in predictions[arm.name]))
-    write_json(out / "floors.json", _floors(config, task, train, tests))
+    write_jsonl(out / "floors.jsonl", scored(floor_predictions(task, train, tests), config.metrics))
     checks = [
         guards.adapter_changes_logits(arms, fingerprints),
         guards.no_test_row_in_train(train, tests, identity=config.identity),
@@ -86,7 +85,7 @@ def _fit_linear(config: EvaluateConfig, task: TaskSpec, train: Sequence[Example]
     """Write the model of the simple side, where the task classifies and train has two labels and a word."""
     shutil.rmtree(folder, ignore_errors=True)
     if task.kind == "classify":
-        model = fit_linear(train, seed=derive_seed(config.seed, "evaluate", "floors"))
+        model = fit_linear(train, seed=derive_seed(config.seed, "evaluate", "linear"))
         if model is not None:
             save_linear(model, folder)
 
@@ -109,36 +108,15 @@ def _arms(inputs: EvaluateInputs, models: Mapping[str, ArmModel]) -> list[Arm]:
 
 
 def _choose(arms: Sequence[Arm], inputs: EvaluateInputs, primary: Choice) -> dict[str, str]:
-    """The best arm of each side on valid; within one paired standard error, the one with fewer prompt tokens."""
+    """The best arm of each side on valid: the prompt that the search ranked first, and the best tuned arm."""
     rows: dict[str, list[Prediction]] = {}
-    for row in inputs.baseline.valid_predictions:
-        rows.setdefault(row.arm, []).append(row)
     for trained in inputs.trained.values():
         for row in trained.valid_predictions:
             rows.setdefault(row.arm, []).append(row)
-    chosen = {}
-    for side in ("prompting", "fine_tuned"):
-        names = [arm.name for arm in arms if arm.side == side]
-        values = {name: metric_value(primary, rows[name]) for name in names}
-        best = max(names, key=lambda name: values[name])
-        tied = [name for name in names if _as_good(primary, rows[best], rows[name])]
-        chosen[side] = min(tied, key=lambda name: (_mean_tokens(rows[name]), -values[name]))
-    return chosen
-
-
-def _as_good(primary: Choice, best: Sequence[Prediction], other: Sequence[Prediction]) -> bool:
-    """Whether `other` is within one standard error of the paired difference; with a corpus metric: whether equal."""
-    left, right = primary(best), primary(other)
-    if isinstance(left, float) or isinstance(right, float):
-        return bool(left == right)
-    differences = [a - b for a, b in zip(left, right, strict=True)]
-    mean = math.fsum(differences) / len(differences)
-    variance = math.fsum((value - mean) ** 2 for value in differences) / max(len(differences) - 1, 1)
-    return mean <= math.sqrt(variance / len(differences))
-
-
-def _mean_tokens(rows: Sequence[Prediction]) -> float:
-    return sum(row.prompt_tokens for row in rows) / len(rows)
+    best = inputs.baseline.prompts.best
+    prompting = next(arm.name for arm in arms if arm.side == "prompting" and arm.prompter == best)
+    tuned = [arm.name for arm in arms if arm.side == "fine_tuned"]
+    return {"prompting": prompting, "fine_tuned": max(tuned, key=lambda name: metric_value(primary, rows[name]))}
 
 
 def _answer_all(
@@ -190,12 +168,3 @@ def _fingerprint(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> li
     probes = [question for row in islice(fitting, NUM_PROBES) if (question := asker.fitted(row)) is not None]
     scores = target_scores(answerer, probes, ctx, description="probing")
     return None if scores is None else [each.sum for each in scores]
-
-
-def _floors(
-    config: EvaluateConfig, task: TaskSpec, train: Sequence[Example], tests: Sequence[Example]
-) -> dict[str, dict[str, float]]:
-    if task.kind != "classify":
-        return {}
-    rows = majority_predictions(train, tests)
-    return {"majority": {metric.name: metric_value(metric, rows) for metric in config.metrics}}
