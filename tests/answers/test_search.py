@@ -15,7 +15,7 @@ from tiny_models import byte_level
 from ftkit.answers.answering import predict
 from ftkit.answers.linear import fit_linear
 from ftkit.answers.prompt import Prompter, Skipped
-from ftkit.answers.search import Judging, find_best, prompts_of, require_one, sized
+from ftkit.answers.search import Candidate, Judging, find_best, kept, prompts_of, require_one, sized
 from ftkit.contracts import Context, Quiet, TaskSpec
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling, Tokenizing
 from ftkit.engine.render import Renderer
@@ -71,6 +71,38 @@ def test_what_is_skipped_uses_up_none_of_the_budget(max_candidates: int, statuse
     judging = Judging(search, ACCURACY, CLASSIFY, TRAIN)
     tried = find_best(prompts_of(search, CLASSIFY, TRAIN, seed=1), judging, answerer, tmp_path / "tried", Context())
     assert [each.status for each in tried.candidates] == statuses
+
+
+def judged(family: str, value: float, label: str = "", tokens: float = 10.0) -> Candidate:
+    """A candidate that came to a value on valid."""
+    return Candidate(
+        index=0,
+        family=family,
+        label=label or f"{family} {value}",
+        instruction="Sort.",
+        num_demonstrations=0,
+        value=value,
+        prompt_tokens_mean=tokens,
+    )
+
+
+def test_the_best_of_each_family_is_kept_and_the_best_on_valid_comes_first() -> None:
+    tried = [judged("zero_shot", 0.6), judged("zero_shot", 0.65), judged("few_shot", 0.7), judged("few_shot", 0.4)]
+    assert [each.label for each in kept(tried)] == ["few_shot 0.7", "zero_shot 0.65"]
+
+
+def test_four_prompts_are_kept_and_zero_shot_is_always_among_them() -> None:
+    tried = [judged(family, value) for family, value in zip("abcde", (0.9, 0.8, 0.7, 0.6, 0.5), strict=True)]
+    assert [each.family for each in kept(tried)] == ["a", "b", "c", "d"]
+    assert [each.family for each in kept([judged("zero_shot", 0.1), *tried])] == ["a", "b", "c", "zero_shot"]
+
+
+def test_a_prompt_is_not_better_for_being_short_where_valid_cannot_tell() -> None:
+    # the shorter of two equals wins as often as not
+    pairs = [[judged("x", 0.5, f"a{n}", tokens=10), judged("x", 0.5, f"b{n}", tokens=90)] for n in range(200)]
+    short = sum(kept(pair)[0].prompt_tokens_mean == 10 for pair in pairs)
+    assert 80 < short < 120
+    assert all(kept(pair) == kept(pair[::-1]) for pair in pairs)
 
 
 @st.composite

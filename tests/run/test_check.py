@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -121,6 +123,19 @@ def test_a_variant_that_wants_more_rows_than_train_has_is_said_once(place: Path)
     assert done.code == 0, done.err
     assert [line for line in done.err.splitlines() if "num_rows" in line] == [
         "train.variants.x.num_rows 5,000: train has 59 rows"
+    ]
+
+
+def test_check_says_what_the_search_may_overlook_and_what_the_groups_of_test_allow(place: Path) -> None:
+    findings = checked()
+    assert (findings["rows"]["valid"], findings["rows"]["test"]) == (23, 36)
+    # of four prompts: 5 % shared by the three others, z(0.9833)·√(0.3 / 23)
+    missed = 100 * NormalDist().inv_cdf(1 - 0.05 / 3) * math.sqrt(0.3 / 23)
+    assert findings["notes"][-2:] == [
+        f"with 23 valid rows a prompt better by up to {missed:.1f} points can be overlooked (by one search in twenty, "
+        "of 4 prompts that differ on 30% of the rows)",
+        "equivalent cannot be reached: 36 test rows in 18 groups are too few for a margin of 0.02, even where the arms "
+        "differ on 2% of the rows only",
     ]
 
 
