@@ -38,19 +38,26 @@ SETTINGS: dict[Any, Any] = {  # some versions of matplotlib list the allowed key
     "axes.axisbelow": True,
 }
 
+RIGHT, BOTTOM = 0.12, 0.46  # inches beside the last tick, and for ticks and the name of the axis
 WIDTH = 5.4  # inches: the text of a picture is as large as the page's on a screen, and legible on a phone
 
 Draw: TypeAlias = "Callable[[Figure], None]"
 """Draws on a figure that is empty."""
 
 
-def picture(name: str, draw: Draw, *, height: float, label: str) -> Html:
-    """An inline SVG of that height in inches; `label` says what it shows. `name` is unique on the page."""
+def picture(name: str, draw: Draw, *, height: float, label: str, left: float = 0.06, top: float = 0.06) -> Html:
+    """An inline SVG of that height in inches; `label` says what it shows. `name` is unique on the page.
+
+    `left` and `top` are inches for what stands beside and above the axes. A layout that measures them draws twice.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # no pyplot: no backend, no window, no global state
 
     with rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height))
+        figure.subplots_adjust(
+            left=left / WIDTH, right=1 - RIGHT / WIDTH, bottom=BOTTOM / height, top=1 - top / height, hspace=0.3
+        )
         draw(figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

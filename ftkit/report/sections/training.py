@@ -81,7 +81,7 @@ def _picture(comparison: Comparison, label: str, *, index: int) -> str:
         else "no steps"
     )
     caption = f"{label}: {words}; step {best} was kept."
-    return picture(f"training{index}", draw, height=4.4, label=caption)
+    return picture(f"training{index}", draw, height=4.4, label=caption, left=0.5, top=0.25)
 
 
 def _draw_losses(axes: Axes, losses: Sequence[tuple[int, float]], valid: Sequence[dict[str, Any]]) -> None:
