@@ -230,6 +230,7 @@ def test_export_writes_a_model_that_transformers_loads(finished: SetUp, place: P
     assert done.code == 0, done.err
     assert done.out == f"{out}\n"
     assert "logits checked in a fresh process: relative difference" in done.err
+    assert "36 test rows answered anew in a fresh process: 0 otherwise than scored; accuracy" in done.err
     assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "arm.json"} <= {
         path.name for path in out.iterdir()
     }
