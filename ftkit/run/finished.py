@@ -77,6 +77,8 @@ class FinishedRun:
 
     def _require_base(self, arm: Arm, ctx: Context) -> None:
         scored = made_of(verify(self.artifacts["evaluate"])).base
+        if not scored:
+            raise ArtifactError(f"{self.path}: does not say which base was scored; run the recipe again")
         found = identify(model_spec(self.recipe), ctx, cache_path=ctx.cache_dir / "digests.json")
         changed = changed_files(scored, found)
         if changed:

@@ -76,8 +76,8 @@ def trained(method: str, folder: Path, *, chat: bool, ctx: Context) -> tuple[Loa
     return scored, scored if built.kind == "model" else load_plain(spec, folder / "tuned", ctx)
 
 
-@pytest.mark.parametrize("chat", [True, False], ids=["chat template", "plain template"])
-@pytest.mark.parametrize("method", [*names("methods")])
+@pytest.mark.parametrize("chat", [True, False], ids=["chat", "plain"])
+@pytest.mark.parametrize("method", names("methods"))
 def test_transformers_says_of_an_export_what_was_scored(method: str, chat: bool, tmp_path: Path) -> None:
     ctx = context(tmp_path)
     scored, shipped = trained(method, tmp_path, chat=chat, ctx=ctx)
