@@ -258,7 +258,7 @@ def export(
     offline: Offline = False,
 ) -> None:
     """Write the model of the arm to ship. Merged safetensors, tokenizer, chat template, prompt."""
-    from ftkit.run.finished import export_model
+    from ftkit.run.exporting import export_model
 
     with _context(offline=offline) as ctx:
         print(export_model(run_dir, out, arm=arm, ctx=ctx))

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from commands import ftkit
 from small_runs import SetUp, hashes
+from tiny_models import spec_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ftkit.engine.generate import generate
+from ftkit.engine.load import load
 from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import KINDS, names
 from ftkit.store import read_json
@@ -224,12 +227,20 @@ def test_predict_answers_test_rows_as_the_run_did(finished: SetUp, place: Path, 
     assert found == expected
 
 
-def test_export_writes_a_model_that_transformers_loads(finished: SetUp, place: Path, tmp_path: Path) -> None:
-    out = tmp_path / "exported"
+def test_export_writes_a_model_that_transformers_loads(
+    finished: SetUp,
+    place: Path,
+    tmp_path: Path,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "shipped"
     done = ftkit("export", "runs/small", "--out", out, "--arm", "lora+zero_shot")
     assert done.code == 0, done.err
     assert done.out == f"{out}\n"
     assert "logits checked in a fresh process: relative difference" in done.err
+    assert "36 test rows answered anew in a fresh process: 0 otherwise than scored; accuracy" in done.err
     assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "arm.json"} <= {
         path.name for path in out.iterdir()
     }
@@ -240,6 +251,16 @@ def test_export_writes_a_model_that_transformers_loads(finished: SetUp, place: P
     assert AutoTokenizer.from_pretrained(out).chat_template
     again = ftkit("export", "runs/small", "--out", out)
     assert (again.code, again.err) == (2, f"error: --out {out}: exists already; name a new folder\n")
+    monkeypatch.chdir(tmp_path)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import json.*?)```", readme, flags=re.DOTALL)
+    exec(code, {})  # as the README has it
+    loaded = load(spec_of(out), finished.context())
+    instruction = read_json(out / "arm.json")["prompter"]["instruction"]
+    asked = loaded.renderer.render([{"role": "user", "content": f"{instruction}\n\nWhere is my parcel?"}]).context_ids
+    limit = read_json(out / "generation_config.json")["max_new_tokens"]
+    (answer,) = generate(loaded, [asked], max_new_tokens=limit, ctx=finished.context())
+    assert capsys.readouterr().out == loaded.renderer.decode(answer.ids) + "\n"
 
 
 def test_a_damaged_run_is_refused_by_every_command_that_reads_it(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +82,12 @@ def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -
         if name not in NO_IDENTITY
     }
     return {"repository": spec.name, "commit": folder.name if spec.hub is not None else "", "files": files}
+
+
+def changed_files(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The names of the files in which two models, as `identify` gives them, differ; none for one and the same."""
+    before, now = one["files"], other["files"]
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def runs_own_code(spec: ModelSpec, ctx: Context) -> bool:

@@ -1,4 +1,4 @@
-"""Models into memory: base models, tuned ones, and the export of a merged one.
+"""Models into memory: base models, tuned ones, and merged ones.
 
 Knows files, devices and precisions; no row, no task and no training.
 """
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from ftkit.contracts import Context, Machine, Trainable
-from ftkit.engine.files import ModelSpec, fetch, identify, read_config, runs_own_code
+from ftkit.engine.files import ModelSpec, changed_files, fetch, identify, read_config, runs_own_code
 from ftkit.engine.render import Renderer
 from ftkit.errors import ArtifactError, MachineError
 from ftkit.store import digest, file_digest, read_json, write_json
@@ -28,9 +28,10 @@ __all__ = [
     "fetch",
     "identify",
     "load",
+    "load_plain",
     "load_renderer",
+    "load_skeleton",
     "load_tuned",
-    "merge",
     "resolve_device",
     "resolve_precision",
     "save_tuned",
@@ -154,29 +155,54 @@ def load_tuned(spec: ModelSpec, folder: Path, kind: Literal["adapter", "model"],
     return replace(base, model=_with_adapter(base.model, folder, base.device))
 
 
-def merge(spec: ModelSpec, folder: Path, out: Path, ctx: Context) -> None:
-    """Write base + adapter as one model: safetensors, tokenizer and chat template.
+def load_plain(spec: ModelSpec, adapter: Path | None, ctx: Context) -> LoadedModel:
+    """The base, with the adapter of a folder merged into it, as one model of plain weights, to be shipped.
 
-    The adapter goes onto the unquantised base (also one that was trained on nf4), in float32; then the
-    weights take the precision of `spec`. Raises ArtifactError as `load_tuned` does.
+    A quantised base takes the values that its weights stand for, which are those that it was scored with. Merging is
+    done in float32; then the weights take the precision of `spec`. Raises ArtifactError as `load_tuned` does.
     """
-    facts = _verified_facts(folder, "adapter")
+    if adapter is None and spec.quantize == "none":
+        return load(spec, ctx)
+    facts = None if adapter is None else _verified_facts(adapter, "adapter")
     precision = resolve_precision(spec.precision, resolve_device(ctx.machine))
-    base = load(replace(spec, precision="float32", quantize="none"), ctx)
-    _check_base(folder, facts, base)
-    model = _with_adapter(base.model, folder, base.device).merge_and_unload().to(DTYPES[precision])
-    if base.renderer.has_template and model.generation_config is not None:
-        model.generation_config.eos_token_id = sorted(base.renderer.eos_ids)
-    model.save_pretrained(out)
-    base.renderer.tokenizer.save_pretrained(out)
+    base = load(spec if spec.quantize != "none" else replace(spec, precision="float32"), ctx)
+    model = base.model if spec.quantize == "none" else base.model.dequantize()
+    if adapter is not None and facts is not None:
+        _check_base(adapter, facts, base)
+        model = _with_adapter(model.float(), adapter, base.device).merge_and_unload()
+    return replace(base, model=model.to(DTYPES[precision]), precision=precision, quantize="none")
+
+
+def load_skeleton(spec: ModelSpec, ctx: Context) -> LoadedModel:
+    """The model without its weights, to ask what can be trained of it; it computes nothing.
+
+    Raises MachineError where its config is none that transformers knows.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = fetch(spec, ctx, weights=False)
+    remote = runs_own_code(spec, ctx)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=remote)
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=remote)
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise MachineError(f"{folder}: its config.json gives no model: {_first_line(error)}") from None
+    identity = {"repository": spec.name, "commit": "", "files": {}}
+    renderer = load_renderer(spec, ctx)
+    return LoadedModel(model, renderer, "float32", "meta", _context_length(config), identity, spec.quantize)
 
 
 def _quiet_libraries() -> None:
-    """The terminal belongs to ctx.progress: no bars of transformers, no word on kernels bitsandbytes can do without."""
+    """The terminal belongs to ctx.progress: no bars of transformers, no word on kernels bitsandbytes can do without.
+
+    Nor on the type that weights take which are quantised no longer.
+    """
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    for name in ("bitsandbytes", "transformers.integrations.bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
@@ -290,9 +316,8 @@ def _verified_facts(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _check_base(folder: Path, facts: dict[str, Any], base: LoadedModel) -> None:
-    trained, given = facts["base"]["files"], base.identity["files"]
-    if trained != given:
-        wrong = sorted(name for name in trained.keys() | given.keys() if trained.get(name) != given.get(name))
+    wrong = changed_files(facts["base"], base.identity)
+    if wrong:
         raise ArtifactError(
             f"{folder}: the adapter was trained on another base ({facts['base']['repository']} "
             f"{facts['base']['commit']}); files that differ: {', '.join(wrong)}; "

@@ -32,7 +32,7 @@ class Renderer:
 
     The whole text is rendered by the chat template and tokenised once; the template writes its special tokens
     itself (our plain one too), so none is added. `eos_ids` holds every id that ends a turn or the text.
-    `template_note` is empty, or says that the plain template stands in.
+    `template_note` is empty, or says that the plain template stands in. `template_kwargs` go to every rendering.
     """
 
     def __init__(
@@ -41,14 +41,17 @@ class Renderer:
         self.tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template) and tokenizer.chat_template not in plain.TEMPLATES
         self.template_note = "" if self.has_template else NOTE
-        self._kwargs = {"enable_thinking": False, **(chat_template_kwargs or {})}
+        self.template_kwargs = {"enable_thinking": False, **(chat_template_kwargs or {})}
         if not self.has_template:
             tokenizer.chat_template = plain.template_for(tokenizer)
         self._by_lines = tokenizer.chat_template in (plain.LINES, plain.LINES_AFTER_BOS)
-        special = {*eos_ids} | ({tokenizer.eos_token_id} - {None})
+        line_breaks = plain.line_break_ids(tokenizer) if self._by_lines else frozenset[int]()
+        special = {*eos_ids} - line_breaks | (
+            {tokenizer.eos_token_id} - {None}
+        )  # an export names those that end a line
         self._end_id = self._end_of_turn(special)
         ends = special if self._end_id is None else special | {self._end_id}
-        self.eos_ids = frozenset(ends | plain.line_break_ids(tokenizer) if self._by_lines else ends)
+        self.eos_ids = frozenset(ends | line_breaks)
         self._eos_texts = tuple(sorted(tokenizer.decode([id]) for id in (special if self._by_lines else ends)))
 
     def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
@@ -85,7 +88,7 @@ class Renderer:
     def _text(self, messages: Sequence[Message], *, whole: bool = False) -> str:
         try:
             text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=not whole, **self._kwargs
+                list(messages), tokenize=False, add_generation_prompt=not whole, **self.template_kwargs
             )
         except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
             roles = ", ".join(message["role"] for message in messages)

@@ -31,6 +31,7 @@ class Made(JsonRecord):
     recipe: dict[str, Any] = Field(description="the recipe that asked for it")
     blocks: dict[str, Any] = Field(description="blocks of the recipe that it was made with")
     reads: dict[str, str] = Field(description="folders of the stages that it read, by stage")
+    base: dict[str, Any] = Field({}, description="the base model that it read: repository, commit, sha256 by file")
 
 
 def made_of(artifact: Artifact) -> Made:

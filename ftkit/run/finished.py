@@ -1,26 +1,21 @@
-"""What can be done with a finished run: read its verdict, answer new rows, export the model to ship.
+"""What can be done with a finished run: read its verdict, answer new rows.
 
 Reads run directories; changes none.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from ftkit.answers.answering import predict
-from ftkit.answers.asking import Asker
 from ftkit.answers.prompt import Arm
-from ftkit.contracts import Context
-from ftkit.engine.files import ModelSpec
-from ftkit.engine.load import load, load_tuned, merge
-from ftkit.engine.local import LocalModel
-from ftkit.engine.probe import last_logits, logits_in_fresh_process
+from ftkit.contracts import Context, TaskSpec
+from ftkit.engine.files import changed_files, identify
 from ftkit.errors import ArtifactError, DataError, MachineError, RecipeError
 from ftkit.prepare.intake import options_of, shape_in_recipe
 from ftkit.prepare.shapes import ShapeConfig, recognise, table_by_id
@@ -32,14 +27,11 @@ from ftkit.registry import Choice, choice_of, suggest
 from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained, made_of
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
-from ftkit.run.models import ArmModel, arm_models, task_spec
-from ftkit.store import MANIFEST, verify, write_json
+from ftkit.run.models import ArmModel, arm_models, model_spec, task_spec
+from ftkit.store import MANIFEST, verify
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table
-
-NUM_PROBES = 4
-LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative; merging rounds the weights once more
 
 
 @dataclass(frozen=True)
@@ -71,9 +63,29 @@ class FinishedRun:
         names = [name for name in self.artifacts if name.startswith(TRAIN)]
         return {name.removeprefix(TRAIN): Trained(self.artifacts[name]) for name in names}
 
-    def models(self, ctx: Context) -> dict[str, ArmModel]:
-        """The models of the arms, by name."""
-        return arm_models(self.recipe, self.trained, self.evaluated.path / "linear", ctx)
+    @property
+    def task(self) -> TaskSpec:
+        """What was asked."""
+        return task_spec(self.recipe.task, self.prepared.summary.labels)
+
+    def model(self, arm: Arm, ctx: Context) -> ArmModel:
+        """The model of an arm. Raises ArtifactError where its base is not the one that was scored."""
+        trained = self.trained.get(arm.model)
+        if arm.side != "simple" and (trained is None or trained.training.kind == "adapter"):
+            self._require_base(arm, ctx)
+        return arm_models(self.recipe, self.trained, self.evaluated.path / "linear", ctx)[arm.model]
+
+    def _require_base(self, arm: Arm, ctx: Context) -> None:
+        scored = made_of(verify(self.artifacts["evaluate"])).base
+        if not scored:
+            raise ArtifactError(f"{self.path}: does not say which base was scored; run the recipe again")
+        found = identify(model_spec(self.recipe), ctx, cache_path=ctx.cache_dir / "digests.json")
+        changed = changed_files(scored, found)
+        if changed:
+            raise ArtifactError(
+                f"{found['repository']}: not the base that {arm.name} was scored on; files that differ: "
+                f"{', '.join(changed)}; bring that base back, or run the recipe again"
+            )
 
     def arm(self, name: str = "", *, asked_as: str = "--arm {name}") -> Arm:
         """An arm by name; without one, the arm to ship. Raises RecipeError where there is none.
@@ -120,65 +132,11 @@ def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> I
     run = open_run(run_dir)
     examples = rows_to_answer(rows, run.recipe.data.source[0], ctx)
     chosen = run.arm(arm)
-    task = task_spec(run.recipe.task, run.prepared.summary.labels)
-    answerer = run.models(ctx)[chosen.model].load()
-    for row in predict(chosen.name, answerer, chosen.prompter, task, examples, ctx):
+    model = run.model(chosen, ctx)
+    if model.precision != chosen.precision:
+        ctx.progress.say(f"{chosen.name} was scored in {chosen.precision}; here it answers in {model.precision}")
+    for row in predict(chosen.name, model.load(), chosen.prompter, run.task, examples, ctx):
         yield {"id": row.id, "answer": row.parsed, "raw": row.raw, "flags": list(row.flags)}
-
-
-def export_model(run_dir: Path, out: Path, *, arm: str = "", ctx: Context) -> Path:
-    """Write the model of an arm as one folder that transformers loads, with its prompt in `arm.json`.
-
-    Adapters are merged; one that was trained on nf4 is merged onto the unquantised base. Raises RecipeError where
-    `out` exists already. The linear model is copied as it is.
-    """
-    if out.exists():
-        raise RecipeError(f"--out {out}: exists already; name a new folder")
-    run = open_run(run_dir)
-    chosen = run.arm(arm)
-    model = run.models(ctx)[chosen.model]
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    if chosen.side == "simple":
-        shutil.copytree(run.evaluated.path / "linear", partial, dirs_exist_ok=True)
-    else:
-        _write_model(run, chosen, model, partial, ctx)
-    write_json(partial / "arm.json", chosen.as_json())
-    partial.rename(out)
-    return out
-
-
-def _write_model(run: FinishedRun, arm: Arm, model: ArmModel, folder: Path, ctx: Context) -> None:
-    """The model of an arm as transformers loads it, its logits checked."""
-    assert model.spec is not None, "arms of these sides have a base"
-    trained = run.trained.get(arm.model)
-    if trained is not None and trained.training.kind == "adapter":
-        merge(model.spec, trained.weights, folder, ctx)
-    else:
-        answerer = model.load()
-        assert isinstance(answerer, LocalModel), "a base is a local model"
-        answerer.loaded.model.save_pretrained(folder)
-        answerer.renderer.tokenizer.save_pretrained(folder)
-    _check_logits(run, arm, model.spec, folder, ctx)
-
-
-def _check_logits(run: FinishedRun, arm: Arm, spec: ModelSpec, folder: Path, ctx: Context) -> None:
-    """Hold the folder's logits, computed in a fresh process, against those of the arm. Raises ArtifactError."""
-    spec = replace(spec, quantize="none")
-    trained = run.trained.get(arm.model)
-    loaded = load_tuned(spec, trained.weights, trained.training.kind, ctx) if trained else load(spec, ctx)
-    asker = Asker.of_free_text(LocalModel(loaded), arm.prompter)
-    ids = [asker.ask(row).context_ids for row in run.prepared.split("valid")[:NUM_PROBES]]
-    expected = last_logits(loaded.model, ids)
-    exported = logits_in_fresh_process(folder, ids)
-    difference = float((exported - expected).norm() / expected.norm())
-    if not difference <= LOGIT_TOLERANCE[loaded.precision]:
-        raise ArtifactError(
-            f"{folder}: its logits differ from the arm's by {difference:.2e}, "
-            f"more than {LOGIT_TOLERANCE[loaded.precision]:.0e}; the export is not usable"
-        )
-    ctx.progress.say(f"logits checked in a fresh process: relative difference {difference:.1e} on {len(ids)} rows")
 
 
 def rows_to_answer(path: Path, source: Choice, ctx: Context) -> list[Example]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.files import ModelSpec
+from ftkit.engine.files import ModelSpec, identify
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.recipe.train_block import Variant
 from ftkit.run.artifacts import Baseline, Evaluated, Made, Prepared, Trained, made_of
@@ -96,6 +96,11 @@ class Given:
         self._require(name)
         quantize = name.partition("@")[2]
         return model_spec(self.recipe, quantize="nf4" if quantize == "nf4" else "none")
+
+    def base_identity(self) -> dict[str, Any]:
+        """Which base is read, file by file; {} where none is."""
+        specs = [self.base(name) for name in self.reads if name.partition("@")[0] == "model"]
+        return identify(specs[0], self.ctx, cache_path=self.ctx.cache_dir / "digests.json") if specs else {}
 
     @property
     def made(self) -> dict[str, Made]:

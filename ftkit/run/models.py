@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from ftkit.engine.load import (
     context_length,
     load,
     load_renderer,
+    load_skeleton,
     load_tuned,
     resolve_device,
     resolve_precision,
@@ -120,7 +121,8 @@ def shipped_precision(spec: ModelSpec, ctx: Context) -> str:
 
 
 def require(recipe: Recipe, ctx: Context) -> None:
-    """Raise what would be raised later: processes, device, precision, packages, code and model files, chat template.
+    """Raise what would be raised later: processes, device, precision, packages, code and model files, chat template,
+    and what a method finds in no layer of the model, or could not export.
 
     Says it where the model has no chat template. Loads the tokenizer and no weights.
     """
@@ -135,6 +137,8 @@ def require(recipe: Recipe, ctx: Context) -> None:
     spec = model_spec(recipe)
     fetch(spec, ctx)
     context_length(spec, ctx)
+    for variant in recipe.variants:
+        variant.method(load_skeleton(replace(spec, quantize=quantization(variant.method)), ctx))
     has_demonstrations = any(prompt.name != "zero_shot" for prompt in recipe.baseline.prompts)
     note = _template_note(spec, ctx, has_demonstrations=has_demonstrations)
     if note:

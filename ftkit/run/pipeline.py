@@ -202,6 +202,7 @@ class _Run:
             recipe=self.given.asked.resolved(),
             blocks=dict(stage.blocks),
             reads=read,
+            base=self.given.base_identity(),
         ).as_json()
 
     def _environment(self, partial: Path) -> dict[str, Any]:

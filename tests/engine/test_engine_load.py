@@ -19,9 +19,9 @@ from ftkit.engine.load import (
     ModelSpec,
     identify,
     load,
+    load_plain,
     load_renderer,
     load_tuned,
-    merge,
     resolve_precision,
     save_tuned,
 )
@@ -304,17 +304,17 @@ def test_a_damaged_or_foreign_adapter_is_refused(
 
 
 def test_merged_weights_equal_base_and_adapter(
-    adapter: tuple[Path, torch.Tensor], spec: ModelSpec, ctx: Context, tmp_path: Path
+    adapter: tuple[Path, torch.Tensor], spec: ModelSpec, ctx: Context
 ) -> None:
     folder, expected = adapter
-    merge(spec, folder, tmp_path / "merged", ctx)
-    merged = load(spec_of(tmp_path / "merged"), ctx)
+    merged = load_plain(spec, folder, ctx)
     torch.testing.assert_close(logits(merged.model), expected, rtol=1e-4, atol=1e-4)
-    assert merged.renderer.eos_ids == load(spec, ctx).renderer.eos_ids
-    assert not list((tmp_path / "merged").glob("adapter*"))
+    assert not any("lora" in name for name, _ in merged.model.named_parameters())
 
 
-def test_a_qlora_adapter_merges_onto_the_unquantised_base(spec: ModelSpec, ctx: Context, tmp_path: Path) -> None:
+def test_a_qlora_adapter_merges_onto_the_values_that_the_quantised_base_stands_for(
+    spec: ModelSpec, ctx: Context, tmp_path: Path
+) -> None:
     quantised = replace(spec, quantize="nf4")
     base = load(quantised, ctx)
     before = logits(base.model)
@@ -324,10 +324,9 @@ def test_a_qlora_adapter_merges_onto_the_unquantised_base(spec: ModelSpec, ctx: 
     expected = logits(trainable.model)
     tuned = load_tuned(quantised, tmp_path / "adapter", "adapter", ctx)
     assert torch.equal(logits(tuned.model), expected)
-    merge(quantised, tmp_path / "adapter", tmp_path / "merged", ctx)
-    on_plain = logits(load_tuned(spec, tmp_path / "adapter", "adapter", ctx).model)
-    merged = logits(load(spec_of(tmp_path / "merged"), ctx).model)
-    torch.testing.assert_close(merged, on_plain, rtol=1e-4, atol=1e-4)
+    merged = load_plain(quantised, tmp_path / "adapter", ctx)
+    torch.testing.assert_close(logits(merged.model), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits(load_plain(quantised, None, ctx).model), before, rtol=1e-4, atol=1e-4)
 
 
 def test_evaluating_an_nf4_base_between_two_steps_takes_no_gradient_away(spec: ModelSpec, ctx: Context) -> None:

@@ -172,6 +172,14 @@ def test_the_linear_model_is_an_arm_of_its_own_side_that_predicts_and_is_exporte
     ]
 
 
+def test_a_model_that_is_whole_needs_no_base(both: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shutil.copytree(both.folder, tmp_path / "place"))
+    shutil.rmtree("base")
+    done = ftkit("predict", "runs/small", "rows.jsonl", "--arm", "full+zero_shot")
+    assert (done.code, len(done.out.splitlines())) == (0, 126)
+    assert ftkit("predict", "runs/small", "rows.jsonl", "--arm", "base+zero_shot").code == 4
+
+
 # --- what a report says of the recipe is what its stages were made with --------------------------
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -34,7 +34,8 @@ class LowRank(Config):
 def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
     """Put a LoRA adapter on the base, in place; its first values come from torch's random numbers.
 
-    At first it changes nothing: one of its two factors is zero. Adapter weights are float32 or wider.
+    At first it changes nothing: one of its two factors is zero. Adapter weights are float32 or wider. Raises
+    RecipeError for layers that are not there, or whose weights are another layer's too: no export could merge those.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -47,10 +48,12 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
         bias="none",
     )
     base.model.requires_grad_(False)
+    shared = _shared_weights(base.model)
     try:
         with warnings.catch_warnings():
             # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")  # refused below
             model = get_peft_model(base.model, options)
     except ValueError as error:
         layers = sorted(
@@ -60,6 +63,7 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
             f"train.method target_modules: {config.target_modules!r} does not fit this model; its layers are "
             f"{', '.join(layers)} ({str(error).splitlines()[0]})"
         ) from None
+    _refuse_shared(model, shared)
     options.base_model_name_or_path = base.identity["repository"]
 
     def save(folder: Path) -> None:
@@ -82,3 +86,23 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
         set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
 
     return Trainable(model, "adapter", save, load)
+
+
+def _refuse_shared(model: Any, shared: dict[int, list[str]]) -> None:
+    adapted = ((name, part.get_base_layer()) for name, part in model.named_modules() if hasattr(part, "get_base_layer"))
+    for name, layer in adapted:
+        if owners := shared.get(id(layer.weight)):
+            raise RecipeError(
+                f"train.method target_modules: {name.rsplit('.', 1)[-1]!r} shares its weights with another layer of "
+                f"this model ({', '.join(owners)}): an adapter on one of them cannot be merged for an export; "
+                "leave it out, or train by full"
+            )
+
+
+def _shared_weights(model: Any) -> dict[int, list[str]]:
+    """The layers that share a weight, by the weight's id."""
+    owners: dict[int, list[str]] = {}
+    for name, part in model.named_modules():
+        if (weight := part._parameters.get("weight")) is not None:
+            owners.setdefault(id(weight), []).append(name)
+    return {weight: names for weight, names in owners.items() if len(names) > 1}
