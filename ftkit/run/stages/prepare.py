@@ -44,7 +44,7 @@ from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
 from ftkit.registry import Choice, Config, suggest
 from ftkit.report.data import page
 from ftkit.run.artifacts import Prepared
-from ftkit.store import write_json
+from ftkit.store import derive_seed, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-VERSION = 3
+VERSION = 4
 CHECKED_ROWS = 20
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")
 
@@ -186,16 +186,20 @@ def _clean(config: PrepareConfig, tables: dict[str, Rows], work: Workshop) -> di
 
 def _clean_train(config: PrepareConfig, train: Rows, work: Workshop) -> Rows:
     """Run the steps that judge by targets, or make rows."""
-    train = clean({"train": train}, _steps(config, train_only=True), [], work)["train"]
+    steps = _steps(config, train_only=True)
+    train = clean({"train": train}, steps, [], work)["train"]
     again = numbered(column_fingerprints(train, "id")).again
     if again.size:
         twice = train.take(again[:1], "id")["id"][0]
         raise DataError(f"data.clean: a row that was made has the id {twice!r} of another row; name ids otherwise")
-    return train
+    if not any(isinstance(step.options, RowStep) for step in steps):
+        return train
+    return _lined_up(config, train, work)  # rows that were made stand behind those they are made of
 
 
 def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
     wanted = {f"source.{place}": options_of(source).share for place, source in enumerate(config.data.source)}
+    seed = derive_seed(config.seed, "prepare", "mix")  # not the order that rows are dealt in
     proportions = {name: share for name, share in wanted.items() if share is not None}
     if not proportions:
         return pool
@@ -203,7 +207,7 @@ def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
         if not int((pool.column("source") == name).sum()):
             raise DataError(f"data.source: no row of {name} is left to have a share{work.ledger.worst}")
     number = work.ledger.begin("mix")
-    dropped = beyond_shares(pool.column("id"), pool.column("source"), proportions, seed=config.seed)
+    dropped = beyond_shares(pool.column("id"), pool.column("source"), proportions, seed=seed)
     pool = apply_marks(pool, Marked(dropped), number, work)
     work.ledger.say(number)
     return pool
@@ -259,28 +263,37 @@ def _check_targets(tables: Mapping[str, Rows], labels: Sequence[str], origin: st
 
 
 def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[str], work: Workshop) -> dict[str, Rows]:
-    """The three splits, each in the order of a hash of seed and group."""
+    """The three splits, each `_lined_up`."""
     import polars
 
     pool = tables["source"]
     valid, test = shares(config.data)
-    order = _order(pool, config)
+    order = order_keys(pool.column("group"), seed=config.seed)
     facts = {"order": order, "stratum": pool.column("target") if labels else polars.repeat("", len(pool), eager=True)}
     facts |= {name: pool.column(name) for name in ("id", "time")} if "time" in pool.columns else {}
     dealt = config.data.split.by(polars.DataFrame(facts), valid=valid, test=test)
     names = [name for name in SPLITS if name not in tables]
-    batches = in_order(pool, polars.DataFrame({"split": dealt, "order": order}), work.folder)
+    batches = in_order(pool, polars.DataFrame({"split": dealt, "turn": _turns(pool, config)}), work.folder)
     parts = cut(batches, [int((dealt == name).sum()) for name in names])
     splits = {name: work.write(part) for name, part in zip(names, parts, strict=True)}
     pool.delete()
     for name, rows in tables.items():
         if name in SPLITS:
-            splits[name] = work.replace(rows, in_order(rows, _order(rows, config).to_frame(), work.folder))
+            splits[name] = _lined_up(config, rows, work)
     return {name: splits[name] for name in SPLITS}
 
 
-def _order(rows: Rows, config: PrepareConfig) -> polars.Series:
-    return order_keys(rows.column("group"), seed=config.seed)
+def _lined_up(config: PrepareConfig, rows: Rows, work: Workshop) -> Rows:
+    return work.replace(rows, in_order(rows, _turns(rows, config).to_frame(), work.folder))
+
+
+def _turns(rows: Rows, config: PrepareConfig) -> polars.Series:
+    """When each row has its turn in its split, so that any beginning of a split is a fair draw of it.
+
+    By a hash of the row's id that nothing else goes by: rows that were dealt by one hash and lined up by it would stand
+    label by label at the cuts, and whole groups one behind another.
+    """
+    return order_keys(rows.column("id"), seed=derive_seed(config.seed, "prepare", "order"))
 
 
 def _limited(config: PrepareConfig, splits: Mapping[str, Rows], work: Workshop) -> dict[str, Rows]:
