@@ -6,10 +6,10 @@ first ten, or where the recipe says so they go to the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import chain, combinations, islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.contracts import Batch, Context, Shaped
 from ftkit.errors import DataError, RecipeError
@@ -73,6 +73,33 @@ def shares(data: Data) -> tuple[float, float]:
     if valid + test >= 1:
         raise RecipeError(f"data.split: valid {valid:g} and test {test:g} leave no rows for train")
     return valid, test
+
+
+def refuse_one_source_twice(data: Data, content_id: Callable[[str], str]) -> None:
+    """Raise DataError where two of source, valid and test are the same rows: a file or a copy, read the same way.
+
+    `content_id` is asked by name, and only of sources that may be the same. Rows that are shared by some are dropped.
+    """
+    sources = sources_of(data)
+    for (name, one), (other_name, other) in combinations(sources.items(), 2):
+        roles = {each.partition(".")[0] for each in (name, other_name)}
+        if len(roles) < 2 or "against" in roles or _reading_of(one) != _reading_of(other):
+            continue
+        if content_id(name) == content_id(other_name):
+            keys = [
+                f"data.split.{each}" if each in ("valid", "test") else f"data.{each}" for each in (name, other_name)
+            ]
+            shown = " and ".join(getattr(options_of(each), "path", each.name) for each in (one, other))
+            raise DataError(
+                f"{' and '.join(keys)} are the same rows ({shown}): what is learned or chosen on one would be scored "
+                "on itself; give each rows of its own, or a share of data.source"
+            )
+
+
+def _reading_of(source: Choice) -> tuple[str, dict[str, Any]]:
+    """What decides which rows of some content are read."""
+    told_elsewhere = {*SourceConfig.model_fields, "path", "revision"}
+    return source.name, options_of(source).model_dump(exclude=told_elsewhere)
 
 
 def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows: int) -> tuple[list[str], Table]:

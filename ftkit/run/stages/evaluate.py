@@ -28,7 +28,7 @@ from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_ti
 from ftkit.run.models import LINEAR, ArmModel
 from ftkit.store import derive_seed, file_digest, read_json, write_json
 
-VERSION = 2
+VERSION = 3
 NUM_PROBES = 4
 
 
@@ -39,7 +39,6 @@ class EvaluateConfig(Config):
     metrics: list[MetricChoice]
     primary: MetricChoice
     seed: int
-    identity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Pat
     write_json(out / "floors.json", _floors(config, task, train, tests))
     checks = [
         guards.adapter_changes_logits(arms, fingerprints),
-        guards.no_test_row_in_train(train, tests, identity=config.identity),
+        guards.no_test_row_in_train(train, tests),
         guards.demonstrations_from_train(arms, train),
         guards.arms_frozen_before_test(file_digest(out / "arms.json") == frozen),
         *(guard for trained in inputs.trained.values() for guard in trained.guards),

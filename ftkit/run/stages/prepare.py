@@ -26,6 +26,7 @@ from ftkit.prepare.intake import (
     options_of,
     pool_of,
     read_all,
+    refuse_one_source_twice,
     shares,
     sources_of,
     stamps_of,
@@ -84,9 +85,11 @@ class Inputs:
 
 
 def inputs_of(config: PrepareConfig, ctx: Context) -> Inputs:
-    """Stamps first: a file that is changed while it is hashed is noticed too."""
+    """Stamps first: a file that is changed while it is hashed is noticed too. Raises DataError for one in two roles."""
     stamps = stamps_of(config.data, ctx)
-    return Inputs(input_ids(config, ctx), stamps)
+    ids = input_ids(config, ctx)
+    refuse_one_source_twice(config.data, lambda name: ids[f"sources/{name}"])
+    return Inputs(ids, stamps)
 
 
 def input_ids(config: PrepareConfig, ctx: Context) -> dict[str, str]:
@@ -108,14 +111,20 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
     as the steps that look at one row at a time leave them; a row that a comparing step would drop is judged too.
     """
     shares(config.data)
-    columns, first_rows = {}, {}
-    for name, source in sources_of(config.data).items():
+    columns, first_rows, sources = {}, {}, sources_of(config.data)
+    refuse_one_source_twice(config.data, lambda name: _local_id(name, sources[name], ctx))
+    for name, source in sources.items():
         if not options_of(source).is_remote:
             columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
     if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
         labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
         _check_first_targets(config, labelled, config.task.options.labels, ctx)
     return columns
+
+
+def _local_id(name: str, source: Choice, ctx: Context) -> str:
+    """The content id; of a source of the hub its name, which is no other's."""
+    return name if options_of(source).is_remote else options_of(source).content_id(ctx)
 
 
 def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None = None) -> Prepared:
