@@ -117,8 +117,8 @@ def test_nearly_equal_texts_alone_are_dropped_but_for_one(tmp_path: Path) -> Non
     steps = ["exact_dedup", "near_dedup", "label_conflicts"]
     done = prepared(tmp_path / "out", source(tmp_path / "t.jsonl", rows), clean=steps)
     events = read_jsonl(done.path / "ledger.jsonl")
-    assert [(event["step"], event["id"], event["kept_id"]) for event in events] == [
-        ("near_dedup", f"t.jsonl:{n + 31}", f"t.jsonl:{n + 1}") for n in range(3)
+    assert [(event["step"], event["action"], event["id"], event["kept_id"]) for event in events] == [
+        ("near_dedup", "drop", f"t.jsonl:{n + 31}", f"t.jsonl:{n + 1}") for n in range(3)
     ]
 
 

@@ -9,7 +9,9 @@ import pytest
 from ftkit.answers.prompt import Arm, Prompter
 from ftkit.answers.prompting.few_shot import Demonstrating, Demonstration
 from ftkit.engine.answerer import Question
+from ftkit.errors import DataError
 from ftkit.records import Example, Guard, Message
+from ftkit.run.fitting import require_no_leak
 from ftkit.run.guards import (
     adapter_changes_logits,
     demonstrations_from_train,
@@ -41,6 +43,12 @@ def test_a_group_on_both_sides_is_a_leak() -> None:
 def test_two_smileys_without_a_word_are_not_the_same() -> None:
     assert no_test_row_in_train([row("a", "👍")], [row("b", "👎")]).status == "passed"
     assert no_test_row_in_train([row("a", "👍")], [row("b", " 👍")]).status == "failed"
+
+
+def test_a_leak_is_an_error_before_anything_is_trained() -> None:
+    with pytest.raises(DataError, match=r"no_test_row_in_train: leaks: \['b'\]; run prepare again"):
+        require_no_leak([row("a", "Where is it?")], [row("b", "where is IT")])
+    require_no_leak([row("a", "Where is it?")], [row("b", "who is it")])
 
 
 def test_the_last_turn_of_another_conversation_is_no_leak() -> None:
