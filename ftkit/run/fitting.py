@@ -37,8 +37,8 @@ def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
 def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Context) -> None:
     """Raise DataError where what is asked or learned cannot fit, a target holds no answer, or train has a test row.
 
-    Reads test for the size, the targets and the identity of its rows: nothing is scored or chosen by it. Says it where a variant
-    wants more rows than train has.
+    Reads test for the size, the targets and the identity of its rows: nothing is scored or chosen by it. Says it where
+    a variant wants more rows than train has.
     """
     reader, train = reader_of(recipe, ctx), prepared.split("train")
     valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open

@@ -247,8 +247,8 @@ def test_check_looks_at_columns_and_first_rows_only(tmp_path: Path) -> None:
     source = write(path, tickets())
     path.write_text(path.read_text() + "broken far below\n")
     assert check(config(source), Context()) == {"source": ["id", "input", "target", "customer"]}
-    path.write_text('{"input": "x", "target": 1}\n')
-    with pytest.raises(DataError, match=r"t.jsonl:1: 'target' is 1"):
+    path.write_text('{"input": 1, "target": "x"}\n')
+    with pytest.raises(DataError, match=r"t.jsonl:1: 'input' is 1"):
         check(config(source), Context())
     with pytest.raises(DataError, match=r"nothing.jsonl: no such file"):
         check(config({"jsonl": {"path": str(tmp_path / "nothing.jsonl")}}), Context())

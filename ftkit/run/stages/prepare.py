@@ -31,6 +31,7 @@ from ftkit.prepare.intake import (
     sources_of,
     stamps_of,
 )
+from ftkit.prepare.labels import check_targets, labels_of, refuse_unlabelled
 from ftkit.prepare.leaks import decontaminated
 from ftkit.prepare.ledger import Ledger
 from ftkit.prepare.mixing import beyond_shares
@@ -39,10 +40,10 @@ from ftkit.prepare.row_keys import column_fingerprints, distinct
 from ftkit.prepare.rows import Rows, cut, in_order
 from ftkit.prepare.splitting import SPLITS, order_keys
 from ftkit.prepare.summary import Standing, Summary, split_summary
-from ftkit.prepare.texts.similarity import numbered, text_key
+from ftkit.prepare.texts.similarity import numbered
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
-from ftkit.registry import Choice, Config, suggest
+from ftkit.registry import Choice, Config
 from ftkit.report.data import page
 from ftkit.run.artifacts import Prepared
 from ftkit.store import derive_seed, write_json
@@ -116,8 +117,9 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
     for name, source in sources.items():
         if not options_of(source).is_remote:
             columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
+    labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
+    refuse_unlabelled(config.task, {name: rows.columns for name, rows in labelled.items()})
     if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
-        labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
         _check_first_targets(config, labelled, config.task.options.labels, ctx)
     return columns
 
@@ -141,9 +143,10 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     tables = read_all(config.data, work, inputs.stamps)
     against = {name: tables.pop(name) for name in list(tables) if name.startswith("against.")}
     tables = {"source": pool_of(tables, work), **{name: tables[name] for name in ("valid", "test") if name in tables}}
+    refuse_unlabelled(config.task, {name: rows.columns for name, rows in tables.items()})
     tables = _clean(config, tables, work)
     tables["source"] = _mixed(config, tables["source"], work)
-    labels = _labels(config, tables, ctx)
+    labels = labels_of(config.task, tables, ctx)
     splits = _split(config, tables, labels, work)
     splits["train"] = _clean_train(config, splits["train"], work)
     cleared = decontaminated(config.data, splits, against, work)
@@ -222,31 +225,6 @@ def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
     return pool
 
 
-def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> list[str]:
-    """The labels of the task, empty to generate. Raises DataError naming the first row of another target."""
-    for name, rows in tables.items():
-        for batch in rows.batches("id", "target"):
-            empty = batch.filter(batch["target"].str.strip_chars() == "")
-            if len(empty):
-                given = f"mend or delete the row: no step drops a row of data.split.{name}"
-                advice = "mend the row, or drop it with the step length" if name == "source" else given
-                raise DataError(f"{empty['id'][0]}: the target is empty; {advice}")
-    if not isinstance(config.task.options, Classify):
-        return []
-    targets = sorted({target for batch in tables["source"].batches("target") for target in batch["target"].unique()})
-    if len(targets) < 2:
-        raise DataError(f"data.source: all rows have the target {targets[0]!r}; to classify, two labels are needed")
-    wanted = config.task.options.labels
-    labels = targets if wanted == "auto" else wanted
-    _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
-    plain: dict[str, str] = {}
-    for label in labels:
-        twin = plain.setdefault(text_key(label), label)
-        if twin != label:
-            ctx.progress.say(f"labels {twin!r} and {label!r} differ in case or punctuation only: one label?")
-    return labels
-
-
 def _check_first_targets(
     config: PrepareConfig, first_rows: Mapping[str, Table], labels: Sequence[str], ctx: Context
 ) -> None:
@@ -255,20 +233,7 @@ def _check_first_targets(
         work = Workshop(Path(folder), Ledger(Path(folder), Quiet()), replace(ctx, progress=Quiet()))
         tables = {name: work.write([rows]) for name, rows in first_rows.items()}
         given = [name for name in ("valid", "test") if name in tables]
-        _check_targets(clean(tables, steps, given, work), labels, "of task.classify.labels")
-
-
-def _check_targets(tables: Mapping[str, Rows], labels: Sequence[str], origin: str) -> None:
-    import polars
-
-    for rows in tables.values():
-        for batch in rows.batches("id", "target"):
-            unknown = batch.filter(~polars.col("target").is_in(labels))
-            if len(unknown):
-                name, target = unknown.row(0)
-                hint, _, all_labels = suggest(target, labels).partition("; known")
-                hint += f"; known{all_labels}" if all_labels and len(labels) <= 20 else ""
-                raise DataError(f"{name}: target {target[:80]!r} is none of the labels {origin}{hint}")
+        check_targets(clean(tables, steps, given, work), labels, "of task.classify.labels")
 
 
 def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[str], work: Workshop) -> dict[str, Rows]:
