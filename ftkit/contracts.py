@@ -126,11 +126,12 @@ class Batch:
 class Shaped:
     """What a shape made of a source's rows: id, input and target, and where the shape has them `history` (a list of
     the messages before the input), `rejected` and `tools` (JSON). `faults` has a reason by id of a row that holds no
-    example of this shape.
+    example of this shape, `notes` what is to be said of how columns were read.
     """
 
     table: Table
     faults: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,12 @@ def read_messages(value: Value, column: str) -> list[Said]:
 
 
 def read_side(value: Value, column: str, *, role: str) -> list[Said]:
-    """A prompt or an answer: a text, which is one message of this role, or one or more messages."""
+    """A prompt or an answer: a text, which is a message of this role, or messages; a number answers as a text."""
     messages = messages_in(value)
     if messages is not None:
         return read_messages(messages, column)
+    if role == "assistant" and isinstance(value, (bool, int, float)):
+        return [Said(role, shown(value))]
     if not isinstance(value, str):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a string, or a list of messages")
     return [Said(role, value)]

@@ -6,10 +6,10 @@ first ten, or where the recipe says so they go to the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, combinations, islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.contracts import Batch, Context, Shaped
 from ftkit.errors import DataError, RecipeError
@@ -19,8 +19,8 @@ from ftkit.prepare.ledger import Ledger
 from ftkit.prepare.passes import Workshop
 from ftkit.prepare.row_keys import column_fingerprints
 from ftkit.prepare.rows import Rows
-from ftkit.prepare.shapes import own_columns, recognise
-from ftkit.prepare.shapes.columns import Columns, as_text, fill
+from ftkit.prepare.shapes import as_text, own_columns, recognise
+from ftkit.prepare.shapes.columns import Columns, fill
 from ftkit.prepare.sources import FileSource, SourceConfig
 from ftkit.prepare.texts.similarity import numbered
 from ftkit.recipe.data_block import Data
@@ -73,6 +73,33 @@ def shares(data: Data) -> tuple[float, float]:
     if valid + test >= 1:
         raise RecipeError(f"data.split: valid {valid:g} and test {test:g} leave no rows for train")
     return valid, test
+
+
+def refuse_one_source_twice(data: Data, content_id: Callable[[str], str]) -> None:
+    """Raise DataError where two of source, valid and test are the same rows: a file or a copy, read the same way.
+
+    `content_id` is asked by name, and only of sources that may be the same. Rows that are shared by some are dropped.
+    """
+    sources = sources_of(data)
+    for (name, one), (other_name, other) in combinations(sources.items(), 2):
+        roles = {each.partition(".")[0] for each in (name, other_name)}
+        if len(roles) < 2 or "against" in roles or _reading_of(one) != _reading_of(other):
+            continue
+        if content_id(name) == content_id(other_name):
+            keys = [
+                f"data.split.{each}" if each in ("valid", "test") else f"data.{each}" for each in (name, other_name)
+            ]
+            shown = " and ".join(getattr(options_of(each), "path", each.name) for each in (one, other))
+            raise DataError(
+                f"{' and '.join(keys)} are the same rows ({shown}): what is learned or chosen on one would be scored "
+                "on itself; give each rows of its own, or a share of data.source"
+            )
+
+
+def _reading_of(source: Choice) -> tuple[str, dict[str, Any]]:
+    """What decides which rows of some content are read."""
+    told_elsewhere = {*SourceConfig.model_fields, "path", "revision"}
+    return source.name, options_of(source).model_dump(exclude=told_elsewhere)
 
 
 def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows: int) -> tuple[list[str], Table]:
@@ -173,6 +200,7 @@ class _Reading:
     source: Choice
     ctx: Context
     shape: Choice | None = None
+    said: set[str] = field(default_factory=set)
 
     def batches(self) -> Iterator[Batch]:
         """The source's batches, each with every column that the recipe names: null where the batch has no such column.
@@ -241,6 +269,10 @@ class _Reading:
             shaped: Shaped = self.shape(table)
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}") from None
+        for note in shaped.notes:
+            if note not in self.said:
+                self.said.add(note)
+                self.ctx.progress.say(f"{self.name}: {note}")
         own = table.select("id", **self._own_columns(table))
         is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
         weight, light = options_of(self.source).weight, own.filter(~is_good)
@@ -313,11 +345,19 @@ def _shown(weight: float | None) -> str:
 
 
 def _stop_at(faults: Mapping[str, str]) -> None:
-    if faults:
-        lines = [f"{place}: {reason}" for place, reason in islice(faults.items(), SHOWN_FAULTS)]
-        shown = f"; the first {SHOWN_FAULTS} are shown" if len(faults) >= SHOWN_FAULTS else ""
-        more = "; on_error: drop in data leaves such rows out and lists them in the ledger"
-        raise DataError("\n".join(lines) + shown + more)
+    """Raise DataError for the first faults, places with the same reason on one line."""
+    if not faults:
+        return
+    places: dict[str, list[str]] = {}
+    for place, reason in faults.items():
+        places.setdefault(reason, []).append(place)
+    lines = [
+        f"{some[0]}: {reason}" + (f"; so are {len(some) - 1} more rows, up to {some[-1]}" if len(some) > 1 else "")
+        for reason, some in islice(places.items(), SHOWN_FAULTS)
+    ]
+    shown = f"; the first {SHOWN_FAULTS} are shown" if len(places) >= SHOWN_FAULTS else ""
+    more = "; on_error: drop in data leaves such rows out and lists them in the ledger"
+    raise DataError("\n".join(lines) + shown + more)
 
 
 def _as_events(faults: Mapping[str, str]) -> Table:

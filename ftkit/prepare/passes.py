@@ -166,7 +166,9 @@ def apply_marks(rows: Rows, marked: Marked, number: int, work: Workshop) -> Rows
         for batch in rows.only(~stays).batches(*SHOWN):
             work.ledger.keep(number, batch)
     if marked.columns:
-        assert not marked.columns.keys() & {"input", "history"}, "the keys of the rows would be those of other texts"
+        assert not marked.columns.keys() & {"input", "target", "history"}, (
+            "the keys of the rows would be those of other texts"
+        )
         rows = rows.with_columns(work.path(), marked.columns)
     return rows.only(stays) if len(dropped) else rows
 

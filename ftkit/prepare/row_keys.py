@@ -8,7 +8,7 @@ Knows no step and no split. Reads rows batch by batch; of texts numbers stay in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from ftkit.errors import DataError
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.texts.similarity import digests, fingerprints, text_keys
 from ftkit.prepare.threads import Threads
+from ftkit.records import Example
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,38 +38,67 @@ KEY = "key"  # the column of `with_keys`
 
 
 def with_keys(table: Table) -> Table:
-    """Rows with the `text_keys` of what is compared, for the steps that follow; until a text is changed."""
-    return table.with_columns(text_keys(text_compared(table)).alias(KEY))
+    """Rows with the `text_keys` of what identifies them, for the steps that follow; until a text is changed."""
+    return table.with_columns(text_keys(identities(table)).alias(KEY))
 
 
-def compared_columns(rows: Rows, normalize: Normalize = "words") -> tuple[str, ...]:
-    """The columns that say whether two rows are the same: the input, and where there is one its history."""
-    if normalize == "words" and KEY in rows.columns:
-        return (KEY,)
-    return ("input", "history") if "history" in rows.columns else ("input",)
+def identities(table: Table) -> polars.Series:
+    """What identifies each row, to steps, leaks and guards alike: its input behind all that was said before it.
+
+    Each message stands on a line of its own. A row that asks nothing is identified by its target.
+    """
+    import polars
+
+    said = polars.col("input")
+    if "history" in table.columns:
+        earlier = polars.col("history").list.eval(polars.element().struct.field("content")).list.join("\n")
+        has_history = polars.col("history").list.len() > 0
+        said = polars.when(has_history).then(polars.concat_str(earlier, "input", separator="\n")).otherwise("input")
+    texts = table.select(said.alias("said"))["said"]
+    is_nothing = texts.str.strip_chars() == ""
+    return texts.zip_with(~is_nothing, table["target"]) if is_nothing.any() else texts
+
+
+def example_keys(rows: Sequence[Example]) -> polars.Series:
+    """The `text_keys` of what identifies published rows: equal for rows that count as the same."""
+    import polars
+
+    message = polars.Struct({"role": polars.String, "content": polars.String})
+    columns = {
+        "input": polars.Series([row.input for row in rows], dtype=polars.String),
+        "target": polars.Series([row.target for row in rows], dtype=polars.String),
+        "history": polars.Series([list(row.history) for row in rows], dtype=polars.List(message)),
+    }
+    return text_keys(identities(polars.DataFrame(columns)))
+
+
+def answers(table: Table) -> polars.Series:
+    """The target of each row; null where that is what identifies it, so that no other answer stands beside it."""
+    import polars
+
+    is_asked = polars.col("input").str.strip_chars() != ""
+    if "history" in table.columns:
+        is_asked |= polars.col("history").list.len() > 0
+    if "plain_text" in table.columns:
+        is_asked &= ~polars.col("plain_text")
+    return table.select(polars.when(is_asked).then("target").alias("target"))["target"]
+
+
+def compared_columns(rows: Rows, normalize: Normalize = "words") -> list[str]:
+    """The columns that say whether two rows are the same, see `identities`."""
+    is_known = normalize == "words" and KEY in rows.columns
+    return [KEY] if is_known else _read_for(rows, "input", "target", "history")
 
 
 def compared(table: Table, normalize: Normalize) -> polars.Series:
     """What is compared of rows, such that equal texts count as the same."""
     if normalize == "words":
-        return table[KEY] if KEY in table.columns else text_keys(text_compared(table))
-    texts = text_compared(table)
+        return table[KEY] if KEY in table.columns else text_keys(identities(table))
+    texts = identities(table)
     if normalize == "case":
         plain = texts.str.normalize("NFKC").str.to_lowercase()
         return plain.str.replace_all(r"\s+", " ").str.strip_chars()
     return texts
-
-
-def text_compared(table: Table) -> polars.Series:
-    """What was said before, each message on a line of its own, and the input."""
-    import polars
-
-    if "history" not in table.columns:
-        return table["input"]
-    earlier = polars.col("history").list.eval(polars.element().struct.field("content")).list.join("\n")
-    both = polars.concat_str(earlier, "input", separator="\n")
-    has_history = polars.col("history").list.len() > 0
-    return table.select(polars.when(has_history).then(both).otherwise("input").alias("input"))["input"]
 
 
 class Compared:
@@ -77,7 +107,7 @@ class Compared:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._columns = compared_columns(rows)
-        self.are_keys = self._columns == (KEY,)
+        self.are_keys = self._columns == [KEY]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -85,7 +115,7 @@ class Compared:
     def batches(self) -> Iterator[polars.Series]:
         """One batch for each of the rows'."""
         for batch in self._rows.batches(*self._columns):
-            yield batch[KEY] if self.are_keys else text_compared(batch)
+            yield batch[KEY] if self.are_keys else identities(batch)
 
 
 def row_digests(rows: Rows, key: Callable[[Table], polars.Series], *columns: str) -> NDArray[np.uint64]:
@@ -116,6 +146,11 @@ def compared_fingerprints(rows: Rows, normalize: Normalize, *, threads: int = 1)
     """`fingerprints` of what is `compared`."""
     columns = compared_columns(rows, normalize)
     return row_fingerprints(rows, lambda batch: compared(batch, normalize), *columns, threads=threads)
+
+
+def answer_fingerprints(rows: Rows) -> NDArray[np.uint64]:
+    """`fingerprints` of the `answers`."""
+    return row_fingerprints(rows, answers, *_read_for(rows, "input", "target", "history", "plain_text"))
 
 
 def has_id(rows: Rows, ids: polars.Series) -> polars.Series:
@@ -174,6 +209,10 @@ def kept_order(rows: Rows, keep: Keep) -> NDArray[np.int64]:
     order = np.lexsort((contents_N2[:, 1], contents_N2[:, 0], largest_first))
     # only equality of keys counts from here on, so the bits of a size do as well as the size
     return _ties_by_id(rows, order, np.column_stack([largest_first.view(np.uint64), contents_N2]))
+
+
+def _read_for(rows: Rows, *columns: str) -> list[str]:
+    return [name for name in columns if name in rows.columns]
 
 
 def _equal_rows(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -22,6 +22,7 @@ from ftkit.recipe.schema import Recipe
 from ftkit.recipe.train_block import OwnWording, Variant
 from ftkit.records import Example
 from ftkit.run.artifacts import Prepared
+from ftkit.run.guards import no_test_row_in_train
 from ftkit.run.models import model_spec
 
 SPARE_BYTES = 64  # of a turn: what the template writes around it, a target's end-of-turn
@@ -34,14 +35,15 @@ def reader_of(recipe: Recipe, ctx: Context) -> Tokenizing:
 
 
 def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Context) -> None:
-    """Raise DataError where what is asked or learned cannot fit, or a target of valid or test holds no answer.
+    """Raise DataError where what is asked or learned cannot fit, a target holds no answer, or train has a test row.
 
-    Reads test for the size and the targets of its rows: nothing is scored or chosen by it. Says it where a variant
-    wants more rows than train has.
+    Reads test for the size, the targets and the identity of its rows: nothing is scored or chosen by it. Says it where
+    a variant wants more rows than train has.
     """
     reader, train = reader_of(recipe, ctx), prepared.split("train")
     valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open
     require_references(task, [*valid, *test])
+    require_no_leak(train, test)
     for variant in recipe.variants:
         if variant.num_rows is not None and variant.num_rows > len(train):
             wanted = f"train.variants.{variant.label}.num_rows {variant.num_rows:,}"
@@ -69,6 +71,13 @@ def require_references(task: TaskSpec, rows: Sequence[Example]) -> None:
     if task.kind == "generate":
         for row in rows:
             reference(task, row)
+
+
+def require_no_leak(train: Sequence[Example], test: Sequence[Example]) -> None:
+    """Raise DataError for what would make the verdict invalid: prepare leaves no such row, others may have."""
+    found = no_test_row_in_train(train, test)
+    if found.status == "failed":
+        raise DataError(f"train.jsonl and test.jsonl of prepare: {found.name}: {found.detail}; run prepare again")
 
 
 def wordings(recipe: Recipe, variant: Variant, train: Sequence[Example], task: TaskSpec) -> list[Prompter]:

@@ -79,7 +79,6 @@ def stages_of(recipe: Recipe) -> list[Stage[Any]]:
                 metrics=recipe.evaluate.metrics,
                 primary=recipe.primary,
                 seed=recipe.seed,
-                identity=recipe.data.decontaminate.identity,
             ),
             reads=(
                 *seen,

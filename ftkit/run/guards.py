@@ -7,15 +7,11 @@ needs, and is `not_applicable` where what answered has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ftkit.answers.prompt import Arm
 from ftkit.engine.answerer import Question
-from ftkit.prepare.texts.similarity import text_keys
+from ftkit.prepare.row_keys import example_keys
 from ftkit.records import Example, Guard
-
-if TYPE_CHECKING:
-    import polars
 
 SCORES = "log-probabilities"
 
@@ -53,24 +49,12 @@ def _base_of(tuned: Arm, arms: Sequence[Arm]) -> Arm:
     return next((arm for arm in bases if arm.precision == tuned.precision), bases[0])
 
 
-def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example], *, identity: str | None = None) -> Guard:
-    """No train input equals a test input after normalisation, and no group is on both sides.
-
-    With an `identity` of its own in the recipe, equal inputs are other rows, and prepare alone can tell.
-    """
-    leaks: list[str] = []
-    if identity is None:
-        seen, asked = (text_keys(_inputs(rows)) for rows in (train, tests))
-        leaks = [row.id for row, found in zip(tests, asked.is_in(seen.implode()), strict=True) if found]
+def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> Guard:
+    """No train row is the same as a test row, by what identifies a row in prepare, and no group is on both sides."""
+    seen, asked = example_keys(train), example_keys(tests)
+    leaks = [row.id for row, found in zip(tests, asked.is_in(seen.implode()), strict=True) if found]
     leaks += sorted({row.group for row in train} & {row.group for row in tests})
-    inputs = "no equal input" if identity is None else f"inputs not compared (rows are identified by {identity!r})"
-    return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else f"{inputs}, no shared group")
-
-
-def _inputs(rows: Sequence[Example]) -> polars.Series:
-    import polars
-
-    return polars.Series([row.input for row in rows], dtype=polars.String)
+    return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else "no equal row, no shared group")
 
 
 def arms_frozen_before_test(unchanged: bool) -> Guard:

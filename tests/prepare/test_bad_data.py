@@ -51,6 +51,9 @@ def test_rows_of_no_known_shape_get_their_columns_and_every_shape_there_is(place
     assert "  alpaca: instruction and output, and perhaps input, system and history" in shapes
 
 
+LIST = "'text' is a list; expected a string: input: \"{text}\" writes it as JSON"
+
+
 @pytest.mark.parametrize(
     ("override", "named"),
     [
@@ -141,7 +144,7 @@ def test_one_label_only_is_no_classification(place: Path) -> None:
             "as encoding: cp1252 of the source",
         ),
         (b'{"id": "x", "text": 7, "label": "login"}\n', "'text' is 7; expected a string: write it in quotes"),
-        (b'{"id": "x", "text": ["y"], "label": "login"}\n', "'text' is a list; expected a string"),
+        (b'{"id": "x", "text": ["y"], "label": "login"}\n', LIST),
         (
             b'{"id": "R000", "text": "y", "label": "login"}\n',
             'id "R000" stands already in an earlier row; ids must differ',

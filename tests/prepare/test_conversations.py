@@ -180,18 +180,25 @@ def test_a_text_that_looks_like_json_stays_a_text() -> None:
     assert made.table["input"].to_list() == made.table["target"].to_list() == texts
 
 
+def test_a_completion_that_is_a_number_is_taken_as_text_and_said() -> None:
+    rows = [{"prompt": "x", "completion": value} for value in (3, 0.5, 3.0)]
+    found = shape("prompt_completion", from_json(*rows))
+    assert found.table["target"].to_list() == ["3", "0.5", "3"]
+    assert found.notes == ["'completion' holds numbers: they are taken as text"]
+
+
 def test_a_prompt_or_completion_that_is_neither_is_a_fault() -> None:
     assert faults(
         "prompt_completion",
         {"prompt": None, "completion": "x"},
         {"prompt": ["x"], "completion": "x"},
-        {"prompt": "x", "completion": 3},
+        {"prompt": 3, "completion": "x"},
         {"prompt": "x", "completion": [user("x")]},
         {"prompt": "x", "completion": [assistant("x"), user("y")]},
     ) == [
         "'prompt' is null; expected a string, or a list of messages",
         "'prompt' is a list; expected a string, or a list of messages",
-        "'completion' is 3; expected a string, or a list of messages",
+        "'prompt' is 3; expected a string, or a list of messages",
         "'completion' is more than one assistant message: use the shape messages",
         "'completion' is more than one assistant message: use the shape messages",
     ]

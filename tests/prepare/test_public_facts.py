@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,20 @@ class Found:
 
 
 def prepared(tmp_path: Path, train: Any, test: Any, *clean: Any, identity: str | None = None) -> Found:
-    """Rows of `train` after these steps, held against those of `test`; valid is nothing but the test rows again."""
-    split = {"valid": test, "test": test}
+    """Rows of `train` after these steps, held against those of `test`; valid is a row that is like no other."""
+    text = "zyx wvu tsr qpo nml"
+    valid = tmp_path / "valid.jsonl"
+    valid.write_text(
+        json.dumps({"text": text, "answer": text, "userInput": {"text": text}, "context": "", "labels": ""})
+    )
+    given = {"jsonl": {"path": str(valid), "input": "text", "target": "answer"}}
+    split = {"valid": given, "test": test}
     data = {"source": train, "clean": list(clean), "split": split, "decontaminate": {"identity": identity}}
     config = PrepareConfig.model_validate({"task": "generate", "seed": 17, "data": data})
     done: Prepared = run(config, tmp_path, Context())
     events = list(read_jsonl(tmp_path / "ledger.jsonl"))
-    on_train = [event for event in events if not event["id"].startswith(("valid/", "test/"))]
+    held_out = {row.id for name in ("valid", "test") for row in done.split(name)}
+    on_train = [event for event in events if event["id"] not in held_out]
     counts = {
         action: Counter(event["step"] for event in on_train if event["action"] == action) for action in ("drop", "flag")
     }

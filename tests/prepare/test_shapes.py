@@ -60,37 +60,59 @@ def test_a_template_with_more_than_plain_names_is_refused(template: str, expecte
         shape({"columns": {"input": template}}, from_json())
 
 
-def test_a_value_that_is_no_string_is_a_fault_and_says_what_it_is() -> None:
-    values = [None, 3, 0.5, True, ["x"], {"x": 1}, "3", "[1]"]
-    found = shape("columns", from_json(*({"input": "x", "target": value} for value in values)))
-    assert found.table["target"].to_list() == ["3", "[1]"]
-    assert found.faults == {
-        "a": "'target' is null; expected a string",
-        "b": "'target' is 3; expected a string: write it in quotes",
-        "c": "'target' is 0.5; expected a string: write it in quotes",
-        "d": "'target' is true; expected a string: write it in quotes",
-        "e": "'target' is a list; expected a string",
-        "f": "'target' is an object; expected a string",
-    }
+JSON = [None, 3, 3.0, 0.5, True, ["x"], {"x": 1, "y": None}, {}, "3", "[1]"]
+NO_TEXT = {
+    "a": "is null; expected a string",
+    "f": 'is a list; expected a string: target: "{target}" writes it as JSON',
+    "g": 'is an object; expected a string: target: "{target}" writes it as JSON, '
+    "target: target.x takes what stands in it",
+    "h": 'is an object; expected a string: target: "{target}" writes it as JSON',
+}
 
 
+def test_a_target_that_is_a_number_is_taken_as_text_and_a_list_or_an_object_says_how_to_reach_inside() -> None:
+    found = shape("columns", from_json(*({"input": "x", "target": value} for value in JSON)))
+    assert found.table["target"].to_list() == ["3", "3", "0.5", "true", "3", "[1]"]
+    assert found.faults == {name: f"'target' {reason}" for name, reason in NO_TEXT.items()}
+    assert found.notes == [f"'target' holds {kind}: they are taken as text" for kind in ("numbers", "truth values")]
+
+
+def test_an_input_that_is_no_string_is_a_fault() -> None:
+    found = shape("columns", from_json(*({"input": value, "target": "x"} for value in JSON)))
+    assert found.table["input"].to_list() == ["3", "[1]"]
+    assert found.notes == []
+    quoted = {"b": "3", "c": "3", "d": "0.5", "e": "true"}
+    numbers = {name: f"'input' is {value}; expected a string: write it in quotes" for name, value in quoted.items()}
+    others = {name: f"'input' {reason}".replace("target", "input") for name, reason in NO_TEXT.items()}
+    assert found.faults == numbers | others
+
+
+@pytest.mark.parametrize("name", ["input", "target"])
 @pytest.mark.parametrize("value", [None, 3, 0.5, True, ["x"], {"x": 1}])
-def test_a_whole_column_of_something_else_has_the_same_faults_as_one_such_value(value: Any) -> None:
-    alone = shape("columns", from_json({"input": "x", "target": value})).faults["a"]
-    beside = shape("columns", from_json({"input": "x", "target": value}, {"input": "x", "target": "y"})).faults["a"]
-    assert alone == beside == shape("columns", nested({"input": "x", "target": value})).faults["a"]
+def test_a_whole_column_of_something_else_is_read_as_one_such_value(value: Any, name: str) -> None:
+    row, other = {"input": "x", "target": "x", name: value}, {"input": "x", "target": "y"}
+    tables = [from_json(row), from_json(row, other), nested(row)]
+    alone, beside, columns = (shape("columns", table) for table in tables)
+    assert alone.faults == beside.faults == columns.faults
+    assert alone.table.equals(columns.table)
+    assert alone.table.to_dicts() == beside.table.filter(polars.col("id") == "a").to_dicts()
+    assert alone.notes == beside.notes == columns.notes
 
 
-def test_numbers_stand_in_a_template_as_json_writes_them_but_null_and_lists_do_not() -> None:
-    choice = {"columns": {"input": "n={n}"}}
-    rows = [{"n": value, "target": "y"} for value in (3, 3.0, 0.5, True, "x", "[x", None, [1], {"k": 1})]
+def test_lists_and_objects_stand_in_a_template_as_json_and_a_null_is_a_fault() -> None:
+    choice = {"columns": {"input": "n={n}", "target": "{n}"}}
+    rows = [{"n": value} for value in (3, 3.0, 0.5, True, "x", "[x", None, [1], {"k": {"l": [1, "é"]}}, [], {})]
     found = shape(choice, from_json(*rows))
-    assert found.table["input"].to_list() == ["n=3", "n=3", "n=0.5", "n=true", "n=x", "n=[x"]
-    assert found.faults == {
-        "g": "'n' is null; expected a string",
-        "h": "'n' is a list; expected a string",
-        "i": "'n' is an object; expected a string",
-    }
+    wanted = ["3", "3", "0.5", "true", "x", "[x", "[1]", '{"k": {"l": [1, "é"]}}', "[]", "{}"]
+    assert found.table["input"].to_list() == [f"n={each}" for each in wanted]
+    assert found.table["target"].to_list() == wanted
+    assert found.faults == {"g": "'n' is null; expected a string"}
+
+
+def test_objects_are_the_same_json_from_any_source() -> None:
+    rows = [{"text": f"x{n}", "json": {"topic": "refund", "tags": ["a", "b"], "n": {"age": n}}} for n in range(3)]
+    written = both({"columns": {"input": "text", "target": "{json}"}}, *rows)
+    assert [json.loads(row["target"]) for row in written] == [row["json"] for row in rows]
 
 
 def test_fill_gives_null_where_a_column_is_null_and_refuses_what_is_no_plain_value() -> None:

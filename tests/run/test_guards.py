@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ftkit.answers.prompt import Arm, Prompter
 from ftkit.answers.prompting.few_shot import Demonstrating, Demonstration
 from ftkit.engine.answerer import Question
-from ftkit.records import Example, Guard
+from ftkit.errors import DataError
+from ftkit.records import Example, Guard, Message
+from ftkit.run.fitting import require_no_leak
 from ftkit.run.guards import (
     adapter_changes_logits,
     demonstrations_from_train,
@@ -41,10 +45,26 @@ def test_two_smileys_without_a_word_are_not_the_same() -> None:
     assert no_test_row_in_train([row("a", "👍")], [row("b", " 👍")]).status == "failed"
 
 
-def test_equal_inputs_are_no_leak_where_the_recipe_says_what_identifies_a_row() -> None:
-    guard = no_test_row_in_train([row("a", "yes")], [row("b", "yes")], identity="{text} {context}")
-    assert guard.status == "passed"
-    assert guard.detail == "inputs not compared (rows are identified by '{text} {context}'), no shared group"
+def test_a_leak_is_an_error_before_anything_is_trained() -> None:
+    with pytest.raises(DataError, match=r"no_test_row_in_train: leaks: \['b'\]; run prepare again"):
+        require_no_leak([row("a", "Where is it?")], [row("b", "where is IT")])
+    require_no_leak([row("a", "Where is it?")], [row("b", "who is it")])
+
+
+def test_the_last_turn_of_another_conversation_is_no_leak() -> None:
+    def talk(name: str, first: str) -> Example:
+        return replace(row(name, "Thanks!"), history=(Message(role="user", content=first),))
+
+    assert no_test_row_in_train([talk("a", "My parcel?")], [talk("b", "My money?")]).status == "passed"
+    assert no_test_row_in_train([talk("a", "My parcel?")], [talk("b", "my parcel")]).status == "failed"
+
+
+def test_texts_without_an_input_are_compared() -> None:
+    one, other, same = (
+        replace(row(name, ""), target=text) for name, text in zip("abc", ("It rains.", "No", "it rains"), strict=True)
+    )
+    assert no_test_row_in_train([one], [other]).status == "passed"
+    assert no_test_row_in_train([one], [same]).status == "failed"
 
 
 @pytest.mark.parametrize(

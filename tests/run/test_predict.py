@@ -153,7 +153,7 @@ def test_predict_answers_conversations_as_the_run_that_generates_did(
     made: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up = SetUp(shutil.copytree(made.folder, tmp_path / "place"))
-    chats = [{"id": f"R{k}", "messages": [SYSTEM, *turns("a", "b", f"c {k}", f"d {k}")]} for k in range(30)]
+    chats = [{"id": f"R{k}", "messages": [SYSTEM, *turns("a", "b", f"c {k**9}", f"d {k}")]} for k in range(30)]
     write_jsonl(set_up.folder / "rows.jsonl", chats)
     number = "{generate: {max_new_tokens: 4, extract: last_number}}"
     data = "{source: {jsonl: {path: rows.jsonl, id: id}}, clean: [], split: {by: random}}"

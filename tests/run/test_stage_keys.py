@@ -145,7 +145,7 @@ TABLE: dict[str, Change] = {
     **plain("data.split.group", None, "customer", {"prepare"}),
     **plain("data.split.time", None, "day", {"prepare"}),
     **plain("data.split.test_sha256", None, "0" * 64, {"prepare"}),
-    **plain("data.decontaminate.identity", None, "{text}", {"prepare", "evaluate"}),
+    **plain("data.decontaminate.identity", None, "{text}", {"prepare"}),
     **plain("data.decontaminate.threshold", None, 0.7, {"prepare"}),
     **plain("data.decontaminate.against", [], [ROWS], {"prepare"}),
     **plain("data.limit.train", None, 20, {"prepare"}),

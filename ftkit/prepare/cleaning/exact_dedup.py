@@ -16,7 +16,7 @@ from ftkit.prepare.row_keys import (
     WHAT_COUNTS,
     Keep,
     Normalize,
-    column_fingerprints,
+    answer_fingerprints,
     compared,
     compared_columns,
     compared_fingerprints,
@@ -54,7 +54,7 @@ def apply(config: ExactDedup, rows: Rows, ctx: Context) -> Marked:
     prints = compared_fingerprints(rows, config.normalize, threads=ctx.machine.num_threads)
     targets = np.zeros(len(rows), np.int64)
     if config.target == "same":
-        own = column_fingerprints(rows, "target")
+        own = answer_fingerprints(rows)
         prints, targets = pair_fingerprints(prints, own), numbered(own).number
     kept_first = kept_order(rows, config.keep)
     distinct = numbered(prints if config.keep == "first" else prints[kept_first])

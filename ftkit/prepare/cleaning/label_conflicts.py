@@ -14,7 +14,7 @@ from ftkit.prepare.cleaning import TableStep, events
 from ftkit.prepare.row_keys import (
     WHAT_COUNTS,
     Normalize,
-    column_fingerprints,
+    answer_fingerprints,
     compared_fingerprints,
 )
 from ftkit.registry import component
@@ -74,7 +74,7 @@ def _in_conflict(rows: Rows, normalize: Normalize, threads: int) -> NDArray[np.i
     import numpy as np
 
     texts = compared_fingerprints(rows, normalize, threads=threads)
-    targets = column_fingerprints(rows, "target")
+    targets = answer_fingerprints(rows)
     order = np.lexsort((targets[:, 1], targets[:, 0], texts[:, 1], texts[:, 0]))
     new_text = np.ones(len(order), bool)
     new_text[1:] = (texts[order[1:]] != texts[order[:-1]]).any(axis=1)

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from ftkit.contracts import Context, Marked
 from ftkit.prepare.cleaning import TableStep, events
-from ftkit.prepare.row_keys import Compared, Keep, column_fingerprints, kept_order
+from ftkit.prepare.row_keys import Compared, Keep, answer_fingerprints, column_fingerprints, kept_order
 from ftkit.prepare.texts.similarity import Numbered, clusters, join, near_plain_pairs, numbered, read_plain
 from ftkit.registry import component
 
@@ -74,7 +74,7 @@ class _Judged:
 def _judged(config: NearDedup, rows: Rows, order: Ints, ctx: Context) -> _Judged:
     import numpy as np
 
-    targets = numbered(column_fingerprints(rows, "target")).number[order]
+    targets = numbered(answer_fingerprints(rows)).number[order]
     texts, pairs = _near(config, rows, targets, order, ctx)
     num_texts = len(texts.place)
     verdicts = _verdicts(_Neighbours(pairs, num_texts), texts.number[order], targets)

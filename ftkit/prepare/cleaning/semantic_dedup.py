@@ -19,7 +19,7 @@ from ftkit.contracts import Context, Marked
 from ftkit.errors import DataError, MachineError
 from ftkit.hub import Repository, commit_of, snapshot
 from ftkit.prepare.cleaning import StepWithContent, events
-from ftkit.prepare.row_keys import Keep, kept_order, row_digests
+from ftkit.prepare.row_keys import Keep, answer_fingerprints, compared_columns, identities, kept_order
 from ftkit.prepare.texts.embeddings import Embed, folder_id, load_embedder
 from ftkit.registry import component
 
@@ -134,9 +134,9 @@ def _unit_vectors(rows: Rows, embed: Embed, ctx: Context) -> Vectors:
 
     parts: list[Vectors] = []
     with ctx.progress.bar("semantic_dedup: embeddings", len(rows)) as bar:
-        for batch in rows.batches("input"):
+        for batch in rows.batches(*compared_columns(rows, "none")):
             ctx.check_stop()
-            parts.append(embed(batch["input"].to_list()))
+            parts.append(embed(identities(batch).to_list()))
             bar.advance(batch.height)
     vectors_NW = np.concatenate(parts)
     lengths_N: NDArray[np.float32] = np.linalg.norm(vectors_NW, axis=1)
@@ -155,7 +155,7 @@ def _by_target(rows: Rows, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Positions of the rows of each target that has several, in the given order."""
     import numpy as np
 
-    targets_N2 = row_digests(rows, lambda batch: batch["target"], "target")[order]
+    targets_N2 = answer_fingerprints(rows)[order]
     together = np.lexsort((targets_N2[:, 1], targets_N2[:, 0]))
     in_turn = targets_N2[together]
     is_other: NDArray[np.bool_] = (in_turn[1:] != in_turn[:-1]).any(axis=1)

@@ -11,6 +11,7 @@ Its `questions` makes the same of rows whose answer is still to be given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -157,33 +158,92 @@ def own_columns(table: Table) -> list[str]:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A column of what rows hold, and why a row holds none: a reason, or null where it does."""
+    """A column of what rows hold, and why a row holds none: a reason, or null where it does.
+
+    `notes` say what became text that was none.
+    """
 
     values: polars.Series
     faults: polars.Series
+    notes: Sequence[str] = ()
 
 
-def text_column(table: Table, column: str | None, *, is_optional: bool = False) -> TextColumn:
-    """A column whose every value must be a string; of an optional one null is '', and so is a missing column."""
+def text_column(table: Table, column: str | None, *, use: str = "target", is_optional: bool = False) -> TextColumn:
+    """A column whose every value is a string, or of a target a number or truth value, which is taken as text.
+
+    Of an optional column null is '', and so is a missing column. `use` is input or target.
+    """
     import polars
 
     faults = polars.repeat(None, table.height, dtype=polars.String, eager=True)
     if column is None or (is_optional and column not in table.columns):
         return TextColumn(faults.fill_null(""), faults)
-    series = table[column]
-    is_bad = series.is_null() & (not is_optional)
-    if series.dtype in (polars.String, polars.Categorical, polars.Enum):
-        strings = series.cast(polars.String)
-        is_bad |= not_text(table, column)
-    else:
-        strings = faults.clone()
-        is_bad |= series.is_not_null()
+    texts, is_null = as_text(table, column), table[column].is_null()
+    if use == "input":
+        is_string = table[column].dtype in (polars.String, polars.Categorical, polars.Enum)
+        texts = texts.set(not_text(table, column) | (not is_string), None)
+    is_bad = (texts.is_null() & ~is_null) | (is_null & (not is_optional))
     if is_bad.any():
-        bad = values(table.filter(is_bad), column)
-        quotes = ": write it in quotes"
-        reasons = [f"{shown(value)}; expected a string{quotes * isinstance(value, (int, float))}" for value in bad]
-        faults = faults.scatter(is_bad.arg_true(), [f"{column!r} is {reason}" for reason in reasons])
-    return TextColumn(strings.fill_null("") if is_optional else strings, faults)
+        reasons = [_no_text(value, column, use) for value in values(table.filter(is_bad), column)]
+        faults = faults.scatter(is_bad.arg_true(), reasons)
+    return TextColumn(
+        texts.fill_null("") if is_optional else texts, faults, notes_of(table, column) if use == "target" else ()
+    )
+
+
+def _no_text(value: Value, column: str, use: str) -> str:
+    if not isinstance(value, (list, dict)):
+        quotes = ": write it in quotes" if isinstance(value, (int, float)) else ""
+        return f"{column!r} is {shown(value)}; expected a string{quotes}"
+    as_json = f'{use}: "{{{column}}}" writes it as JSON'
+    within = (
+        f", {use}: {column}.{next(iter(value))} takes what stands in it" if isinstance(value, dict) and value else ""
+    )
+    return f"{column!r} is {shown(value)}; expected a string: {as_json}{within}"
+
+
+def notes_of(table: Table, *columns: str) -> list[str]:
+    """What is to be said of columns whose numbers or truth values are taken as texts."""
+    import polars
+
+    notes = []
+    for column in columns:
+        series = table[column]
+        has_truths, has_numbers = series.dtype == polars.Boolean, series.dtype.is_numeric()
+        if series.dtype == polars.String:
+            others = series.filter(not_text(table, column))
+            has_truths, has_numbers = (bool(others.str.contains(each).any()) for each in (r"^[tf]", r"^[-\d]"))
+        kinds = [kind for kind, is_there in (("numbers", has_numbers), ("truth values", has_truths)) if is_there]
+        notes += [f"{column!r} holds {kind}: they are taken as text" for kind in kinds if series.count()]
+    return notes
+
+
+def is_plain(kind: polars.DataType) -> bool:
+    """Whether the values of a column are no lists or objects."""
+    import polars
+
+    named = (polars.String, polars.Categorical, polars.Enum, polars.Boolean, polars.Date, polars.Datetime, polars.Time)
+    return kind in named or kind.is_numeric()
+
+
+def as_text(table: Table, name: str) -> polars.Series:
+    """Plain values as texts; null for lists and objects.
+
+    A whole number is written without '.0': the type of its column is that of a batch.
+    """
+    import polars
+
+    series = table[name]
+    if series.dtype.is_float():
+        numbers = [None if each is None else json.dumps(each).removesuffix(".0") for each in series]
+        return polars.Series(numbers, dtype=polars.String)
+    if series.dtype == polars.String:
+        is_other = not_text(table, name)
+        is_nested = is_other & series.str.contains(r"^[\[{]").fill_null(False)
+        return series.str.strip_suffix(".0").zip_with(is_other, series).set(is_nested, None)
+    if not is_plain(series.dtype):
+        return polars.repeat(None, len(series), dtype=polars.String, eager=True)
+    return series.cast(polars.String)
 
 
 def not_text(table: Table, column: str) -> polars.Series:
@@ -209,15 +269,16 @@ def values(table: Table, column: str | None) -> list[Value]:
     return cells
 
 
-def shaped(table: Table, faults: Sequence[polars.Series], **columns: polars.Series | polars.Expr) -> Shaped:
-    """The rows without a reason, with these columns, and the first reason of each other row."""
+def shaped(table: Table, read: Sequence[TextColumn], **columns: polars.Series | polars.Expr) -> Shaped:
+    """The rows in which all that was read is there, with these columns, and the first reason of each other row."""
     import polars
 
-    reasons = polars.select(polars.coalesce(faults)).to_series()
+    reasons = polars.select(polars.coalesce([each.faults for each in read])).to_series()
     named = [column.alias(name) for name, column in columns.items()]
     rows = polars.select(table["id"], *named).filter(reasons.is_null())
     bad = reasons.is_not_null()
-    return Shaped(rows, dict(zip(table["id"].filter(bad), reasons.filter(bad), strict=True)))
+    faults = dict(zip(table["id"].filter(bad), reasons.filter(bad), strict=True))
+    return Shaped(rows, faults, [note for each in read for note in each.notes])
 
 
 def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Sequence[str] = ()) -> Shaped:

@@ -48,16 +48,16 @@ def shape(config: Alpaca, table: Table) -> Shaped:
     import polars
 
     config.require(table, "instruction", "output", optional=("input", "system", "history"))
-    instruction, output = text_column(table, config.instruction), text_column(table, config.output)
+    instruction, output = text_column(table, config.instruction, use="input"), text_column(table, config.output)
     given, system = (
-        text_column(table, config.input, is_optional=True),
-        text_column(table, config.system, is_optional=True),
+        text_column(table, config.input, use="input", is_optional=True),
+        text_column(table, config.system, use="input", is_optional=True),
     )
     has_input = given.values != ""
     whole = polars.when(has_input).then(instruction.values + "\n\n" + given.values).otherwise(instruction.values)
     history = _history(table, config, system.values)
-    faults = [each.faults for each in (instruction, given, output, system, history)]
-    return shaped(table, faults, input=whole, target=output.values, history=history.values)
+    read = (instruction, given, output, system, history)
+    return shaped(table, read, input=whole, target=output.values, history=history.values)
 
 
 def _history(table: Table, config: Alpaca, systems: polars.Series) -> TextColumn:

@@ -6,15 +6,18 @@ and {{ a brace; nothing else has a meaning.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
-from ftkit.prepare.shapes import ShapeConfig, missing_column, not_text, shaped, text_column
+from ftkit.prepare.conversation import parse_json, without_nulls
+from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, as_text, is_plain, missing_column, shaped, text_column
 from ftkit.recipe.templates import names_in, pieces
+from ftkit.records import dump
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -49,10 +52,10 @@ class Columns(ShapeConfig):
 
 @component
 def shape(config: Columns, table: Table) -> Shaped:
-    """Input and target. A null is a fault, a number or a list too; within a template a number is as JSON has it."""
+    """Input and target. Within a template a value is as JSON has it, a text as it is; a null is a fault anywhere."""
     table = with_nested(table, config.input, config.target)
-    faults = [fault for template in (config.input, config.target) for fault in _faults(table, template)]
-    return shaped(table, faults, input=_fill(table, config.input), target=_fill(table, config.target))
+    read = [_read(table, getattr(config, use), use) for use in ("input", "target")]
+    return shaped(table, read, input=read[0].values, target=read[1].values)
 
 
 def fill(table: Table, template: str, *, missing: str | None = None) -> polars.Series:
@@ -63,12 +66,12 @@ def fill(table: Table, template: str, *, missing: str | None = None) -> polars.S
     table = with_nested(table, template)
     _require(table, template)
     for name in names_in(template):
-        if not _is_plain(table.schema[name]):
+        if not is_plain(table.schema[name]):
             raise DataError(f"column {name!r} holds {table.schema[name]}, no plain values, and cannot stand in a text")
     if missing is not None:
         filled = {name: as_text(table, name).fill_null(missing) for name in names_in(template)}
         table = table.with_columns(**filled)
-    return _fill(table, template)
+    return _read(table, template, "input").values
 
 
 def with_nested(table: Table, *templates: str) -> Table:
@@ -81,7 +84,7 @@ def with_nested(table: Table, *templates: str) -> Table:
             continue
         value = table[head]
         if value.dtype == polars.String:
-            table = table.with_columns(value.str.json_path_match(f"$.{path}").alias(name))
+            table = _with_entered(table, name)
             continue
         for key in path.split("."):
             known = [each.name for each in value.dtype.fields] if isinstance(value.dtype, polars.Struct) else []
@@ -92,61 +95,72 @@ def with_nested(table: Table, *templates: str) -> Table:
     return table
 
 
+def _with_entered(table: Table, name: str) -> Table:
+    """The table with what stands in a column of JSON texts; lists and objects there are marked as no texts."""
+    import polars
+
+    head, _, path = name.partition(".")
+    entered = table[head].str.json_path_match(f"$.{path}").alias(name)
+    table = table.with_columns(entered)
+    is_nested = entered.str.contains(r"^[\[{]").fill_null(False)  # or a text that begins so
+    if is_nested.any():
+        texts = (_at(text, path.split(".")) for text in table[head].filter(is_nested))
+        is_nested = is_nested.scatter(is_nested.arg_true(), [not isinstance(each, str) for each in texts])
+    if not is_nested.any():
+        return table
+    marks = polars.lit(None, polars.List(polars.String)) if NOT_TEXT not in table.columns else polars.col(NOT_TEXT)
+    more = polars.concat_list(marks.fill_null([]), polars.lit([name]))
+    return table.with_columns(polars.when(is_nested).then(more).otherwise(marks).alias(NOT_TEXT))
+
+
+def _at(text: str, path: Sequence[str]) -> Value:
+    value = parse_json(text, "")
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def _require(table: Table, template: str) -> None:
     for name in names_in(template):
         if name not in table.columns:
             raise missing_column("input or target", name, table)
 
 
-def _faults(table: Table, template: str) -> list[polars.Series]:
-    """Why rows have no such text. A number has one in a template, but is none itself."""
+def _read(table: Table, template: str, use: str) -> TextColumn:
+    """A column, or a template with its columns' values put in, where all of them are there."""
     import polars
 
     _require(table, template)
-    reasons = []
-    for name in names_in(template):
-        faults = text_column(table, name).faults
-        if name != template and _is_plain(table.schema[name]):
-            is_plain = table[name].is_not_null()
-            if table.schema[name] == polars.String:
-                is_plain &= ~(not_text(table, name) & table[name].str.contains(r"^[\[{]"))
-            faults = polars.select(polars.when(~is_plain).then(faults)).to_series()
-        reasons.append(faults)
-    return reasons
-
-
-def _fill(table: Table, template: str) -> polars.Series:
-    import polars
-
     if template in names_in(template):
-        return text_column(table, template).values
-    columns: list[polars.Series] = []
-    parts: list[polars.Expr] = []
+        return text_column(table, template, use=use)
+    columns: list[TextColumn] = []
+    parts: list[polars.Expr | polars.Series] = []
     for text, name in pieces(template):
         parts.append(polars.lit(text))
         if name is not None:
-            columns.append(as_text(table, name).alias(str(len(parts))))
-            parts.append(polars.col(columns[-1].name))
-    return polars.DataFrame(columns).select(polars.concat_str(parts)).to_series()
+            columns.append(_within_text(table, name))
+            parts.append(columns[-1].values)
+    filled = polars.select(polars.concat_str(parts)).to_series()
+    return TextColumn(filled, polars.select(polars.coalesce([each.faults for each in columns])).to_series())
 
 
-def _is_plain(kind: polars.DataType) -> bool:
-    import polars
-
-    named = (polars.String, polars.Categorical, polars.Enum, polars.Boolean, polars.Date, polars.Datetime, polars.Time)
-    return kind in named or kind.is_numeric()
-
-
-def as_text(table: Table, name: str) -> polars.Series:
-    """Plain values as texts. A whole number is written without '.0': the type of its column is that of a batch."""
+def _within_text(table: Table, name: str) -> TextColumn:
+    """Values as they stand within a text: lists and objects as JSON; nested columns without their nulls."""
     import polars
 
     series = table[name]
-    if series.dtype.is_float():
-        numbers = [None if each is None else json.dumps(each).removesuffix(".0") for each in series]
-        return polars.Series(numbers, dtype=polars.String)
-    if series.dtype == polars.String:
-        return series.str.strip_suffix(".0").zip_with(not_text(table, name), series)
-    if not _is_plain(series.dtype):
-        return polars.repeat(None, len(series), dtype=polars.String, eager=True)
-    return series.cast(polars.String)
+    if is_plain(series.dtype):
+        texts = as_text(table, name)
+        texts = texts.zip_with(texts.is_not_null(), series.cast(polars.String))  # what a JSON source had as JSON
+    else:
+        texts = polars.Series([_as_json(value) for value in series.to_list()], dtype=polars.String)
+    is_null = polars.when(series.is_null()).then(polars.lit(f"{name!r} is null; expected a string"))
+    faults = is_null.when(texts.is_null()).then(polars.lit(f"{name!r} holds what JSON cannot"))
+    return TextColumn(texts, polars.select(faults).to_series())
+
+
+def _as_json(value: Value) -> str | None:
+    try:
+        return None if value is None else dump(without_nulls(value))
+    except (TypeError, ValueError):  # a date, bytes, an infinite number
+        return None

@@ -14,7 +14,7 @@ from pydantic import Field
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import Answer, NoExampleError, Said, messages_in, read_side, shown, system_message
 from ftkit.prepare.formats.json_rows import Value
-from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages
+from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages, notes_of
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def shape(config: Preference, table: Table) -> Shaped:
         return [Answer(name, said, better[-1].content, {"rejected": worse[-1].content})]
 
     columns = (config.system, config.chosen, config.rejected, config.label)
-    return each_row(table, make, *_asked_in(config, table), *columns, extra=("rejected",))
+    made = each_row(table, make, *_asked_in(config, table), *columns, extra=("rejected",))
+    return replace(made, notes=notes_of(table, config.chosen, config.rejected))
 
 
 def _asked_in(config: Preference, table: Table) -> tuple[str | None, str | None]:

@@ -6,6 +6,7 @@ nothing, since half of those completions are not to be learned.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from pydantic import Field
 from ftkit.contracts import Shaped
 from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side
 from ftkit.prepare.formats.json_rows import Value
-from ftkit.prepare.shapes import ShapeConfig, each_row
+from ftkit.prepare.shapes import ShapeConfig, each_row, notes_of
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def shape(config: PromptCompletion, table: Table) -> Shaped:
             raise NoExampleError(f"{config.completion!r} is more than one assistant message: use the shape messages")
         return [Answer(name, said, answer[0].content)]
 
-    return each_row(table, make, config.prompt, config.completion)
+    notes = notes_of(table, config.completion)
+    return replace(each_row(table, make, config.prompt, config.completion), notes=notes)
 
 
 def _asked(config: PromptCompletion, prompt: Value) -> list[Said]:

@@ -46,11 +46,14 @@ def shape(config: QuestionAnswer, table: Table) -> Shaped:
 
     has_list = config.answer not in table.columns and config.answers in table.columns
     config.require(table, "question", *(() if has_list else ("answer",)), optional=("answer", "answers", "context"))
-    question, context = text_column(table, config.question), text_column(table, config.context, is_optional=True)
+    question, context = (
+        text_column(table, config.question, use="input"),
+        text_column(table, config.context, use="input", is_optional=True),
+    )
     has_context = context.values != ""
     whole = polars.when(has_context).then(context.values + "\n\n" + question.values).otherwise(question.values)
     answer = _first_answers(table, config.answers) if has_list else text_column(table, config.answer)
-    return shaped(table, [context.faults, question.faults, answer.faults], input=whole, target=answer.values)
+    return shaped(table, [context, question, answer], input=whole, target=answer.values)
 
 
 def _first_answers(table: Table, column: str) -> TextColumn:

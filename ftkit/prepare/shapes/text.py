@@ -42,4 +42,4 @@ def shape(config: Text, table: Table) -> Shaped:
 
     config.require(table, "column")
     target = text_column(table, config.column)
-    return shaped(table, [target.faults], input=polars.lit(""), target=target.values)
+    return shaped(table, [target], input=polars.lit(""), target=target.values)

@@ -28,7 +28,7 @@ GOLDEN = 0.6180339887498949  # its multiples spread evenly over [0, 1), however 
 
 
 def order_keys(groups: polars.Series, *, seed: int) -> polars.Series:
-    """Where each group stands in the order of rows: SHA-256 of seed and group alone, its first 8 bytes as UInt64.
+    """Where each group stands in an order: SHA-256 of seed and group alone, its first 8 bytes as UInt64.
 
     Two of ten million groups share one with a probability of 3 in a million; they would be dealt as one.
     """

@@ -38,7 +38,6 @@ class EvaluateConfig(Config):
     metrics: list[MetricChoice]
     primary: MetricChoice
     seed: int
-    identity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Pat
     write_jsonl(out / "floors.jsonl", scored(floor_predictions(task, train, tests), config.metrics))
     checks = [
         guards.adapter_changes_logits(arms, fingerprints),
-        guards.no_test_row_in_train(train, tests, identity=config.identity),
+        guards.no_test_row_in_train(train, tests),
         guards.demonstrations_from_train(arms, train),
         guards.arms_frozen_before_test(file_digest(out / "arms.json") == frozen),
         *(guard for trained in inputs.trained.values() for guard in trained.guards),

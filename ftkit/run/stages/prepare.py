@@ -26,10 +26,12 @@ from ftkit.prepare.intake import (
     options_of,
     pool_of,
     read_all,
+    refuse_one_source_twice,
     shares,
     sources_of,
     stamps_of,
 )
+from ftkit.prepare.labels import check_targets, labels_of, refuse_unlabelled
 from ftkit.prepare.leaks import decontaminated
 from ftkit.prepare.ledger import Ledger
 from ftkit.prepare.mixing import beyond_shares
@@ -38,13 +40,13 @@ from ftkit.prepare.row_keys import column_fingerprints, distinct
 from ftkit.prepare.rows import Rows, cut, in_order
 from ftkit.prepare.splitting import SPLITS, order_keys
 from ftkit.prepare.summary import Standing, Summary, split_summary
-from ftkit.prepare.texts.similarity import numbered, text_key
+from ftkit.prepare.texts.similarity import numbered
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
-from ftkit.registry import Choice, Config, suggest
+from ftkit.registry import Choice, Config
 from ftkit.report.data import page
 from ftkit.run.artifacts import Prepared
-from ftkit.store import write_json
+from ftkit.store import derive_seed, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-VERSION = 3
+VERSION = 4
 CHECKED_ROWS = 20
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")
 
@@ -84,9 +86,11 @@ class Inputs:
 
 
 def inputs_of(config: PrepareConfig, ctx: Context) -> Inputs:
-    """Stamps first: a file that is changed while it is hashed is noticed too."""
+    """Stamps first: a file that is changed while it is hashed is noticed too. Raises DataError for one in two roles."""
     stamps = stamps_of(config.data, ctx)
-    return Inputs(input_ids(config, ctx), stamps)
+    ids = input_ids(config, ctx)
+    refuse_one_source_twice(config.data, lambda name: ids[f"sources/{name}"])
+    return Inputs(ids, stamps)
 
 
 def input_ids(config: PrepareConfig, ctx: Context) -> dict[str, str]:
@@ -108,14 +112,21 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
     as the steps that look at one row at a time leave them; a row that a comparing step would drop is judged too.
     """
     shares(config.data)
-    columns, first_rows = {}, {}
-    for name, source in sources_of(config.data).items():
+    columns, first_rows, sources = {}, {}, sources_of(config.data)
+    refuse_one_source_twice(config.data, lambda name: _local_id(name, sources[name], ctx))
+    for name, source in sources.items():
         if not options_of(source).is_remote:
             columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
+    labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
+    refuse_unlabelled(config.task, {name: rows.columns for name, rows in labelled.items()})
     if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":
-        labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
         _check_first_targets(config, labelled, config.task.options.labels, ctx)
     return columns
+
+
+def _local_id(name: str, source: Choice, ctx: Context) -> str:
+    """The content id; of a source of the hub its name, which is no other's."""
+    return name if options_of(source).is_remote else options_of(source).content_id(ctx)
 
 
 def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None = None) -> Prepared:
@@ -132,9 +143,10 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     tables = read_all(config.data, work, inputs.stamps)
     against = {name: tables.pop(name) for name in list(tables) if name.startswith("against.")}
     tables = {"source": pool_of(tables, work), **{name: tables[name] for name in ("valid", "test") if name in tables}}
+    refuse_unlabelled(config.task, {name: rows.columns for name, rows in tables.items()})
     tables = _clean(config, tables, work)
     tables["source"] = _mixed(config, tables["source"], work)
-    labels = _labels(config, tables, ctx)
+    labels = labels_of(config.task, tables, ctx)
     splits = _split(config, tables, labels, work)
     splits["train"] = _clean_train(config, splits["train"], work)
     cleared = decontaminated(config.data, splits, against, work)
@@ -186,16 +198,20 @@ def _clean(config: PrepareConfig, tables: dict[str, Rows], work: Workshop) -> di
 
 def _clean_train(config: PrepareConfig, train: Rows, work: Workshop) -> Rows:
     """Run the steps that judge by targets, or make rows."""
-    train = clean({"train": train}, _steps(config, train_only=True), [], work)["train"]
+    steps = _steps(config, train_only=True)
+    train = clean({"train": train}, steps, [], work)["train"]
     again = numbered(column_fingerprints(train, "id")).again
     if again.size:
         twice = train.take(again[:1], "id")["id"][0]
         raise DataError(f"data.clean: a row that was made has the id {twice!r} of another row; name ids otherwise")
-    return train
+    if not any(isinstance(step.options, RowStep) for step in steps):
+        return train
+    return _lined_up(config, train, work)  # rows that were made stand behind those they are made of
 
 
 def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
     wanted = {f"source.{place}": options_of(source).share for place, source in enumerate(config.data.source)}
+    seed = derive_seed(config.seed, "prepare", "mix")  # not the order that rows are dealt in
     proportions = {name: share for name, share in wanted.items() if share is not None}
     if not proportions:
         return pool
@@ -203,35 +219,10 @@ def _mixed(config: PrepareConfig, pool: Rows, work: Workshop) -> Rows:
         if not int((pool.column("source") == name).sum()):
             raise DataError(f"data.source: no row of {name} is left to have a share{work.ledger.worst}")
     number = work.ledger.begin("mix")
-    dropped = beyond_shares(pool.column("id"), pool.column("source"), proportions, seed=config.seed)
+    dropped = beyond_shares(pool.column("id"), pool.column("source"), proportions, seed=seed)
     pool = apply_marks(pool, Marked(dropped), number, work)
     work.ledger.say(number)
     return pool
-
-
-def _labels(config: PrepareConfig, tables: Mapping[str, Rows], ctx: Context) -> list[str]:
-    """The labels of the task, empty to generate. Raises DataError naming the first row of another target."""
-    for name, rows in tables.items():
-        for batch in rows.batches("id", "target"):
-            empty = batch.filter(batch["target"].str.strip_chars() == "")
-            if len(empty):
-                given = f"mend or delete the row: no step drops a row of data.split.{name}"
-                advice = "mend the row, or drop it with the step length" if name == "source" else given
-                raise DataError(f"{empty['id'][0]}: the target is empty; {advice}")
-    if not isinstance(config.task.options, Classify):
-        return []
-    targets = sorted({target for batch in tables["source"].batches("target") for target in batch["target"].unique()})
-    if len(targets) < 2:
-        raise DataError(f"data.source: all rows have the target {targets[0]!r}; to classify, two labels are needed")
-    wanted = config.task.options.labels
-    labels = targets if wanted == "auto" else wanted
-    _check_targets(tables, labels, "found in data.source" if wanted == "auto" else "of task.classify.labels")
-    plain: dict[str, str] = {}
-    for label in labels:
-        twin = plain.setdefault(text_key(label), label)
-        if twin != label:
-            ctx.progress.say(f"labels {twin!r} and {label!r} differ in case or punctuation only: one label?")
-    return labels
 
 
 def _check_first_targets(
@@ -242,45 +233,41 @@ def _check_first_targets(
         work = Workshop(Path(folder), Ledger(Path(folder), Quiet()), replace(ctx, progress=Quiet()))
         tables = {name: work.write([rows]) for name, rows in first_rows.items()}
         given = [name for name in ("valid", "test") if name in tables]
-        _check_targets(clean(tables, steps, given, work), labels, "of task.classify.labels")
-
-
-def _check_targets(tables: Mapping[str, Rows], labels: Sequence[str], origin: str) -> None:
-    import polars
-
-    for rows in tables.values():
-        for batch in rows.batches("id", "target"):
-            unknown = batch.filter(~polars.col("target").is_in(labels))
-            if len(unknown):
-                name, target = unknown.row(0)
-                hint, _, all_labels = suggest(target, labels).partition("; known")
-                hint += f"; known{all_labels}" if all_labels and len(labels) <= 20 else ""
-                raise DataError(f"{name}: target {target[:80]!r} is none of the labels {origin}{hint}")
+        check_targets(clean(tables, steps, given, work), labels, "of task.classify.labels")
 
 
 def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[str], work: Workshop) -> dict[str, Rows]:
-    """The three splits, each in the order of a hash of seed and group."""
+    """The three splits, each `_lined_up`."""
     import polars
 
     pool = tables["source"]
     valid, test = shares(config.data)
-    order = _order(pool, config)
+    order = order_keys(pool.column("group"), seed=config.seed)
     facts = {"order": order, "stratum": pool.column("target") if labels else polars.repeat("", len(pool), eager=True)}
     facts |= {name: pool.column(name) for name in ("id", "time")} if "time" in pool.columns else {}
     dealt = config.data.split.by(polars.DataFrame(facts), valid=valid, test=test)
     names = [name for name in SPLITS if name not in tables]
-    batches = in_order(pool, polars.DataFrame({"split": dealt, "order": order}), work.folder)
+    batches = in_order(pool, polars.DataFrame({"split": dealt, "turn": _turns(pool, config)}), work.folder)
     parts = cut(batches, [int((dealt == name).sum()) for name in names])
     splits = {name: work.write(part) for name, part in zip(names, parts, strict=True)}
     pool.delete()
     for name, rows in tables.items():
         if name in SPLITS:
-            splits[name] = work.replace(rows, in_order(rows, _order(rows, config).to_frame(), work.folder))
+            splits[name] = _lined_up(config, rows, work)
     return {name: splits[name] for name in SPLITS}
 
 
-def _order(rows: Rows, config: PrepareConfig) -> polars.Series:
-    return order_keys(rows.column("group"), seed=config.seed)
+def _lined_up(config: PrepareConfig, rows: Rows, work: Workshop) -> Rows:
+    return work.replace(rows, in_order(rows, _turns(rows, config).to_frame(), work.folder))
+
+
+def _turns(rows: Rows, config: PrepareConfig) -> polars.Series:
+    """When each row has its turn in its split, so that any beginning of a split is a fair draw of it.
+
+    By a hash of the row's id that nothing else goes by: rows that were dealt by one hash and lined up by it would stand
+    label by label at the cuts, and whole groups one behind another.
+    """
+    return order_keys(rows.column("id"), seed=derive_seed(config.seed, "prepare", "order"))
 
 
 def _limited(config: PrepareConfig, splits: Mapping[str, Rows], work: Workshop) -> dict[str, Rows]:
