@@ -22,7 +22,7 @@ from ftkit.run.stages.prepare import PrepareConfig, run
 WRITTEN = {
     "html": 'Explain: <div class="a"><p>Hi</p></div><!-- x --> &nbsp;<br/>',
     "entity": "What does `&lt;br&gt;` render as? &amp;amp; &#39;",
-    "python": 'def f(x):\n    """Doc."""\n\n\n    return {"a":  x ** 2}  # ２\n\tif x != 0 and s == "\\n\\t":\n\t\tpass',
+    "python": 'def f(x):\n    """Doc."""\n\n\n    return {"a":  x ** 2}  # ２\n\tif s == "\\n\\t":\n\t\tpass',
     "latex": r"\begin{align*} \frac{a}{b} &\neq \text{``x''} \\ x_1^2 &\le 3~\% \end{align*} $\alpha$",
     "sql": "SELECT  *\nFROM \"t\" -- all\nWHERE a <> 'O''Brien' AND b LIKE '%\\_%' AND c::int >= 1e-5;",
     "template": "{{ user | title }} {% if a %}${b}{% endif %} <%= c %> {0!r:>10} %(d)s <unk> [INST] </s>",
@@ -91,7 +91,7 @@ def test_a_step_says_whether_it_changes_texts(name: str) -> None:
 
 
 def lines(count: int = 120) -> list[dict[str, Any]]:
-    """Rows far from one another; every fourth one is broken, and its answer too, every fourth has a well-formed text."""
+    """Rows far from one another; every fourth is broken, and its answer too; every fourth has a text of `WRITTEN`."""
     kinds = list(WRITTEN.values())
     rows = []
     for number in range(count):

@@ -170,8 +170,8 @@ def _say_markup(config: PrepareConfig, train: Rows, ctx: Context) -> None:
     found = int(looks_scraped(some).sum())
     if found >= max(2, SCRAPED * len(some)) and not any(step.name == "html" for step in config.data.clean):
         ctx.progress.say(
-            f"{found:,} of {len(some):,} inputs of train look like scraped web pages (</p>, <br>, &nbsp; …); where markup "
-            "is no part of the task, put {html: {action: strip}} in data.clean"
+            f"{found:,} of {len(some):,} inputs of train look like scraped web pages (</p>, <br>, &nbsp; …); where "
+            "markup is no part of the task, put {html: {action: strip}} in data.clean"
         )
 
 
