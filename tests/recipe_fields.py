@@ -22,6 +22,7 @@ VALUES: dict[str, tuple[Any, Any]] = {  # of options whose type does not say wha
 }
 BESIDE: dict[str, dict[str, Any]] = {  # options that a component needs, where they are no plain text
     "balance": {"max_per_label": 5},
+    "html": {"action": "strip"},
     "language": {"keep": ["en"]},
     "pattern": {"drop": "x"},
     "pattern.keep": {},

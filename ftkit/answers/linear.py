@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftkit.contracts import Context
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
 from ftkit.errors import ArtifactError
+from ftkit.prepare.texts.words import TERM_COUNTS, terms
 from ftkit.records import Example, Message
 from ftkit.store import read_json
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WORDS: dict[str, Any] = {"ngram_range": (1, 2), "sublinear_tf": True, "token_pattern": r"(?u)\b\w+\b"}
 FACTS, WEIGHTS = "linear.json", "linear.safetensors"
 
 
@@ -64,9 +64,9 @@ class LinearModel:
         from scipy.special import log_softmax
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        words = TfidfVectorizer(vocabulary=list(self.terms), **WORDS)
+        words = TfidfVectorizer(vocabulary=list(self.terms), **TERM_COUNTS)
         words.idf_ = self.idf_T
-        logits_RL = words.transform(list(texts)) @ self.weights_LT.T + self.bias_L
+        logits_RL = words.transform(_terms(texts)) @ self.weights_LT.T + self.bias_L
         rows: list[list[float]] = log_softmax(logits_RL, axis=1).tolist()
         return rows
 
@@ -77,11 +77,11 @@ def fit_linear(train: Sequence[Example], *, seed: int) -> LinearModel | None:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    words = TfidfVectorizer(**WORDS)
+    words = TfidfVectorizer(**TERM_COUNTS)
     if len({example.target for example in train}) < 2:
         return None
     try:
-        counts_RT = words.fit_transform([example.input for example in train])
+        counts_RT = words.fit_transform(_terms([example.input for example in train]))
     except ValueError:  # an empty vocabulary
         return None
     model = LogisticRegression(C=10.0, max_iter=1000, random_state=seed)
@@ -93,6 +93,13 @@ def fit_linear(train: Sequence[Example], *, seed: int) -> LinearModel | None:
         weights_LT, bias_L = (np.concatenate([np.zeros_like(each), each]) for each in (weights_LT, bias_L))
     labels = tuple(str(label) for label in model.classes_)
     return LinearModel(labels, tuple(words.get_feature_names_out()), np.asarray(words.idf_), weights_LT, bias_L)
+
+
+def _terms(texts: Sequence[str]) -> list[list[str]]:
+    import polars
+
+    found: list[list[str]] = terms(polars.Series(texts, dtype=polars.String)).to_list()
+    return found
 
 
 def save_linear(model: LinearModel, folder: Path) -> None:

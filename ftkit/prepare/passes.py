@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ftkit.contracts import Cleaned, Context, Marked
 from ftkit.prepare.cleaning import RowStep
 from ftkit.prepare.ledger import SHOWN, Ledger
+from ftkit.prepare.mending import with_what_came
 from ftkit.prepare.row_keys import KEY, has_id, with_keys
 from ftkit.prepare.rows import Rows, compacted
 from ftkit.prepare.threads import Threads
@@ -109,7 +110,8 @@ def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
             result, seconds = _timed(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
             dropped = compacted(_dropped_of(batch, result.events))
             done.append(_Done(batch.height, result.events, dropped, seconds))
-            batch = result.table
+            again = partial(_kept_by, step, ctx=work.ctx)
+            batch = with_what_came(step.options, batch, result, again)
         return done, with_keys(batch)
 
     def batches() -> Iterator[Table]:
@@ -218,6 +220,11 @@ def _cleaned(step: Choice, came: Table, ctx: Context, *, keep: bool) -> Cleaned:
     cleaned = _with_dropped_rows(came, cleaned) if keep else cleaned
     _account_for(step.name, came, cleaned)
     return cleaned
+
+
+def _kept_by(step: Choice, rows: Table, *, ctx: Context) -> Table:
+    """What a step makes of rows, none dropped."""
+    return _cleaned(step, rows, ctx, keep=True).table
 
 
 def _account_for(step: str, came: Table, cleaned: Cleaned) -> None:

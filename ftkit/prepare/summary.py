@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ftkit.prepare.rows import Rows
-from ftkit.prepare.texts.word_counts import word_counts
+from ftkit.prepare.texts.words import num_words
 from ftkit.prepare.threads import Threads
 from ftkit.store import JsonRecord
 
@@ -114,7 +114,7 @@ def _lengths(rows: Rows, threads: int) -> SideLengths:
 
     def counted(part: Table) -> Table:
         counts = {f"{side} characters": part[side].str.len_chars() for side in SIDES}
-        return polars.DataFrame(counts | {f"{side} words": word_counts(part[side]) for side in SIDES})
+        return polars.DataFrame(counts | {f"{side} words": num_words(part[side]) for side in SIDES})
 
     with Threads(threads) as workers:
         some = (part for batch in rows.batches(*SIDES) for part in batch.iter_slices(COUNTED_ROWS))

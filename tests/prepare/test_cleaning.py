@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ftkit.contracts import Cleaned, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.prepare.cleaning import fix_text, language, length, pattern, whitespace
+from ftkit.prepare.cleaning import fix_text, html, language, length, pattern, whitespace
 
 CTX = Context()
 SENTENCE = "my card has not come yet and i wait for it since monday please tell me when it will be here"
@@ -43,72 +43,97 @@ def said(cleaned: Cleaned) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected", "change"),
+    ("text", "expected"),
     [
-        ("plain words, 3 < 4 and 5 > 4", "plain words, 3 < 4 and 5 > 4", None),
-        ("the cafÃ© is “open”", 'the café is "open"', "characters repaired"),
-        ("fish &amp; chips", "fish & chips", "characters repaired"),
-        ("fish & chips; R&D", "fish & chips; R&D", None),
-        (" two\n", "two", "outer white space removed"),
-        ("a<br>b<BR/>c", "a\nb\nc", "HTML removed"),
-        ('<p class="x">Hello&nbsp;<b>you</b></p><p>bye</p>', "Hello you\nbye", "HTML removed"),
-        ("<span>one.</span><span>Two</span>, <b>th</b>ree", "one. Two, three", "HTML removed"),
-        ("if a<b then <unknown> stays", "if a<b then <unknown> stays", None),
-        ("nul\0 gone", "nul gone", "characters repaired"),
-        ("Now!&nbsp; Or never", "Now! Or never", "characters repaired, HTML removed"),
-        ("two\r\nlines", "two\nlines", "characters repaired"),
+        ("plain words, 3 < 4 and 5 > 4", None),
+        ("the cafÃ© is “open”", "the café is “open”"),
+        ("nul\0 gone, \x1b[31mred\x1b[0m too", "nul gone, red too"),
+        ("a laugh: í\xa0½í¸\x80", "a laugh: 😀"),
+        ("it\x92s here", "it’s here"),
+        ("fish &amp; chips", None),
+        (" two\r\nlines\n", None),
+        ("“quotes”, ﬁve, １２３！", None),
     ],
 )
-def test_fix_text_repairs_and_says_how(text: str, expected: str, change: str | None) -> None:
+def test_fix_text_repairs_what_is_broken_and_no_more(text: str, expected: str | None) -> None:
     cleaned = fix_text.apply(fix_text.FixText(), inputs(text), CTX)
+    assert cleaned.table["input"].to_list() == [expected or text]
+    assert said(cleaned) == ([("1", "change", "input: characters repaired")] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("also", "expected"),
+    [
+        (["quotes"], '"it\'s" ﬁve １２'),
+        (["ligatures"], "“it’s” five １２"),
+        (["widths"], "“it’s” ﬁve 12"),
+        (["quotes", "ligatures", "widths"], '"it\'s" five 12'),
+    ],
+)
+def test_quotes_ligatures_and_widths_are_changed_where_a_recipe_says_so(also: list[Any], expected: str) -> None:
+    cleaned = fix_text.apply(fix_text.FixText(also=also), inputs("“it’s” ﬁve １２"), CTX)
     assert cleaned.table["input"].to_list() == [expected]
-    assert said(cleaned) == ([("1", "change", f"input: {change}")] if change else [])
 
 
-def test_fix_text_repairs_targets_but_keeps_their_tags() -> None:
-    cleaned = fix_text.apply(fix_text.FixText(), table((" x", " <b>cafÃ©</b>"), ("y ", "y")), CTX)
-    assert cleaned.table["target"].to_list() == ["<b>café</b>", "y"]
-    assert said(cleaned) == [
-        ("1", "change", "input: outer white space removed"),
-        ("1", "change", "target: characters repaired, outer white space removed"),
-        ("2", "change", "input: outer white space removed"),
-    ]
+BROKEN = "characters look broken, and stay; {fix_text: {targets: true}} repairs answers too"
 
 
-def test_html_can_be_kept() -> None:
-    cleaned = fix_text.apply(fix_text.FixText(html="keep"), inputs("a<br>b"), CTX)
-    assert cleaned.table["input"].to_list() == ["a<br>b"]
-
-
-def test_fix_text_repairs_what_was_said_before_and_the_rejected_answer() -> None:
-    history = [{"role": "user", "content": "<p>fish</p> cafÃ©"}, {"role": "assistant", "content": " <p>ok</p>"}]
-    rows = table(("and now?", "yes"), ("hi", "ho"), ("a", "b"))
-    rows = rows.with_columns(
-        polars.Series("rejected", ["cafÃ© no", "ha", "c"]), polars.Series("history", [history, [], history[:0]])
+def answering() -> polars.DataFrame:
+    """A row with broken characters wherever it has text."""
+    history = [{"role": "user", "content": "cafÃ©"}, {"role": "assistant", "content": "cafÃ© x"}]
+    rows = table(("cafÃ©", "cafÃ© t"), ("a", "b"))
+    return rows.with_columns(
+        polars.Series("rejected", ["cafÃ© r", "c"]), polars.Series("history", [history, history[:0]])
     )
-    cleaned = fix_text.apply(fix_text.FixText(), rows, CTX)
-    assert cleaned.table["rejected"].to_list() == ["café no", "ha", "c"]
-    assert cleaned.table["history"].to_list() == [
-        [{"role": "user", "content": "fish\ncafé"}, {"role": "assistant", "content": "<p>ok</p>"}],
-        [],
-        [],
-    ]
+
+
+def test_answers_stay_as_they_are_and_are_flagged_where_they_look_broken() -> None:
+    cleaned = fix_text.apply(fix_text.FixText(), answering(), CTX)
+    assert cleaned.table.select("input", "target", "rejected").row(0) == ("café", "cafÃ© t", "cafÃ© r")
+    assert [message["content"] for message in cleaned.table["history"][0]] == ["café", "cafÃ© x"]
+    assert cleaned.table["history"].to_list()[1] == []
     assert said(cleaned) == [
-        ("1", "change", "rejected: characters repaired"),
-        ("1", "change", "history: characters repaired, HTML removed, outer white space removed"),
+        ("1", "change", "input: characters repaired"),
+        ("1", "change", "history: characters repaired"),
+        ("1", "flag", f"target: {BROKEN}"),
+        ("1", "flag", f"rejected: {BROKEN}"),
+        ("1", "flag", f"history: {BROKEN}"),
     ]
+
+
+def test_answers_are_repaired_where_a_recipe_says_targets() -> None:
+    cleaned = fix_text.apply(fix_text.FixText(targets=True), answering(), CTX)
+    assert cleaned.table.select("input", "target", "rejected").row(0) == ("café", "café t", "café r")
+    assert [message["content"] for message in cleaned.table["history"][0]] == ["café", "café x"]
+    assert [reason for _, _, reason in said(cleaned)] == [
+        f"{column}: characters repaired" for column in ("input", "target", "rejected", "history")
+    ]
+
+
+def test_a_plain_text_is_a_target_and_stays() -> None:
+    rows = table(("cafÃ©", "cafÃ©"), ("cafÃ©", "x")).with_columns(plain_text=polars.Series([True, False]))
+    cleaned = fix_text.apply(fix_text.FixText(), rows, CTX)
+    assert cleaned.table["input"].to_list() == ["cafÃ©", "café"]
+    assert ("1", "flag", f"text: {BROKEN}") in said(cleaned)
+
+
+REPAIRS = ftfy.TextFixerConfig(
+    unescape_html=False, fix_line_breaks=False, normalization=None, uncurl_quotes=False, fix_latin_ligatures=False,
+    fix_character_width=False,
+)  # fmt: skip
 
 
 def test_fix_text_equals_ftfy_on_its_own_cases(shared_data: Path) -> None:
-    """Facts of the cases: 70 in the wild, all change; of 31 negative ones 27 stay."""
+    """Facts of the cases: of 70 in the wild 66 change, two need entities or lower case
+    undone, two are ligatures; of 31 negative ones one holds a control character."""
     changed = {}
     for name in ("in-the-wild", "negative"):
         cases = json.loads((shared_data / "ftfy_cases" / f"{name}.json").read_text(encoding="utf-8"))
         texts = [case["original"] for case in cases]
         fixed = fix_text.apply(fix_text.FixText(), inputs(*texts), CTX)
-        assert fixed.table["input"].to_list() == [ftfy.fix_text(text).strip() for text in texts]
+        assert fixed.table["input"].to_list() == [ftfy.fix_text(text, REPAIRS) for text in texts]
         changed[name] = (len(texts), fixed.events.height)
-    assert changed == {"in-the-wild": (70, 70), "negative": (31, 4)}
+    assert changed == {"in-the-wild": (70, 66), "negative": (31, 1)}
 
 
 def public_texts(folder: Path) -> dict[str, list[str]]:
@@ -127,18 +152,52 @@ def public_texts(folder: Path) -> dict[str, list[str]]:
 
 
 def test_rows_of_public_sets_are_repaired_as_ftfy_alone_would(shared_data: Path) -> None:
-    """Without HTML, fix_text is ftfy and strip; every row is held against them, mostly such that take the fast path."""
+    """Every row is held against ftfy; nearly all take the fast path."""
     for name, texts in public_texts(shared_data).items():
-        fixed = fix_text.apply(fix_text.FixText(html="keep"), inputs(*texts), CTX)
-        assert fixed.table["input"].to_list() == [ftfy.fix_text(text).strip() for text in texts], name
-        assert fixed.events.height < len(texts) / 4
+        fixed = fix_text.apply(fix_text.FixText(), inputs(*texts), CTX)
+        assert fixed.table["input"].to_list() == [ftfy.fix_text(text, REPAIRS) for text in texts], name
+        assert fixed.events.height < len(texts) / 100
 
 
 @settings(deadline=None)
-@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=30) | st.from_regex("(&|#|[a-c1;]| ){0,12}"))
-def test_ascii_is_repaired_as_ftfy_would(text: str) -> None:
-    cleaned = fix_text.apply(fix_text.FixText(html="keep"), inputs(text), CTX)
-    assert cleaned.table["input"].to_list() == [ftfy.fix_text(text).strip()]
+@given(st.text(alphabet=st.characters(max_codepoint=300), max_size=30) | st.text("Ã©â€™“”ﬁ１\x1b[m\xa0 a", max_size=12))
+def test_any_text_is_repaired_as_ftfy_would(text: str) -> None:
+    cleaned = fix_text.apply(fix_text.FixText(), inputs(text), CTX)
+    assert cleaned.table["input"].to_list() == [ftfy.fix_text(text, REPAIRS)]
+
+
+# ---- html ----
+
+
+@pytest.mark.parametrize(
+    ("text", "stripped"),
+    [
+        ("a<br>b<BR/>c", "a\nb\nc"),
+        ('<p class="x">Hello&nbsp;<b>you</b></p><p>bye</p>', "Hello you\nbye"),
+        ("<span>one.</span><span>Two</span>, <b>th</b>ree", "one. Two, three"),
+        ("<!DOCTYPE html><head><style>p {color: red}</style></head><!-- x --><script>f()</script>Hi", "Hi"),
+        ("fish &amp; chips &lt;3", "fish & chips <3"),
+        ("if a<b then <unknown> stays", None),
+        ("for all a <b and c> d", None),
+        ("fish & chips; R&D, &notit", None),
+    ],
+)
+def test_html_is_stripped(text: str, stripped: str | None) -> None:
+    cleaned = html.apply(html.Html(action="strip"), inputs(text), CTX)
+    assert cleaned.table["input"].to_list() == [stripped or text]
+    assert said(cleaned) == ([("1", "change", "input: HTML removed")] if stripped else [])
+
+
+def test_unescape_decodes_entities_and_keeps_tags() -> None:
+    cleaned = html.apply(html.Html(action="unescape"), inputs("<b>fish &amp; chips</b> &amp;lt; R&D"), CTX)
+    assert cleaned.table["input"].to_list() == ["<b>fish & chips</b> &lt; R&D"]
+    assert said(cleaned) == [("1", "change", "input: HTML entities decoded")]
+
+
+def test_html_leaves_answers_alone_unless_the_recipe_says_targets() -> None:
+    rows = table(("<p>a</p>", "<p>b</p>"))
+    assert html.apply(html.Html(action="strip"), rows, CTX).table["target"].to_list() == ["<p>b</p>"]
+    assert html.apply(html.Html(action="strip", targets=True), rows, CTX).table["target"].to_list() == ["b"]
 
 
 # ---- length ----
@@ -197,13 +256,15 @@ def test_characters_and_words_are_counted_as_python_does(text: str) -> None:
 @pytest.mark.parametrize(
     ("options", "text", "expected"),
     [
-        ({}, " a \t b ", "a b"),
-        ({}, "a  \r\n  b\rc\u2028d\u2029e", "a\nb\nc\nd\ne"),
-        ({}, "a\n \n\t\n\nb", "a\n\nb"),
+        ({}, "\n\n  a \t b \n", "  a \t b"),
+        ({}, "a  \r\n  b\rc\u2028d\u2029e", "a\n  b\nc\nd\ne"),
+        ({}, "a\n \n\t\n\n\u3000\nb", "a\n\n\nb"),
         ({"max_blank_lines": 0}, "a\n\n\nb", "a\nb"),
-        ({"max_blank_lines": 2}, "a\n\n\n\n\nb\n\nc", "a\n\n\nb\n\nc"),
+        ({"blanks": "one"}, " a \t b ", "a b"),
+        ({"blanks": "one"}, "a  \r\n  b\rc\u2028d\u2029e", "a\nb\nc\nd\ne"),
+        ({"blanks": "one", "max_blank_lines": 1}, "a\n \n\t\n\nb", "a\n\nb"),
         ({"lines": "join"}, "a\n\n b\nc", "a b c"),
-        ({}, "a\u00a0\u3000b\x1fc", "a b c"),
+        ({"blanks": "one"}, "a\u00a0\u3000b\x1fc", "a b c"),
         ({}, "a b\nc", "a b\nc"),
     ],
 )
@@ -220,9 +281,11 @@ def test_joined_lines_are_the_words_with_one_space_between(text: str) -> None:
     assert cleaned.table["input"].to_list() == [" ".join(text.split())]
 
 
-def test_white_space_of_one_field_only() -> None:
-    cleaned = whitespace.apply(whitespace.Whitespace(field="input"), table(("a  b", "if x:\n    y")), CTX)
-    assert cleaned.table.select("input", "target").rows() == [("a b", "if x:\n    y")]
+def test_white_space_of_targets_stays_unless_the_recipe_says_so() -> None:
+    rows = table(("a ", "if x: \n    y"))
+    kept = whitespace.apply(whitespace.Whitespace(), rows, CTX).table
+    assert kept.select("input", "target").rows() == [("a", "if x: \n    y")]
+    assert whitespace.apply(whitespace.Whitespace(targets=True), rows, CTX).table["target"][0] == "if x:\n    y"
 
 
 # ---- pattern ----

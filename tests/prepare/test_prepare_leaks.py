@@ -123,7 +123,7 @@ def test_a_number_that_is_missing_in_an_identity_leaves_the_rest_of_it(tmp_path:
 def test_plain_texts_are_cleaned_compared_and_written_as_targets(tmp_path: Path) -> None:
     lines = [text(n) for n in range(60)] + [text(0), text(1) + " cafÃ©"]
     (tmp_path / "t.txt").write_text("\n".join(lines), encoding="utf-8")
-    steps = ["fix_text", "length", "exact_dedup", {"near_dedup": {"threshold": 0.95}}]
+    steps = [{"fix_text": {"targets": True}}, "length", "exact_dedup", {"near_dedup": {"threshold": 0.95}}]
     done = prepared(tmp_path, {"text": {"path": str(tmp_path / "t.txt")}}, clean=steps)
     kept = [row for name in ("train", "valid", "test") for row in done.split(name)]
     assert {row.input for row in kept} == {""}

@@ -93,7 +93,7 @@ PROSE = " ".join(f"w{number:03}" for number in range(100))  # 100 words of 4 cha
         (PROSE + " of the" * 24, "top 2-grams 0.231, more than 0.2"),  # 24 * 5 / (400 + 24 * 5)
         ("the same words again " * 25, "top 2-grams 0.588, more than 0.2"),  # 'words again': 10 of 17 characters
         (PROSE + " " + PROSE[:99], "duplicate 5-grams 0.167, more than 0.15"),  # 20 of 120 words
-        (" ".join(map(chr, range(0x4E00, 0x4E64))), "mean word length 1.0, less than 3.0"),
+        (" ".join(map(chr, range(0xAC00, 0xAC64))), "mean word length 1.0, less than 3.0"),
         (PROSE.replace("w", "w" * 8), "mean word length 11.0, more than 10.0"),
         (PROSE.replace(" ", " # "), "symbols per word 0.497, more than 0.1"),  # 99 / 199
         (PROSE.replace(" ", " word...\nof ", 8), "ellipsis lines 0.889, more than 0.3"),  # 8 of 9 lines

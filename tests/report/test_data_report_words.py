@@ -10,11 +10,8 @@ from pathlib import Path
 
 import polars
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from prepared_folders import prepared, row
 
-from ftkit.prepare.texts.word_counts import word_counts
 from ftkit.report.data import words as data_words
 from ftkit.report.data.findings import findings
 
@@ -48,16 +45,6 @@ def test_words_that_set_a_label_apart_are_surest_first() -> None:
         ("spam", "pills now", 1.0, 0.0, (0, 1)),
         ("spam", "pills", 1.0, 0.25, (0, 1)),
     ]
-
-
-WORDS_AND_SPACES = "aé日 \t\n\x0b\x0c\r\x08\x1c\x1f\x85\xa0\u2003\u2028\u3000\u200b"
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(WORDS_AND_SPACES, max_size=9), max_size=6))
-def test_words_are_counted_as_the_regular_expression_counts_them(texts: list[str]) -> None:
-    series = polars.Series(texts, dtype=polars.String)
-    assert word_counts(series).to_list() == series.str.count_matches(r"\S+").to_list()
 
 
 def test_a_phrase_counts_within_one_text_only() -> None:

@@ -25,10 +25,12 @@ Action: TypeAlias = Literal["drop", "change", "flag", "add"]
 class RowStep(Config):
     """Base of the Config of a step that looks at one row at a time: any batch of rows gives the same result.
 
-    `train_only` steps judge by targets or make rows: they run on train, after the split.
+    `train_only` steps judge by targets or make rows: they run on train, after the split. Those that put texts in place
+    of others say `changes_texts`; a step that mends texts is a `mending.MendingStep`.
     """
 
     train_only: ClassVar[bool] = False
+    changes_texts: ClassVar[bool] = False
 
 
 class TableStep(Config):

@@ -18,6 +18,7 @@ from ftkit.contracts import Context, Marked
 from ftkit.errors import DataError
 from ftkit.prepare.cleaning import TableStep, events
 from ftkit.prepare.row_keys import row_digests
+from ftkit.prepare.texts.words import TERM_COUNTS, terms
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -142,22 +143,16 @@ def _judged(config: LabelErrors, rows: Rows, ctx: Context) -> Table:
 
 
 def _words(rows: Rows, num_targets: int) -> _Sparse | None:
-    """TF-IDF of words and pairs of words, a sparse row for each row; None where no two rows share a word.
+    """TF-IDF of terms and pairs of terms, a sparse row for each row; None where no two rows share a word.
 
     A word of one row only says nothing about the others.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = (text for batch in rows.batches("input") for text in batch["input"])
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2),
-        sublinear_tf=True,
-        token_pattern=r"(?u)\b\w+\b",
-        min_df=2,
-        max_features=max(1, MAX_WEIGHTS // num_targets),
-    )
+    found = (each for batch in rows.batches("input") for each in terms(batch["input"]).to_list())
+    vectorizer = TfidfVectorizer(min_df=2, max_features=max(1, MAX_WEIGHTS // num_targets), **TERM_COUNTS)
     try:
-        words: _Sparse = vectorizer.fit_transform(texts)
+        words: _Sparse = vectorizer.fit_transform(found)
     except ValueError:  # no word is left; nothing else can be wrong with texts
         return None
     words.sort_indices()  # they stand in the order in which words were met, and sums would round by it

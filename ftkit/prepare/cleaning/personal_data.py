@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
@@ -32,8 +32,10 @@ class PersonalData(RowStep):
 
     Masks are <email>, <phone>, <card>, <iban>, <ip> and <key>. Cards must pass the Luhn check, IBANs their country's
     length and the check by 97. A phone number is international (+ or 00), or written in groups as people write them;
-    a bare run of digits is one only behind a word such as 'phone'.
+    a bare run of digits is one only behind a word such as 'phone'. Test rows are masked too.
     """
+
+    changes_texts: ClassVar[bool] = True
 
     action: Literal["mask", "drop", "flag"] = "mask"
     kinds: list[Kind] = Field(default=_KINDS, min_length=1)

@@ -12,6 +12,7 @@ from pydantic import Field
 from ftkit.contracts import Cleaned, Context
 from ftkit.prepare.cleaning import RowStep, events
 from ftkit.prepare.texts.text_signals import signals
+from ftkit.prepare.texts.words import num_words
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _quality(config: Quality, texts: polars.Series) -> polars.Series:
     """The quality of each text, rounded to four digits so that the ledger says what was multiplied."""
     import polars
 
-    judged = (texts.str.count_matches(r"\S+") >= config.min_words).fill_null(False).arg_true()
+    judged = (num_words(texts) >= config.min_words).fill_null(False).arg_true()
     parts = [
         *[(1 - polars.col(name)) / (1 - most) for name, most in _MOST.items()],
         *[polars.col(name) / least for name, least in _LEAST.items()],

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from ftkit.contracts import Cleaned, Context
 from ftkit.prepare.cleaning import RowStep, drop, flag
 from ftkit.prepare.texts.text_signals import DUPLICATE_SIZES, TOP_SIZES, signals
+from ftkit.prepare.texts.words import num_words
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ class Repetition(RowStep):
     """Bounds of the paper's tables A1 and section A.1.1; shares lie in [0, 1].
 
     A text below `min_words` is not judged: the paper's bounds are made for web pages, and in a text of 50 words two
-    equal phrases of four words are already 16 % of it. (Scripts without blanks between words have few words, and are
-    not judged either.) Targets are judged only if `field` says so: mathematics and code are no prose.
+    equal phrases of four words are already 16 % of it. In scripts that are written without blanks, a character
+    counts as a word, and no bound of word lengths holds. Targets are judged only if `field` says so: mathematics and
+    code are no prose.
     """
 
     min_words: int = Field(100, ge=1)
@@ -78,7 +80,7 @@ def _reasons(config: Repetition, texts: polars.Series) -> polars.Series:
     """Why a text is out of bounds, null where it is not."""
     import polars
 
-    judged = (texts.str.count_matches(r"\S+") >= config.min_words).fill_null(False).arg_true()
+    judged = (num_words(texts) >= config.min_words).fill_null(False).arg_true()
     numbers = signals(texts.gather(judged))
     reasons = [
         polars.when(polars.col(name) > most).then(

@@ -1,68 +1,70 @@
-"""`ftfy.fix_text` over a column of texts: the same results, from ftfy's own tables, many times as fast.
+"""Broken characters made whole: mojibake, halves of surrogates decoded apart, control characters. By ftfy's tables.
 
-Knows texts only. Most texts hold nothing that ftfy acts on, or only curly quotes: that is found, and those are
-straightened, by expressions over the whole column. All others go through ftfy itself, one by one.
+Knows texts only. What is well-formed stays to the character, unless `also` names it. Most texts hold nothing that ftfy
+acts on: that is found by an expression over the whole column. All others go through ftfy, one by one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import polars
+    from ftfy import TextFixerConfig
 
-# in ASCII ftfy acts on control characters (but tab and line feed), and on an entity that ends in ';'
-ENTITY = r"&#?[0-9A-Za-z]{1,24};"
-NOT_PLAIN = rf"[^\t\n\x20-\x7e]|{ENTITY}"
-NOT_NFC = r"[\x{300}-\x{200f}\x{2028}\x{2029}\x{205f}-\x{10ffff}]"  # all others NFC leaves alone, wherever they stand
-_LINE_ENDS = "\r\x85\u2028\u2029"
+Also: TypeAlias = Literal["quotes", "ligatures", "widths"]
+
+_NOT_PLAIN = r"[^\t\n\f\r\x20-\x7e]"  # in ASCII ftfy acts on control characters
 _C1 = r"\x{80}-\x{9f}"
 
 
-def repaired(texts: polars.Series) -> polars.Series:
-    """What `ftfy.fix_text` makes of each text; null stays null."""
+def repaired(texts: polars.Series, also: Sequence[Also] = ()) -> polars.Series:
+    """The texts repaired; null stays null. `also`: curly quotes straightened, ligatures and wide characters undone."""
     import ftfy
 
-    places = texts.str.contains(NOT_PLAIN).fill_null(False).arg_true()
+    places = texts.str.contains(_NOT_PLAIN).fill_null(False).arg_true()
     if places.is_empty():
         return texts
-    odd = texts.gather(places)
-    fixed = _straightened(odd)
-    hard = _needs_ftfy(odd, fixed).arg_true()
-    if not hard.is_empty():
-        texts_left: list[str] = odd.gather(hard).to_list()
-        fixed = fixed.scatter(hard, [ftfy.fix_text(text) for text in texts_left])
-    return texts.clone().scatter(places, fixed)
+    places = places.filter(texts.gather(places).str.contains(_what_ftfy_acts_on(tuple(also))))
+    config = _config(also)
+    hard: list[str] = texts.gather(places).to_list()
+    return texts.clone().scatter(places, [ftfy.fix_text(text, config) for text in hard]) if hard else texts
 
 
-def _straightened(texts: polars.Series) -> polars.Series:
-    from ftfy import chardata
+def _config(also: Sequence[Also]) -> TextFixerConfig:
+    import ftfy
 
-    double: re.Pattern[str] = chardata.DOUBLE_QUOTE_RE
-    single: re.Pattern[str] = chardata.SINGLE_QUOTE_RE
-    return texts.str.replace_all(double.pattern, '"').str.replace_all(single.pattern, "'")
-
-
-def _needs_ftfy(texts: polars.Series, straightened: polars.Series) -> polars.Series:
-    """Whether ftfy may do more to a text than straighten its quotes. It looks again at what it made, so both count."""
-    pattern = _what_ftfy_acts_on()
-    composed = texts.str.contains(NOT_NFC)  # else NFC has nothing to do, and is slow
-    changed = texts.filter(composed).str.normalize("NFC") != texts.filter(composed)
-    other = composed.clone().scatter(composed.arg_true(), changed)
-    return texts.str.contains(pattern) | straightened.str.contains(pattern) | other
+    return ftfy.TextFixerConfig(
+        unescape_html=False,
+        fix_line_breaks=False,
+        normalization=None,
+        uncurl_quotes="quotes" in also,
+        fix_latin_ligatures="ligatures" in also,
+        fix_character_width="widths" in also,
+        explain=False,
+    )
 
 
 @cache
-def _what_ftfy_acts_on() -> str:
-    """A regular expression without look-around: entities, characters in ftfy's tables, and its signs of mojibake."""
+def _what_ftfy_acts_on(also: tuple[Also, ...]) -> str:
+    """A regular expression without look-around: characters in ftfy's tables, and its signs of mojibake."""
     from ftfy import badness, chardata
 
-    codes: set[int] = {*chardata.LIGATURES, *chardata.WIDTH_MAP, *chardata.CONTROL_CHARS, *map(ord, _LINE_ENDS)}
-    characters = "".join(f"\\x{{{code:x}}}" for code in sorted(codes))
+    tables = {
+        "quotes": chardata.SINGLE_QUOTE_RE.pattern + chardata.DOUBLE_QUOTE_RE.pattern,  # sets of characters, both
+        "ligatures": _set_of(chardata.LIGATURES),
+        "widths": _set_of(chardata.WIDTH_MAP),
+    }
+    sets = [_set_of(chardata.CONTROL_CHARS), *(tables[each] for each in also)]
     mojibake: re.Pattern[str] = badness.BADNESS_RE
-    return f"(?m){ENTITY}|[{_C1}{characters}]|{_without_blanks(mojibake.pattern)}"
+    return f"(?m)[{_C1}{''.join(sets)}]|{_without_blanks(mojibake.pattern)}"
+
+
+def _set_of(codes: Iterable[int]) -> str:
+    return "[" + "".join(f"\\x{{{code:x}}}" for code in sorted(codes)) + "]"
 
 
 def _without_blanks(pattern: str) -> str:

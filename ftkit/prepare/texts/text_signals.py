@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftkit.prepare.texts.words import LETTER_WORD, SPACELESS, num_words, terms
+
 if TYPE_CHECKING:
     import numpy as np
     import polars
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-_WORD = r"[\p{L}\p{M}\p{N}_]+"
-_LETTER_WORD = r"\S*\p{L}\S*"
 _SYMBOL = r"#|\.\.\.|…"
 _ELLIPSIS_END = r"(?:\.\.\.|…)$"
 _BULLET = r"^[•‣▪●○◦*-](?:\s|$)"
@@ -26,8 +26,8 @@ DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
 def signals(texts: polars.Series) -> Table:
     """One row of numbers for each text; 0 where a text has nothing to count, and `mean_word_length` null.
 
-    num_words               runs without white space
-    mean_word_length        characters of a run of letters, marks, digits and underscores
+    num_words               see `words`
+    mean_word_length        characters of a term, in scripts with blanks between words
     alphabetic_words        share of num_words with a letter in it
     symbols_per_word        '#' and ellipses for each of num_words
     ellipsis_lines          share of lines that end in an ellipsis; 0 for a text of one line
@@ -38,17 +38,18 @@ def signals(texts: polars.Series) -> Table:
                             occurs at least twice; of several, the longest
     duplicate_{5…10}_grams  share of word characters in n-grams that repeat an earlier one; none is counted twice
 
-    Words of n-grams are in small letters and without punctuation. The first of equal lines or n-grams is no repeat.
+    Words of n-grams are `words.terms`: in small letters, without punctuation, and characters in scripts without blanks.
+    The first of equal lines or n-grams is no repeat.
     """
     import polars
 
-    num_words = texts.str.count_matches(r"\S+")
+    counts = num_words(texts)
     words = _Words(texts)
     columns = {
-        "num_words": num_words.cast(polars.Int64),
+        "num_words": counts.cast(polars.Int64),
         "mean_word_length": polars.Series(words.mean_length()).fill_nan(None),
-        "alphabetic_words": texts.str.count_matches(_LETTER_WORD) / num_words,
-        "symbols_per_word": texts.str.count_matches(_SYMBOL) / num_words,
+        "alphabetic_words": texts.str.count_matches(LETTER_WORD) / counts,
+        "symbols_per_word": texts.str.count_matches(_SYMBOL) / counts,
         **_of_lines(texts),
         **_of_paragraphs(texts),
         **words.repetition(),
@@ -122,22 +123,27 @@ class _Words:
     def __init__(self, texts: polars.Series) -> None:
         import polars
 
-        split = texts.str.to_lowercase().str.extract_all(_WORD)
-        flat = polars.DataFrame({"word": split}).with_row_index("row").explode("word", empty_as_null=False).drop_nulls()
-        flat = flat.with_row_index("place").select(
-            "row", number=polars.col("place").first().over("word"), length=polars.col("word").str.len_chars()
+        flat = polars.DataFrame({"word": terms(texts)}).with_row_index("row")
+        flat = flat.explode("word", empty_as_null=False).drop_nulls().with_row_index("place")
+        flat = flat.select(
+            "row",
+            number=polars.col("place").first().over("word"),
+            length=polars.col("word").str.len_chars(),
+            is_spaced=~polars.col("word").str.contains(SPACELESS),
         )
         self._num_rows = len(texts)
         self._rows = flat["row"].to_numpy()
         self._numbers = flat["number"].cast(polars.Int64).to_numpy()
         self._lengths = flat["length"].cast(polars.Int64).to_numpy()
+        self._is_spaced: NDArray[np.bool_] = flat["is_spaced"].to_numpy()
 
     def mean_length(self) -> NDArray[np.float64]:
-        """Characters per word, NaN for a text without words."""
+        """Characters per word, of scripts that have blanks between them; NaN for a text without such words."""
         import numpy as np
 
+        counts = np.bincount(self._rows[self._is_spaced], minlength=self._num_rows)
         with np.errstate(invalid="ignore"):
-            return self._chars(np.ones(len(self._rows), bool)) / np.bincount(self._rows, minlength=self._num_rows)
+            return self._chars(self._is_spaced) / counts
 
     def repetition(self) -> dict[str, polars.Series]:
         """Shares of word characters in repeated n-grams of 2 to 10 words.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from ftkit.prepare.texts.similarity import normalised, plain_of, text_keys
-from ftkit.prepare.texts.word_counts import word_counts
+from ftkit.prepare.texts.words import num_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +143,7 @@ def _lengths(table: Table) -> dict[tuple[str, str], Table]:
         .group_by("length")
         .agg(rows, polars.col("id").first())
         for side in SIDES
-        for unit, lengths in zip(UNITS, (_characters(table[side]), word_counts(table[side])), strict=True)
+        for unit, lengths in zip(UNITS, (_characters(table[side]), num_words(table[side])), strict=True)
     }
 
 

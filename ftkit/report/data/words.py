@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ftkit.prepare.texts.similarity import normalised
+from ftkit.prepare.texts.words import joined, terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,13 +107,13 @@ class _Found:
 
 
 class Phrases:
-    """Words and phrases of some texts, counted. Words are as in `similarity.normalised`; a rare phrase is left out."""
+    """Words and phrases of some texts, counted. Words are `words.terms`; a rare phrase is left out."""
 
     def __init__(self, texts: polars.Series) -> None:
         import numpy as np
         import polars
 
-        words = normalised(texts.str.head(TEXT_CHARS)).str.split(" ")
+        words = terms(texts.str.head(TEXT_CHARS))
         lengths_T: I64 = words.list.len().cast(polars.Int64).to_numpy()
         self.num_texts = len(texts)
         self.min_rows = max(MIN_ROWS, -(-len(texts) // ONE_IN))
@@ -188,7 +188,7 @@ class Phrases:
 
     def _text(self, counted: _Counted, phrase: int) -> str:
         start = int(counted.starts_F[phrase])
-        return " ".join(self._words[start : start + counted.size])
+        return joined(self._words[start : start + counted.size])
 
 
 def _codes(words: polars.Series, min_times: int) -> I64:

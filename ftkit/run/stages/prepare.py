@@ -34,12 +34,14 @@ from ftkit.prepare.intake import (
 from ftkit.prepare.labels import check_targets, labels_of, refuse_unlabelled
 from ftkit.prepare.leaks import decontaminated
 from ftkit.prepare.ledger import Ledger
+from ftkit.prepare.mending import as_dealt
 from ftkit.prepare.mixing import beyond_shares
 from ftkit.prepare.passes import Workshop, apply_marks, clean
 from ftkit.prepare.row_keys import column_fingerprints, distinct
 from ftkit.prepare.rows import Rows, cut, in_order
 from ftkit.prepare.splitting import SPLITS, order_keys
 from ftkit.prepare.summary import Standing, Summary, split_summary
+from ftkit.prepare.texts.markup import looks_scraped
 from ftkit.prepare.texts.similarity import numbered
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
 VERSION = 4
 CHECKED_ROWS = 20
+LOOKED_AT, SCRAPED = 2_000, 0.01  # rows in which markup is looked for, and the share from which it is said
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")
 
 
@@ -168,8 +171,20 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     with ctx.progress.bar("data report", sum(map(len, splits.values()))) as bar:
         page.write(out, threads=ctx.machine.num_threads, on_progress=bar.advance)
     _say_result(summary, groups, ctx)
+    _say_markup(config, splits["train"], ctx)
     shutil.rmtree(folder)
     return Prepared(out)
+
+
+def _say_markup(config: PrepareConfig, train: Rows, ctx: Context) -> None:
+    """Where inputs look like web pages, and no step sees to that."""
+    some = next(train.batches("input"))["input"].head(LOOKED_AT)  # a split is in an order of chance
+    found = int(looks_scraped(some).sum())
+    if found >= max(2, SCRAPED * len(some)) and not any(step.name == "html" for step in config.data.clean):
+        ctx.progress.say(
+            f"{found:,} of {len(some):,} inputs of train look like scraped web pages (</p>, <br>, &nbsp; …); where "
+            "markup is no part of the task, put {html: {action: strip}} in data.clean"
+        )
 
 
 def _steps_with_content(data: Data) -> Iterator[tuple[int, StepWithContent]]:
@@ -249,11 +264,12 @@ def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[s
     names = [name for name in SPLITS if name not in tables]
     batches = in_order(pool, polars.DataFrame({"split": dealt, "turn": _turns(pool, config)}), work.folder)
     parts = cut(batches, [int((dealt == name).sum()) for name in names])
-    splits = {name: work.write(part) for name, part in zip(names, parts, strict=True)}
+    splits = {name: work.write(as_dealt(name, part, work.ledger)) for name, part in zip(names, parts, strict=True)}
     pool.delete()
     for name, rows in tables.items():
         if name in SPLITS:
-            splits[name] = _lined_up(config, rows, work)
+            own = in_order(rows, _turns(rows, config).to_frame(), work.folder)
+            splits[name] = work.replace(rows, as_dealt(name, own, work.ledger))
     return {name: splits[name] for name in SPLITS}
 
 
