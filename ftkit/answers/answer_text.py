@@ -1,16 +1,46 @@
-"""The words of an answer that count when answers are compared. Pure text, no model."""
+"""What of an answer counts when answers are compared. Pure text, no model."""
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+_ENDS = ".,;:?…。，、；：？！ "
+_PAIRS = [(pair[: len(pair) // 2], pair[len(pair) // 2 :]) for pair in "\"\" '' `` “” ‘’ «» 「」 『』 **** **".split()]
+_OPTION = re.compile(r"\(?(\w+)\)")
 
 
 def answer_words(text: str) -> list[str]:
-    """Lower-case words without punctuation and the articles a, an, the.
+    """Lower-case words without punctuation and the articles a, an, the; where nothing would be left, with them.
 
     Normalisation of SQuAD's official evaluation (Rajpurkar et al. 2016, arXiv 1606.05250).
     """
-    return re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split()
+    return re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split() or text.lower().split()
+
+
+def bare(text: str) -> str:
+    """A text in composed Unicode form, one blank where white space is, without the punctuation around it.
+
+    Signs that carry meaning stay, and a text of nothing but punctuation stays as it is.
+    """
+    kept = " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
+    while (inner := _inner(kept)) != kept and not all(unicodedata.category(letter)[0] == "P" for letter in inner):
+        kept = inner
+    return kept
+
+
+def _inner(text: str) -> str:
+    """The text without a layer of punctuation."""
+    text = text.rstrip(_ENDS).lstrip("¿¡ ")
+    before = text.rstrip("!")
+    if before[-1:].isalpha():  # 5! is a number
+        text = before
+    for opening, closing in _PAIRS:
+        inside = text[len(opening) : -len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and not {opening[0], closing[0]} & set(inside):
+            return inside.strip()
+    option = _OPTION.fullmatch(text)
+    return option[1] if option else text

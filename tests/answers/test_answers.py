@@ -96,7 +96,7 @@ def test_an_answer_that_could_not_be_parsed_is_wrong_everywhere() -> None:
 
 def test_token_f1_counts_shared_words() -> None:
     assert score("token_f1", ("the cat sat", "a cat sat down")) == [pytest.approx(2 * 2 / (2 + 3))]
-    assert score("exact_match", ("The cat!", "cat"), ("!", "?"), ("?", "?")) == [1.0, 0.0, 1.0]
+    assert score("squad_match", ("The cat!", "cat"), ("!", "?"), ("?", "?")) == [1.0, 0.0, 1.0]
 
 
 def test_numeric_match_compares_numbers_not_texts() -> None:
