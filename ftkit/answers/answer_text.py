@@ -9,7 +9,7 @@ import unicodedata
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 _ENDS = ".,;:?…。，、；：？！ "
-_PAIRS = [(pair[: len(pair) // 2], pair[len(pair) // 2 :]) for pair in "\"\" '' `` “” ‘’ «» 「」 『』 **** **".split()]
+_PAIRS = [*map(tuple, ('""', "''", "``", "“”", "‘’", "«»", "「」", "『』")), ("**", "**"), ("*", "*")]
 _OPTION = re.compile(r"\(?(\w+)\)")
 
 
@@ -35,7 +35,7 @@ def bare(text: str) -> str:
 def _inner(text: str) -> str:
     """The text without a layer of punctuation."""
     text = text.rstrip(_ENDS).lstrip("¿¡ ")
-    before = text.rstrip("!")
+    before = text.rstrip("! ")
     if before[-1:].isalpha():  # 5! is a number
         text = before
     for opening, closing in _PAIRS:

@@ -28,13 +28,16 @@ class ReadsNumbers(Config):
     @property
     def reading(self) -> Reading:
         """The reading; the usual one of what is left to targets that are not known."""
-        named = {name: value for name, value in self._named.items() if value != "auto"}
-        return Reading(**named)
+        usual = Reading()
+        return Reading(
+            usual.decimal if self.decimal == "auto" else self.decimal,
+            usual.percent if self.percent == "auto" else self.percent,
+        )
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to the targets."""
-        return "auto" not in self._named.values()
+        return self.decimal != "auto" and self.percent != "auto"
 
     def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
         """The numbers of a target; the last one is what is compared."""
@@ -48,10 +51,6 @@ class ReadsNumbers(Config):
         decimal = self._decimal_of(known, say) if self.decimal == "auto" else self.decimal
         percent = self._percent_of(known, decimal, say) if self.percent == "auto" else self.percent
         return self.model_copy(update={"decimal": decimal, "percent": percent})
-
-    @property
-    def _named(self) -> dict[str, str]:
-        return {"decimal": self.decimal, "percent": self.percent}
 
     def _decimal_of(self, targets: Sequence[str], say: Callable[[str], None]) -> Decimal:
         reading = Reading(",")  # under which every decimal comma is seen, and every decimal point too

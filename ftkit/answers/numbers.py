@@ -60,6 +60,15 @@ def numbers(text: str, reading: Reading) -> list[Number]:
     return [each for found in _NUMBER.finditer(_plain(text)) for each in _read(found, reading)]
 
 
+def last_number(text: str, reading: Reading) -> Number | None:
+    """The last of `numbers`, without reading them all."""
+    reading = _InText(reading.decimal, reading.percent)
+    for found in reversed(list(_NUMBER.finditer(_plain(text)))):
+        if read := list(_read(found, reading)):
+            return read[-1]
+    return None
+
+
 def written(value: Fraction) -> str:
     """A number as text that every reading takes for the same: a decimal where it ends, else a fraction."""
     twos, fives = _exponent_of(value.denominator, 2), _exponent_of(value.denominator, 5)
@@ -119,11 +128,11 @@ _SYMBOL = r"[$¢-¥৳฿៛₠-⃀﷼﹩＄￠￡￥￦]"
 _CODE = r"(?:USD|EUR|GBP|JPY|CHF|CNY|INR|Rs\.?)"
 _MONEY = rf"(?:(?:{_SYMBOL}|{_CODE}(?=[\s\d])) ?)?+"
 _BEHIND = r"(?: ?(?P<scale>thousand|million|billion|trillion|lakh|crore)s?\b)?+(?: ?(?P<percent>[%‰]|per ?cent\b))?+"
-_NUMBER = re.compile(rf"(?P<sign>(?<![\w)\]%°])[-+])?+{_MONEY}(?P<inner>(?<!\w)[-+])?+{_CHAIN}{_BEHIND}")
+_NUMBER = re.compile(rf"(?=[^a-z\s])(?P<sign>(?<![\w)\]%°])[-+])?+{_MONEY}(?P<inner>(?<!\w)[-+])?+{_CHAIN}{_BEHIND}")
 _WHOLE = re.compile(rf"(?P<sign>[-+] ?)?+{_MONEY}(?P<inner>[-+])?+{_CHAIN}{_BEHIND}(?: ?(?:{_SYMBOL}|{_CODE}))?+")
-_AROUND = re.compile(r"^[\s\"'“”«»`*(\[]+|[\s\"'“”«»`*)\]$.,;:?。、]+$")
+_AROUND = re.compile(r"^[\s$\"'“”«»`*(\[]+|[\s\"'“”«»`*)\]$.,;:?。、]+$")
 _PIECES = re.compile(rf"({_RUN})({_EXPONENT}?+)")
-_SCALES = {"": 0, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
+_SCALES = {"thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
 
 
 def _plain(text: str) -> str:
@@ -187,7 +196,8 @@ def _finished(part: _Part, found: re.Match[str] | None, reading: Reading) -> Num
     sign, mark = (found["sign"] or "") + (found["inner"] or ""), found["percent"]
     if "-" in sign:
         value = -value
-    value *= 10 ** _SCALES[found["scale"] or ""]
+    if found["scale"]:
+        value *= 10 ** _SCALES[found["scale"]]
     if mark and reading.percent == "hundredths":
         value /= 1000 if mark == "‰" else 100
     return Number(value, mark is not None, shown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ftkit.answers.number_reading import ReadsNumbers
-from ftkit.answers.numbers import Number, Reading, numbers, written
+from ftkit.answers.numbers import Number, Reading, last_number, numbers, written
 from ftkit.registry import component
 
 
@@ -23,5 +23,5 @@ class LastNumber(ReadsNumbers):
 @component
 def extract(config: LastNumber, text: str) -> str | None:
     """The number as plain text; as a fraction where its decimals do not end."""
-    found = numbers(text, config.reading)
-    return written(found[-1].value) if found else None
+    found = last_number(text, config.reading)
+    return written(found.value) if found else None

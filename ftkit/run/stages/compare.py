@@ -41,7 +41,7 @@ from ftkit.verdict.results import (
 )
 from ftkit.verdict.stats import Contrast, Decision, Outcome, decide, holm
 
-VERSION = 2
+VERSION = 3
 
 
 class CompareConfig(Config):
