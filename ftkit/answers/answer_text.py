@@ -36,7 +36,7 @@ def _inner(text: str) -> str:
     """The text without a layer of punctuation."""
     text = text.rstrip(_ENDS).lstrip("¿¡ ")
     before = text.rstrip("! ")
-    if before[-1:].isalpha():  # 5! is a number
+    if len(before) > 1 and before[-2:].isalpha():  # 5! and n! are numbers
         text = before
     for opening, closing in _PAIRS:
         inside = text[len(opening) : -len(closing)]

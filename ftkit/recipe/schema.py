@@ -189,7 +189,7 @@ class DataRecipe(Config):
         return self._text
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe as plain values, every default written out."""
+        """The recipe as plain values, every default written out but what is left to the targets."""
         return self.model_dump(mode="json")
 
     @model_validator(mode="before")
@@ -234,8 +234,9 @@ class Recipe(DataRecipe):
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> Recipe:
-        measured = [metric.name for metric in self.evaluate.metrics] or ["", *names("metrics")]
-        if self.compare.primary not in measured:
+        measured = [metric.name for metric in self.evaluate.metrics] or names("metrics")
+        is_open = not self.evaluate.metrics and not self.compare.primary
+        if not is_open and self.compare.primary not in measured:
             hint = suggest(self.compare.primary, measured)
             raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
         return self

@@ -131,6 +131,7 @@ def test_exact_match_looks_past_form_white_space_and_outer_punctuation(answer: s
         ["(0, 1)", "[0, 1]", "0, 1"],
         ["f(x)", "f", "fx"],
         ["x²", "x2"],
+        ["n", "n!", "-n"],
         ["the cat", "cat", "The cat"],
         ['"A" and "B"', "A and B"],
     ],
