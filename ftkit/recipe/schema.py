@@ -25,7 +25,7 @@ from ftkit.recipe.problems import problems
 from ftkit.recipe.templates import only_labels
 from ftkit.recipe.train_block import Train, Variant, variants_of
 from ftkit.recipe.yaml_tree import Tree, parse, set_value
-from ftkit.registry import Choice, Config, choice_of, name_or_object, suggest
+from ftkit.registry import Choice, Config, choice_of, name_or_object, names, suggest
 
 if TYPE_CHECKING:
     PromptChoice: TypeAlias = Choice
@@ -108,9 +108,18 @@ class Search(Config):
 
 
 class Evaluate(Config):
-    """What is measured on test. Default: accuracy and macro_f1 to classify, exact_match to generate."""
+    """What is measured on test. Default: accuracy and macro_f1 to classify.
 
-    metrics: list[MetricChoice] = Field(default=[], min_length=1, description="left out: the defaults of the task")
+    To generate, the targets of train decide: numeric_match where all are numbers, exact_match where they are short,
+    token_f1 where they are long.
+    """
+
+    metrics: list[MetricChoice] = Field(
+        default=[],
+        min_length=1,
+        exclude_if=lambda metrics: not metrics,
+        description="left out: the defaults of the task; to generate, what the targets are decides",
+    )
 
 
 class Prices(Config):
@@ -124,18 +133,29 @@ class Prices(Config):
 class Compare(Config):
     """The one question asked of the test rows, declared before anything runs."""
 
-    primary: str = Field("", description="metric that decides; left out: the first of evaluate.metrics")
+    primary: str = Field(
+        "", exclude_if=lambda name: not name, description="metric that decides; left out: the first of evaluate.metrics"
+    )
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
     level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     prices: Prices = Prices()
 
 
 def _first_metric(values: dict[str, Any]) -> Any:
-    metrics = values["evaluate"]["metrics"] if isinstance(values["evaluate"], dict) else []
+    metrics = values["evaluate"].get("metrics") if isinstance(values.get("evaluate"), dict) else []
     first = metrics[0] if isinstance(metrics, list) and metrics else ""
     return next(iter(first), "") if isinstance(first, dict) else first if isinstance(first, str) else first.name
 
 
+def _with_primary(values: dict[str, Any]) -> Any:
+    """Where only the primary metric is named, it and what says most beside it; else left to the targets."""
+    primary = values["compare"].get("primary") if isinstance(values.get("compare"), dict) else None
+    if primary not in names("metrics"):
+        return LEFT_OPEN
+    return [primary, *(name for name in ("exact_match", "token_f1") if name != primary)]
+
+
+LEFT_OPEN = object()  # a default that is known once the rows are prepared
 TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
     "classify": [
         ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]),
@@ -146,7 +166,7 @@ TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
     "generate": [
         ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup"]),
         ("baseline", "instructions", ["Answer the question."]),
-        ("evaluate", "metrics", ["exact_match", "token_f1"]),
+        ("evaluate", "metrics", _with_primary),
         ("compare", "primary", _first_metric),
     ],
 }
@@ -169,7 +189,7 @@ class DataRecipe(Config):
         return self._text
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe as plain values, every default written out."""
+        """The recipe as plain values, every default written out but what is left to the targets."""
         return self.model_dump(mode="json")
 
     @model_validator(mode="before")
@@ -186,7 +206,8 @@ class DataRecipe(Config):
                 continue
             inside = filled.get(block, None if block == "data" else {})
             if isinstance(inside, dict) and key not in inside:
-                filled[block] = {**inside, key: default(filled) if callable(default) else default}
+                value = default(filled) if callable(default) else default
+                filled[block] = inside if value is LEFT_OPEN else {**inside, key: value}
         return filled
 
     @model_validator(mode="after")
@@ -208,13 +229,14 @@ class Recipe(DataRecipe):
 
     @property
     def primary(self) -> Choice:
-        """The metric that decides."""
+        """The metric that decides. A recipe that leaves it to its targets is settled first."""
         return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> Recipe:
-        measured = [metric.name for metric in self.evaluate.metrics]
-        if self.compare.primary not in measured:
+        measured = [metric.name for metric in self.evaluate.metrics] or names("metrics")
+        is_open = not self.evaluate.metrics and not self.compare.primary
+        if not is_open and self.compare.primary not in measured:
             hint = suggest(self.compare.primary, measured)
             raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
         return self

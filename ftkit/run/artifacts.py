@@ -5,7 +5,7 @@ Knows no stage's work: paths, reading and writing of the values that stages hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,10 @@ class Prepared:
         """Rows of `train`, `valid` or `test`, in their frozen order."""
         assert name in self.splits, f"{name} is not declared as read"
         return read_examples(self.path / f"{name}.jsonl")
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Rows of a split as they are written, one by one."""
+        return read_jsonl(self.path / f"{name}.jsonl")
 
     @property
     def summary(self) -> Summary:

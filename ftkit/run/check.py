@@ -22,6 +22,7 @@ from ftkit.recipe.train_block import Variant
 from ftkit.records import Example
 from ftkit.run.fitting import reader_of, require_room, wordings
 from ftkit.run.models import require, task_spec
+from ftkit.run.settling import settled
 from ftkit.run.stages import prepare
 from ftkit.verdict.power import can_be_overlooked, equivalence_reachable
 
@@ -105,6 +106,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
         prepared = prepare.run(prepare.PrepareConfig.of(recipe), Path(folder), ctx)
         summary = prepared.summary
+        recipe = settled(recipe, prepared, ctx)
         task = task_spec(recipe.task, summary.labels)
         require_room(recipe, prepared, task, ctx)
         train, valid = prepared.split("train"), prepared.split("valid")

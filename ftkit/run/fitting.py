@@ -20,7 +20,8 @@ from ftkit.engine.load import context_length, load_renderer
 from ftkit.errors import DataError
 from ftkit.recipe.schema import Recipe
 from ftkit.recipe.train_block import OwnWording, Variant
-from ftkit.records import Example
+from ftkit.records import Example, Prediction
+from ftkit.registry import Choice
 from ftkit.run.artifacts import Prepared
 from ftkit.run.guards import no_test_row_in_train
 from ftkit.run.models import model_spec
@@ -42,7 +43,7 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
     """
     reader, train = reader_of(recipe, ctx), prepared.split("train")
     valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open
-    require_references(task, [*valid, *test])
+    require_references(task, [*valid, *test], recipe.evaluate.metrics)
     require_no_leak(train, test)
     for variant in recipe.variants:
         if variant.num_rows is not None and variant.num_rows > len(train):
@@ -66,11 +67,16 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
             _require_room_to_ask(asker, [*valid, *test])
 
 
-def require_references(task: TaskSpec, rows: Sequence[Example]) -> None:
-    """Raise DataError that names the first row in whose target the extractor finds no answer to compare with."""
-    if task.kind == "generate":
-        for row in rows:
-            reference(task, row)
+def require_references(task: TaskSpec, rows: Sequence[Example], metrics: Sequence[Choice]) -> None:
+    """Raise DataError that names the first row whose target holds no answer, or none that a metric can compare with."""
+    answers = [reference(task, row) if task.kind == "generate" else row.target for row in rows]
+    perfect = [
+        Prediction("", row.id, row.group, answer, answer, answer, {}, (), 0, 0)
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    for metric in metrics:
+        if not metric.options.runs_code:
+            metric(perfect)
 
 
 def require_no_leak(train: Sequence[Example], test: Sequence[Example]) -> None:

@@ -20,13 +20,14 @@ from ftkit.prepare.sources import SourceConfig
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.records import write_jsonl
-from ftkit.run.artifacts import Compared, Made, made_of
+from ftkit.run.artifacts import Compared, Made, Prepared, made_of
 from ftkit.run.given import TRAIN, Given
 from ftkit.run.graph import Stage, preparing, stages_of
 from ftkit.run.latest import note_latest
 from ftkit.run.machine import environment
 from ftkit.run.models import require
 from ftkit.run.runlog import RunLog
+from ftkit.run.settling import settled
 from ftkit.store import Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
 from ftkit.verdict.results import Verdict
 
@@ -63,10 +64,14 @@ def run(
     with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
         refuse_code(recipe, ctx)
         this = _Run(run_dir, Given(recipe, ctx), require=lambda: require(recipe, ctx), fresh=fresh)
-        for stage in stages_of(recipe):
-            if _place(stage.name) > STAGES.index(until):
-                break
-            this.publish(stage)
+        this.publish(preparing(recipe))
+        if until != "prepare":
+            this.given.asked = recipe = settled(recipe, Prepared(this.artifacts["prepare"].path), ctx)
+            write_json(run_dir / "recipe.resolved.json", recipe.resolved())
+            for stage in stages_of(recipe)[1:]:
+                if _place(stage.name) > STAGES.index(until):
+                    break
+                this.publish(stage)
         return Result(run_dir, dict(this.artifacts))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
+from ftkit import compare
 from ftkit.contracts import Totals
 from ftkit.records import Prediction, read_jsonl
 from ftkit.registry import find
@@ -98,7 +99,68 @@ def test_an_answer_that_could_not_be_parsed_is_wrong_everywhere() -> None:
 
 def test_token_f1_counts_shared_words() -> None:
     assert score("token_f1", ("the cat sat", "a cat sat down")) == [pytest.approx(2 * 2 / (2 + 3))]
-    assert score("exact_match", ("The cat!", "cat"), ("!", "?"), ("?", "?")) == [1.0, 0.0, 1.0]
+    assert score("squad_match", ("The cat!", "cat"), ("!", "?"), ("?", "?")) == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("A.", "A"),
+        ("(A)", "A"),
+        ("A)", "A"),
+        ('"A".', "A"),
+        ("**A**", "A"),
+        ("«Oui !»", "Oui"),
+        ("¿Qué?", "Qué"),
+        ("「東京」。", "東京"),
+        ("cafe\u0301", "café"),
+        ("a\u00a0 b\n", "a b"),
+        ("\u200bA", "A"),
+    ],
+)
+def test_exact_match_looks_past_form_white_space_and_outer_punctuation(answer: str, reference: str) -> None:
+    assert score("exact_match", (answer, reference), (reference, answer)) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["-5", "5", "+5", "5!", "5%", "$5", "#5", ".5"],
+        ["3.14", "314", "3,14"],
+        ["C", "C++", "C#", "c", "C*"],
+        ["A", "A+", "A-", "a"],
+        [":)", ":(", "!", "?", "...", "😀", "😃"],
+        ["(0, 1)", "[0, 1]", "0, 1"],
+        ["f(x)", "f", "fx"],
+        ["x²", "x2"],
+        ["n", "n!", "-n"],
+        ["the cat", "cat", "The cat"],
+        ['"A" and "B"', "A and B"],
+    ],
+)
+def test_exact_match_keeps_signs_that_carry_meaning(texts: list[str]) -> None:
+    for one in texts:
+        assert score("exact_match", *((one, two) for two in texts)) == [float(one == two) for two in texts]
+
+
+def test_token_f1_and_squad_match_never_empty_a_text() -> None:
+    pairs = [("The", "a"), ("!", "?"), ("A", "The"), ("...", "The"), ("The", "the"), ("?!", "?!")]
+    assert score("token_f1", *pairs) == score("squad_match", *pairs) == [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "values"),
+    [("option", "exact_match", (1.0, 1.0)), ("percent", "numeric_match", (1.0, 0.0))],  # percent_b is one off each time
+)
+def test_the_collected_answers_are_judged_right(
+    name: str, metric: str, values: tuple[float, float], shared_data: Path
+) -> None:
+    cases = shared_data.parent / "cases"
+    if not cases.is_dir():
+        pytest.skip("the cases are not here")
+    found = compare(cases / f"{name}_a.jsonl", cases / f"{name}_b.jsonl", metric=metric)
+    assert tuple(found.arms[arm].metrics[metric].value for arm in ("a", "b")) == values
+    assert found.contrast.difference == values[0] - values[1]
 
 
 def test_numeric_match_compares_numbers_not_texts() -> None:

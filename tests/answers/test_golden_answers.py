@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from golden_examples import Extractor, Metric, Prompting, golden, write
 
+from ftkit.answers.answering import metric_value
 from ftkit.answers.prompt import Prompter, Skipped, prompter_of
 from ftkit.contracts import Scores, TaskSpec, Totals
+from ftkit.errors import DataError
 from ftkit.records import Example, Prediction
-from ftkit.registry import find, names
+from ftkit.registry import choice_of, find, names
 
 
 def fitted(name: str, example: Prompting, train: Sequence[Example]) -> dict[str, Prompter | Skipped]:
@@ -60,6 +62,35 @@ def test_every_extractor_finds_in_its_example_what_the_example_says(name: str) -
     assert component.function(config, "") is None
 
 
+HARD = [
+    *["-5", "+5", "5", "3.14", "314", "1,5", "15", "1 000", "50%", "-50 %", "6.02e23", "$1,250.50", "٣٫٥", "４２"],
+    *["C", "C++", "C#", "A+", ":)", ":(", "😀", "❤️", "...", "!", "?", "()", "**", "'", "The", "a", "-", "%"],
+    *[
+        r"\frac{3}{4}",
+        r"\boxed{-\sqrt{2}}",
+        "$x^2$",
+        "f(x)",
+        "[0, 1)",
+        "x != 1",
+        "a\nb",
+        "北京",
+        "日本語。",
+        "cafe\u0301",
+    ],
+]
+
+
+@pytest.mark.parametrize("name", names("extractors"))
+def test_what_any_extractor_finds_in_a_hard_text_is_all_that_it_needs(name: str) -> None:
+    component = find("extractors", name)
+    config = component.config_type.model_validate(golden(Extractor, name).options)
+    for text in HARD:
+        found = component.function(config, text)
+        assert found is None or found == found.strip() != "", text
+        assert found is None or any(letter.isalnum() for letter in found) or found in text, text
+        assert component.function(config, f"{text}\n") == found, text
+
+
 OF_OTHERS = pytest.mark.filterwarnings("ignore")  # code from elsewhere may warn of what it likes
 METRICS = [
     pytest.param(name, marks=OF_OTHERS if find("metrics", name).config_type.runs_code else ())
@@ -97,3 +128,23 @@ def test_every_metric_scores_its_example_as_the_example_says(
     assert backwards == found[::-1]
     assert [component.function(config, [row]) for row in rows] == [[value] for value in found]
     assert {value for value, is_unparsed in zip(found, unparsed, strict=True) if is_unparsed} == {0.0}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_gives_a_perfect_answer_all_of_its_score_or_says_why_it_cannot(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = golden(Metric, name)
+    write(example.files, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    metric = choice_of("metrics").model_validate({name: example.options})
+    judged = []
+    for text in HARD if not metric.options.runs_code else HARD[:1]:
+        try:
+            assert metric_value(metric, [Prediction("arm", "R1", "R1", text, text, text, {}, (), 1, 1)]) == 1.0, text
+        except DataError as error:
+            assert str(error).startswith("R1: ") and repr(text) in str(error)
+        else:
+            judged.append(text)
+    assert judged, "a metric judges some of the texts"

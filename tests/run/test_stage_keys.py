@@ -268,6 +268,8 @@ def recipe_with(block: str, value: Any) -> Recipe:
             inside[key] = {}
         inside = inside[key]
     inside[last] = value
+    if block.startswith("task") and values["task"] != "classify":
+        values["evaluate"] = {"metrics": ["accuracy"]}  # left out, the targets decide
     return Recipe.model_validate(values)
 
 

@@ -1,31 +1,27 @@
-"""The last number of the answer, written plainly: no thousands separators, no trailing zeros. None without one."""
+"""The last number of the answer, written plainly: '$1,250.50' → '1250.5', '3/4' → '0.75'. None without one.
+
+It is written in the one way that nothing leaves open: no groups, no exponent, a point before decimals.
+"""
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
+from collections.abc import Sequence
 
-from ftkit.registry import Config, component
-
-_NUMBER = re.compile(  # a sign belongs to a number only where no word ends before it: "10-3" ends in 3
-    r"(?:(?<!\w)[-+−])?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?:(?<!\w)[-+−])?\$?(?<!\d)\.\d+"
-)
+from ftkit.answers.number_reading import ReadsNumbers
+from ftkit.answers.numbers import Number, Reading, last_number, numbers, written
+from ftkit.registry import component
 
 
-class LastNumber(Config):
-    """No options."""
+class LastNumber(ReadsNumbers):
+    """How a number is read that can be read in two ways."""
+
+    def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
+        """All numbers in a text."""
+        return numbers(target, reading)
 
 
 @component
 def extract(config: LastNumber, text: str) -> str | None:
-    """The number as plain decimal text, e.g. '$1,250.50' → '1250.5'."""
-    numbers = _NUMBER.findall(text)
-    return _plain(numbers[-1]) if numbers else None
-
-
-def _plain(number: str) -> str:
-    value = Decimal(number.replace("−", "-").replace("$", "").replace(",", ""))
-    text = f"{value:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
+    """The number as plain text; as a fraction where its decimals do not end."""
+    found = last_number(text, config.reading)
+    return written(found.value) if found else None

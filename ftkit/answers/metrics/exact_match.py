@@ -1,10 +1,13 @@
-"""Share of rows whose answer equals the reference but for case, punctuation, articles and spaces."""
+"""Share of rows whose answer is the reference, but for Unicode form, white space and punctuation around it.
+
+`A.`, `(A)` and `"A"` are `A`; `-5` is not `5`, `3.14` not `314`, `C++` not `C`, `yes` not `Yes`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftkit.answers.answer_text import answer_words
+from ftkit.answers.answer_text import bare
 from ftkit.records import Prediction
 from ftkit.registry import Config, component
 
@@ -16,8 +19,4 @@ class ExactMatch(Config):
 @component
 def score(config: ExactMatch, predictions: Sequence[Prediction]) -> list[float]:
     """1.0 or 0.0 for each row."""
-    return [float(row.parsed is not None and _same(row.parsed, row.reference)) for row in predictions]
-
-
-def _same(answer: str, reference: str) -> bool:
-    return answer == reference or (answer_words(answer) == answer_words(reference) != [])
+    return [float(row.parsed is not None and bare(row.parsed) == bare(row.reference)) for row in predictions]

@@ -1,36 +1,44 @@
-"""Share of rows whose answer is the same number as the reference, within a relative tolerance."""
+"""Share of rows whose answer is the same number as the reference, however the two are written."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from pydantic import Field
 
+from ftkit.answers.number_reading import ReadsNumbers
+from ftkit.answers.numbers import Number, Reading, number
+from ftkit.errors import DataError
 from ftkit.records import Prediction
-from ftkit.registry import Config, component
+from ftkit.registry import component
 
 
-class NumericMatch(Config):
-    """`tolerance` is relative: |answer − reference| ≤ tolerance × |reference|."""
+class NumericMatch(ReadsNumbers):
+    """`tolerance` is relative: |answer − reference| ≤ tolerance × |reference|; 0 compares exactly."""
 
-    tolerance: float = Field(1e-9, ge=0)
+    tolerance: float = Field(0.0, ge=0)
+
+    def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
+        """The number that a text is."""
+        found = number(target, reading)
+        return [] if found is None else [found]
 
 
 @component
 def score(config: NumericMatch, predictions: Sequence[Prediction]) -> list[float]:
-    """1.0 or 0.0 for each row; an answer that is no number is wrong."""
-    return [float(_same(row.parsed, row.reference, config.tolerance)) for row in predictions]
+    """1.0 or 0.0 for each row; an answer that is no number is wrong. Raises DataError on a reference without one."""
+    config = config.settled([row.reference for row in predictions], lambda _: None)
+    tolerance = Fraction(str(config.tolerance))
+    return [float(_same(row, config.reading, tolerance)) for row in predictions]
 
 
-def _same(answer: str | None, reference: str, tolerance: float) -> bool:
-    left, right = _number(answer), _number(reference)
-    return left is not None and right is not None and math.isclose(left, right, rel_tol=tolerance, abs_tol=1e-12)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float((text or "").replace(",", ""))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def _same(row: Prediction, reading: Reading, tolerance: Fraction) -> bool:
+    expected = number(row.reference, reading)
+    if expected is None:
+        raise DataError(
+            f"{row.id}: numeric_match compares numbers, and the reference {row.reference[:80]!r} is none; name another "
+            "metric in evaluate.metrics, or take the number out of the target with task.generate.extract: last_number"
+        )
+    answered = None if row.parsed is None else number(row.parsed, reading)
+    return answered is not None and abs(answered.value - expected.value) <= tolerance * abs(expected.value)

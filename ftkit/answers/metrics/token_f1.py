@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ftkit.answers.answer_text import some_words
+from ftkit.answers.answer_text import answer_words
 from ftkit.records import Prediction
 from ftkit.registry import Config, component
 
@@ -25,7 +25,7 @@ def score(config: TokenF1, predictions: Sequence[Prediction]) -> list[float]:
 
 
 def _f1(answer: str, reference: str) -> float:
-    answered, expected = Counter(some_words(answer)), Counter(some_words(reference))
+    answered, expected = Counter(answer_words(answer)), Counter(answer_words(reference))
     if not answered or not expected:
         return float(answered == expected)
     common = (answered & expected).total()
