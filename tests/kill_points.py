@@ -63,8 +63,7 @@ class KillPoints:
         """Whether a path is in the folder; a file descriptor counts as if it were."""
         if isinstance(path, int):
             return True
-        text = os.path.abspath(os.fsdecode(path))
-        return text == str(self.folder) or text.startswith(f"{self.folder}{os.sep}")
+        return Path.cwd().joinpath(os.fsdecode(path)).is_relative_to(self.folder)
 
     @contextmanager
     def watching(self) -> Iterator[KillPoints]:
@@ -116,7 +115,9 @@ def _opening(points: KillPoints) -> Callable[..., Any]:
 
     plain = io.open
 
-    def opened(file: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, *args: Any, **options: Any) -> Any:
+    def opened(
+        file: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, *args: Any, **options: Any
+    ) -> Any:
         if not set(mode) & set("wax+") or isinstance(file, int) or not points.below(file):
             return plain(file, mode, buffering, encoding, *args, **options)
         if points.reach(f"open {file}"):
