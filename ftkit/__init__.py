@@ -7,8 +7,7 @@ The names are loaded when they are first used, so that importing ftkit stays fas
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # typing's own takes long to import: the command line would hear no signal meanwhile
 
 __all__ = ["DataRecipe", "Recipe", "Trainer", "compare", "load_data_recipe", "load_recipe", "prepare_rows", "run"]
 
@@ -39,6 +38,8 @@ else:  # a type checker that saw __getattr__ would take any name for one of ours
             return version("ftkit")
         if name not in _HOMES:
             raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
+        import importlib
+
         home = importlib.import_module(_HOMES[name])
         return home if name == "run" else getattr(home, name)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ftkit.errors import FtkitError, InterruptedRunError, MachineError, RecipeError
+from ftkit.errors import FtkitError, MachineError, RecipeError
 
 if TYPE_CHECKING:
     from ftkit.contracts import Context
@@ -80,9 +80,9 @@ def run(
 
         raise RecipeError(f"--until {until}: no such stage{suggest(until, STAGES)}")
     loaded = _load(recipe, overrides)
-    with _context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
-        from ftkit.run.pipeline import run as run_recipe
+    from ftkit.run.pipeline import run as run_recipe
 
+    with _context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
         paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
@@ -108,10 +108,10 @@ def prepare(
     from ftkit.recipe.schema import load_data_recipe
 
     loaded = load_data_recipe(recipe, overrides=overrides or [])
-    with _context(offline=offline) as ctx:
-        from ftkit.run.artifacts import Prepared
-        from ftkit.run.pipeline import prepare_rows
+    from ftkit.run.artifacts import Prepared
+    from ftkit.run.pipeline import prepare_rows
 
+    with _context(offline=offline) as ctx:
         result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
     made = Prepared(result.artifacts["prepare"].path)
     if as_json:
@@ -333,14 +333,14 @@ def main() -> None:
         app(prog_name="ftkit")
     except FtkitError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted", InterruptedRunError.exit_code)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", MachineError.exit_code)
     except Exception as error:
         if _is_out_of_memory(error):
             _fail("out of memory; lower machine.micro_batch, or take a smaller model", MachineError.exit_code)
+        if "No space left on device" in str(error):  # from libraries that write without Python's files
+            _fail(str(error).splitlines()[0], MachineError.exit_code)
         traceback.print_exc()
         _fail("this is a bug in ftkit; please report it with the lines above", FtkitError.exit_code)
 
@@ -379,8 +379,8 @@ def _print_json(value: Any) -> None:
 def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
     """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
     from ftkit.contracts import Context
-    from ftkit.run.stop_flag import stop_flag
     from ftkit.run.terminal import Terminal
+    from ftkit.stop import stop_flag
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -392,7 +392,3 @@ def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Itera
             offline=offline,
             trust_remote_code=trust_remote_code,
         )
-
-
-if __name__ == "__main__":
-    main()

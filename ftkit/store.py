@@ -5,16 +5,20 @@ Knows files and bytes only, no stage and no model. Layout of a run directory:
     recipe.yaml  recipe.resolved.json  latest.json  run.log  .lock
     <stage>-<key>/           published: manifest.json was written last, then one rename
     <stage>-<key>.partial/   under way or interrupted; continued by the next run
+    <stage>-<key>.scratch/   what is not published, set aside for the rename; taken back where that did not happen
+    *.gone/                  being deleted
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +27,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ftkit.errors import ArtifactError, BusyError
+from ftkit.errors import ArtifactError, BusyError, MachineError
 
 MANIFEST = "manifest.json"
-FORMAT = 2  # of run directories: what an ftkit of another format published is not reused
+FORMAT = 3  # of run directories: what an ftkit of another format published is not reused
 # part of no content id: they hold clock values, or depend on optional libraries
 UNHASHED = ("timing.json", "report.html", "report.md", "data.html", "data.json")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk, a quota or a limit of size answers with
 
 
 class JsonRecord(BaseModel):
@@ -89,25 +94,42 @@ def stage_key(name: str, version: int, config: Any, inputs: Mapping[str, str]) -
 
 
 def stamp(path: Path) -> str:
-    """A file's path, inode, size and mtime_ns: other ones show, without a look inside, that it is another file."""
+    """A file's path, inode, size, mtime_ns and ctime_ns: other ones show, without a look inside, that it changed.
+
+    A program can set the mtime back, but not the ctime.
+    """
     status = path.stat()
-    return f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{path.resolve()}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
 def cached_file_digest(path: Path, cache_path: Path) -> str:
     """SHA-256 of a large file, remembered in `cache_path` by its stamp."""
     own_stamp = stamp(path)
-    try:
-        cache = read_json(cache_path) if cache_path.exists() else {}
-    except ArtifactError:
-        cache = {}  # it only saves time
+    cache = kept_json(cache_path, lambda _damaged: None) or {}  # it only saves time
     if own_stamp not in cache:
         cache[own_stamp] = file_digest(path)
         cache_path.parent.mkdir(parents=True, exist_ok=True)
         own = cache_path.with_name(f"{cache_path.name}.{os.getpid()}")  # runs share the cache, and no lock
-        write_json(own, cache)
+        keep_json(own, cache)
         own.replace(cache_path)
     return str(cache[own_stamp])
+
+
+def refuse_links(*paths: Path) -> None:
+    """Raise ArtifactError for a link, or what is neither file nor folder, at or below one of the paths.
+
+    What is written below them then stays below them, whoever writes it.
+    """
+    for path in paths:
+        below = (Path(folder, name) for folder, folders, files in os.walk(path) for name in (*folders, *files))
+        for each in (path, *below):
+            try:
+                mode = each.lstat().st_mode
+            except FileNotFoundError:
+                continue
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                what = "a link" if stat.S_ISLNK(mode) else "neither a file nor a folder"
+                raise ArtifactError(f"{each}: is {what}; nothing is written through it: delete it, or use another name")
 
 
 @contextmanager
@@ -127,17 +149,16 @@ def published(run_dir: Path, stage: str, key: str) -> Artifact | None:
     path = run_dir / f"{stage}-{key}"
     if not path.exists():
         return None
+    discard(_aside(path))  # left by a kill behind the rename
     return verify(path)
 
 
 def verify(path: Path) -> Artifact:
     """Check every file of a published folder against its manifest. Raises ArtifactError naming the first mismatch."""
     try:
-        manifest = read_json(path / MANIFEST)
-        files = dict(manifest["files"])
-        content_id = str(manifest["content_id"])
-        facts = dict(manifest["facts"])
-    except (OSError, ArtifactError, ValueError, KeyError, TypeError):
+        manifest = kept_json(path / MANIFEST, lambda _damaged: None) or {}
+        files, content_id, facts = dict(manifest["files"]), str(manifest["content_id"]), dict(manifest["facts"])
+    except (ValueError, KeyError, TypeError):
         raise ArtifactError(f"{path / MANIFEST}: missing or damaged; delete the folder to have it made anew") from None
     present = _file_names(path)
     if present != set(files):
@@ -148,8 +169,6 @@ def verify(path: Path) -> Artifact:
             raise ArtifactError(
                 f"{path / name}: not the bytes that were published; delete the folder to have it made anew"
             )
-    if content_id != _content_id(files):
-        raise ArtifactError(f"{path / MANIFEST}: content_id does not match its files")
     return Artifact(path, content_id, files, facts)
 
 
@@ -157,49 +176,108 @@ def begin(run_dir: Path, stage: str, key: str) -> Path:
     """The folder to work in; what an interrupted run left there is still there."""
     partial = run_dir / f"{stage}-{key}.partial"
     partial.mkdir(parents=True, exist_ok=True)
+    aside = _aside(partial)
+    if aside.exists():  # a kill within `publish`
+        for entry in aside.iterdir():
+            entry.rename(partial / entry.name)
+        aside.rmdir()
     return partial
 
 
 def publish(partial: Path, *, keep: frozenset[str], facts: Mapping[str, Any]) -> Artifact:
-    """Turn a finished `.partial` folder into an artifact: drop scratch, fsync, manifest last, one rename.
+    """Turn a finished `.partial` folder into an artifact: fsync, manifest, scratch aside, one rename; scratch is last.
 
-    `keep` names the top-level files and folders that belong to the artifact; anything else is scratch.
+    `keep` names the top-level files and folders that belong to the artifact; anything else is scratch. Until the
+    rename all of it is there, so that a kill costs nothing.
     """
-    for entry in partial.iterdir():
-        if entry.name not in keep:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    names = sorted(_file_names(partial))
-    for name in names:
-        fsync(partial / name)
+    names = sorted(name for name in _file_names(partial) if name.partition("/")[0] in keep)
+    folders = {partial.joinpath(name).parent for name in names} | {partial}
+    for path in (*(partial / name for name in names), *sorted(folders)):
+        fsync(path)
     files = {name: file_digest(partial / name) for name in names}
     content_id = _content_id(files)
-    write_json(partial / MANIFEST, {"content_id": content_id, "facts": dict(facts), "files": files})
-    final = partial.with_suffix("")
+    keep_json(partial / MANIFEST, {"content_id": content_id, "facts": dict(facts), "files": files})
+    aside, final = _aside(partial), partial.with_name(partial.name.removesuffix(".partial"))
+    aside.mkdir(exist_ok=True)
+    for entry in list(partial.iterdir()):
+        if entry.name not in (*keep, MANIFEST):
+            entry.rename(aside / entry.name)
+    fsync(partial)
     partial.rename(final)
     fsync(final.parent)
+    discard(aside)
     return Artifact(final, content_id, files, dict(facts))
+
+
+def discard(path: Path) -> None:
+    """Delete a folder, if it is there. A kill in between leaves none of it under its name."""
+    gone = path.with_name(path.name + ".gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    if path.exists():
+        path.rename(gone)
+        shutil.rmtree(gone)
+
+
+def sweep(run_dir: Path) -> None:
+    """Delete what a kill left of folders that were being deleted."""
+    for gone in run_dir.glob("*.gone"):
+        shutil.rmtree(gone)
+
+
+def keep_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with its hash, for `kept_json`: what is used again must be what was written."""
+    write_json(path, {**value, "sha256": digest(value)})
+
+
+def kept_json(path: Path, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """The object that `keep_json` wrote; None where there is none, or where it is damaged, which is said."""
+    if not path.exists():
+        return None
+    try:
+        value = dict(read_json(path))
+        if value.pop("sha256") == digest(value):
+            return value
+    except (OSError, ArtifactError, ValueError, KeyError, TypeError):
+        pass
+    say(f"{path}: damaged; made again")
+    return None
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old bytes or the new ones, never half: temporary file, fsync, rename."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """A JSON value as `write_json` writes it."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes atomically."""
+    """Write bytes atomically. Raises MachineError where the disk is full."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise (no_room(path, len(content)) if error.errno in FULL else error) from None
     temporary.replace(path)
+
+
+def no_room(path: Path, num_bytes: int) -> MachineError:
+    """The error of a file for which the disk has no room."""
+    free = shutil.disk_usage(path.parent).free
+    needed = f"{num_bytes / 2**20:,.1f} MiB are needed, {free / 2**20:,.1f} MiB are free"
+    return MachineError(f"{path}: no room on the disk: {needed}; make room, then run the same command again")
 
 
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises ArtifactError where it cannot be parsed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
 
@@ -234,6 +312,11 @@ def mismatch(detail: ErrorDetails) -> str:
 
 def _content_id(files: Mapping[str, str]) -> str:
     return digest({name: value for name, value in files.items() if Path(name).name not in UNHASHED})
+
+
+def _aside(path: Path) -> Path:
+    """Where the scratch of a stage's folder waits for the rename."""
+    return path.with_name(path.name.removesuffix(".partial") + ".scratch")
 
 
 def _file_names(folder: Path) -> set[str]:

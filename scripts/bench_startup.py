@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NUM_CALLS = 7
-FTKIT = [sys.executable, "-c", "from ftkit.cli import main; main()"]
+FTKIT = [sys.executable, "-c", "from ftkit.__main__ import main; main()"]
 COMMANDS = {
     "python": ([sys.executable, "-c", ""], None),
     "ftkit --help": ([*FTKIT, "--help"], 0.25),

@@ -130,7 +130,7 @@ def start(set_up: SetUp, runs_dir: Path, *, recipe: Path = Path("recipe.yaml"), 
     """The command line in a process of its own, in the folder of the set-up, which is also its home."""
     args = ["run", str(recipe), "--runs-dir", str(runs_dir)]
     env = {**os.environ, "HOME": str(set_up.folder), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0"}
-    return Forked("ftkit.cli", args, cwd=cwd or set_up.folder, env=env)
+    return Forked("ftkit", args, cwd=cwd or set_up.folder, env=env)
 
 
 def finish(process: Forked, *, timeout: float = 240) -> tuple[int, str]:

@@ -54,7 +54,7 @@ def test_a_recipe_reaches_its_verdict_with_the_installed_wheel_and_says_nothing_
     pip("install", "--no-deps", "--no-index", "--no-compile", "--target", installed, wheel)
     where = python(["-c", "import ftkit; print(ftkit.__file__)"], installed, place)
     assert where.stdout == f"{installed}/ftkit/__init__.py\n"
-    done = python(["-m", "ftkit.cli", "run", "recipe.yaml", "--set", "train.method=qlora"], installed, place)
+    done = python(["-m", "ftkit", "run", "recipe.yaml", "--set", "train.method=qlora"], installed, place)
     (report,) = place.folder.glob("runs/small/compare-*/report.html")
     assert done.stdout.endswith(f"report: {report.relative_to(place.folder)}\n")
     own = re.compile(

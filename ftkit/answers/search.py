@@ -21,7 +21,7 @@ from ftkit.errors import DataError
 from ftkit.recipe.schema import Search
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
-from ftkit.store import JsonRecord, derive_seed, digest, read_record, write_json
+from ftkit.store import JsonRecord, derive_seed, digest, keep_json, kept_json
 
 MAX_KEPT = 4
 ALWAYS_KEPT = "zero_shot"
@@ -184,11 +184,12 @@ def _tried(
 ) -> Candidate:
     """What a candidate came to, from an interrupted search where it is there."""
     kept = kept_in / f"{candidate.index}.json"
-    if kept.exists():
-        return read_record(kept, Candidate)
+    known = kept_json(kept, ctx.progress.say)
+    if known is not None and (known["label"], known["instruction"]) == (candidate.label, candidate.instruction):
+        return Candidate.model_validate(known)
     judged = _judged(candidate, prompter, judging, answerer, ctx)
     kept_in.mkdir(exist_ok=True)
-    write_json(kept, judged.as_json())
+    keep_json(kept, judged.as_json())
     return judged
 
 

@@ -2,12 +2,15 @@
 
 Knows named tensors and a folder; not what is trained, and not when a checkpoint is due.
 
-    checkpoints/step-000120/  weights.safetensors  optimizer.safetensors  state.json (with the hashes of the
-    others) checkpoints/step-000120.tmp/    being written, or left over by a kill: never read
+    checkpoints/step-000120/       weights.safetensors  optimizer.safetensors  steps.jsonl (the log up to here)
+                                   state.json (with the hashes of the others)
+    checkpoints/step-000120.tmp/   being written, or left over by a kill: never read
+    checkpoints/step-000120.gone/  being deleted, likewise
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ftkit.errors import ArtifactError
-from ftkit.store import digest, file_digest, fsync, read_json, write_json
+from ftkit.store import FULL, digest, discard, file_digest, fsync, no_room, read_json, write_bytes, write_json
 
-WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+WEIGHTS, OPTIMIZER, LOG, STATE = "weights.safetensors", "optimizer.safetensors", "steps.jsonl", "state.json"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -35,7 +39,7 @@ class Best:
 
 @dataclass
 class State:
-    """Where a training stands, beside its tensors. `log_bytes` is the length of the step log by then."""
+    """Where a training stands, beside its tensors and its log."""
 
     step: int = 0
     pending_evaluation: bool = False
@@ -43,7 +47,6 @@ class State:
     evaluations_without_gain: int = 0
     stopped_early: bool = False
     num_target_tokens: int = 0
-    log_bytes: int = 0
 
 
 Parameters = Mapping[str, torch.nn.Parameter]
@@ -58,31 +61,35 @@ class Checkpoints:
     environment: Mapping[str, Any]
     say: Callable[[str], None]
 
-    def save(self, state: State, parameters: Parameters, optimizer: torch.optim.Optimizer) -> None:
-        """Write one, then drop those that are neither of the newest two nor a best one they name."""
+    def save(self, state: State, parameters: Parameters, optimizer: torch.optim.Optimizer, *, log: bytes) -> None:
+        """Write one, then drop those that are neither of the newest two nor a best one they name.
+
+        Raises MachineError where the disk is full.
+        """
         final = self._path(state.step)
         temporary = final.with_name(final.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file({name: value.detach().contiguous() for name, value in parameters.items()}, temporary / WEIGHTS)
-        save_file(_moments(parameters, optimizer), temporary / OPTIMIZER)
+        _save({name: value.detach().contiguous() for name, value in parameters.items()}, temporary / WEIGHTS)
+        _save(_moments(parameters, optimizer), temporary / OPTIMIZER)
+        write_bytes(temporary / LOG, log)
         content = {
             "fingerprint": self.fingerprint,
             "environment": dict(self.environment),
             "state": asdict(state),
-            "files": {name: file_digest(temporary / name) for name in (WEIGHTS, OPTIMIZER)},
+            "files": {name: file_digest(temporary / name) for name in (WEIGHTS, OPTIMIZER, LOG)},
         }
         write_json(temporary / STATE, {**content, "digest": digest(content)})
         for name in (WEIGHTS, OPTIMIZER, "."):
             fsync(temporary / name)
-        shutil.rmtree(final, ignore_errors=True)  # one of the same step, from before its evaluation
+        discard(final)  # one of the same step, from before its evaluation
         temporary.rename(final)
         fsync(self.folder)
         self._prune()
 
     def newest(self) -> State | None:
         """The state of the newest whole checkpoint, or None. What is passed over is said."""
-        for leftover in self.folder.glob("*.tmp"):
+        for leftover in (*self.folder.glob("*.tmp"), *self.folder.glob("*.gone")):
             shutil.rmtree(leftover)
         for path in reversed(self._all()):
             try:
@@ -91,7 +98,7 @@ class Checkpoints:
                     self._read(self._path(state.best.step))
             except ArtifactError as error:
                 self.say(f"checkpoint {path.name} is passed over: {error}")
-                shutil.rmtree(path)  # or its number would count as newer than those to come
+                discard(path)  # or its number would count as newer than those to come
                 continue
             return state
         return None
@@ -106,6 +113,10 @@ class Checkpoints:
             optimizer.state[parameter] = {
                 kind: moments[f"{kind}.{name}"].to(parameter.device if kind != "step" else "cpu") for kind in MOMENTS
             }
+
+    def log(self, step: int) -> bytes:
+        """The step log as it was then."""
+        return (self._path(step) / LOG).read_bytes()
 
     def restore_weights(self, step: int, parameters: Parameters) -> None:
         """Put the weights back to those of a step that was saved."""
@@ -150,7 +161,7 @@ class Checkpoints:
                 keep.add(self._path(best["step"]))
         for path in self._all():
             if path not in keep:
-                shutil.rmtree(path)
+                discard(path)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}"
@@ -158,6 +169,17 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         folders = [path for path in self.folder.glob("step-*") if path.name[5:].isdigit()]
         return sorted(folders, key=lambda path: int(path.name[5:]))
+
+
+def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(dict(tensors), path)
+    except (OSError, SafetensorError) as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(code[1]) if code else None
+        if number not in FULL:
+            raise
+        raise no_room(path, sum(each.nbytes for each in tensors.values())) from None
 
 
 def _moments(parameters: Parameters, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -28,7 +27,7 @@ from ftkit.engine.loss import Row, loss_of, summed_loss, total_weight
 from ftkit.engine.settings import Schedule, TrainSettings
 from ftkit.errors import DataError, DivergedError, InterruptedRunError, MachineError, StoppedError
 from ftkit.records import dump
-from ftkit.store import derive_seed, digest
+from ftkit.store import FULL, derive_seed, digest, no_room, write_bytes
 
 __all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", "refuse_several_processes", "seeded"]
 
@@ -84,7 +83,6 @@ def fit(
             while loop.advance(bar):
                 pass
     finally:
-        loop.log.close()
         model.eval()
         if settings.gradient_checkpointing:
             _recompute_activations(model, on=False)
@@ -133,20 +131,15 @@ class _Loop:
         self.checkpoints = Checkpoints(work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say)
         work_dir.mkdir(parents=True, exist_ok=True)
         self.log_path = work_dir / STEP_LOG
-        self.log = self.log_path.open("ab")
 
     def resume(self) -> None:
-        """Go to the newest whole checkpoint, or to the beginning; the log is cut back to it."""
+        """Go to the newest whole checkpoint with its log, or to the beginning."""
         state = self.checkpoints.newest()
-        if state is not None and state.log_bytes > self.log_path.stat().st_size:
-            self.ctx.progress.say(f"{self.log_path.name} is shorter than its checkpoint says: training starts over")
-            shutil.rmtree(self.checkpoints.folder)
-            state = None
         if state is not None:
             self.checkpoints.restore(state, self.parameters, self.optimizer)
             self.state = state
             self.ctx.progress.say(f"training continues after step {state.step} of {self.schedule.num_steps}")
-        os.truncate(self.log_path, self.state.log_bytes)
+        write_bytes(self.log_path, self.checkpoints.log(state.step) if state is not None else b"")
         if state is None and self.evaluate is not None:
             self._evaluate(self.evaluate)
 
@@ -266,6 +259,8 @@ class _Loop:
         whole = sum(total_weight(batch) for batch in batches)
         total = 0.0
         for number, batch in enumerate(batches):
+            if number:
+                self.ctx.check_stop()  # the weights are still those of the step before
             with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(number))):
                 loss = summed_loss(self.model, batch, _autocast(self.loaded)) / whole
                 loss.backward()
@@ -275,13 +270,15 @@ class _Loop:
     def _write_log(self, line: dict[str, Any]) -> None:
         if not all(math.isfinite(value) for value in line.values()):
             raise DivergedError(f"step {self.state.step}: not finite: {line}")
-        self.log.write((dump(line) + "\n").encode())
-        self.log.flush()
+        content = (dump(line) + "\n").encode()
+        try:
+            with self.log_path.open("ab") as file:
+                file.write(content)
+        except OSError as error:
+            raise (no_room(self.log_path, len(content)) if error.errno in FULL else error) from None
 
     def _save(self) -> None:
-        os.fsync(self.log.fileno())
-        self.state.log_bytes = self.log_path.stat().st_size
-        self.checkpoints.save(self.state, self.parameters, self.optimizer)
+        self.checkpoints.save(self.state, self.parameters, self.optimizer, log=self.log_path.read_bytes())
 
     def _fingerprint(self, loaded: LoadedModel) -> str:
         shapes = [[name, list(parameter.shape), str(parameter.dtype)] for name, parameter in self.parameters.items()]

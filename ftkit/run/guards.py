@@ -57,9 +57,14 @@ def no_test_row_in_train(train: Sequence[Example], tests: Sequence[Example]) -> 
     return guard("no_test_row_in_train", not leaks, f"leaks: {leaks[:5]}" if leaks else "no equal row, no shared group")
 
 
-def arms_frozen_before_test(unchanged: bool) -> Guard:
-    """`arms.json` has the bytes it had before test was opened."""
-    return guard("arms_frozen_before_test", unchanged, "arms.json is as it was" if unchanged else "arms.json changed")
+def arms_frozen_before_test(frozen: str, *, now: str, answered_beside: Mapping[str, str]) -> Guard:
+    """`arms.json` has the bytes (as SHA-256) that were frozen on valid: when each arm began to answer, and now."""
+    changed = sorted(arm for arm, seen in answered_beside.items() if seen != frozen)
+    changed += ["the end"] if now != frozen else []
+    unchanged = f"arms.json is as it was frozen, {len(answered_beside)} arms answered beside it"
+    return guard(
+        "arms_frozen_before_test", not changed, f"arms.json was another at {changed}" if changed else unchanged
+    )
 
 
 def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:

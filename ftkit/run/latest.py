@@ -35,15 +35,16 @@ class Place:
 
 
 def note_latest(run_dir: Path, artifacts: Mapping[str, Artifact]) -> None:
-    """Bring latest.json up to date. One that cannot be read is begun anew: the folders say the same."""
+    """Bring latest.json up to date, without folders that are gone. One that cannot be read is begun anew."""
     try:
         known = read_latest(run_dir)
     except (ArtifactError, RecipeError):
         known = Latest()
-    stages = {**known.stages, **{name: each.path.name for name, each in artifacts.items()}}
-    verdicts = known.verdicts
+    there = {name: folder for name, folder in known.stages.items() if (run_dir / folder).is_dir()}
+    stages = {**there, **{name: each.path.name for name, each in artifacts.items()}}
+    verdicts = [name for name in known.verdicts if (run_dir / name).is_dir()]
     if "compare" in artifacts:
-        verdicts = [*(name for name in known.verdicts if name != stages["compare"]), stages["compare"]]
+        verdicts = [*(name for name in verdicts if name != stages["compare"]), stages["compare"]]
     write_json(run_dir / NAME, Latest(stages=stages, verdicts=verdicts).as_json())
 
 

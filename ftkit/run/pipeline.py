@@ -5,7 +5,6 @@ Knows no stage by name but their order; what a stage reads and does is declared 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +27,20 @@ from ftkit.run.machine import environment
 from ftkit.run.models import require
 from ftkit.run.runlog import RunLog
 from ftkit.run.settling import settled
-from ftkit.store import Artifact, begin, locked, publish, published, read_json, write_bytes, write_json
+from ftkit.store import (
+    Artifact,
+    begin,
+    discard,
+    keep_json,
+    kept_json,
+    locked,
+    publish,
+    published,
+    refuse_links,
+    sweep,
+    write_bytes,
+    write_json,
+)
 from ftkit.verdict.results import Verdict
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
@@ -122,7 +134,9 @@ def _with_rows(recipe: DataRecipe, rows: Iterable[Mapping[str, Any]], run_dir: P
 def _held(recipe: DataRecipe, runs_dir: Path, ctx: Context) -> Iterator[tuple[Path, Context]]:
     """The run directory, locked, with the recipe in it, and a context that logs there."""
     run_dir = runs_dir / recipe.name
+    refuse_links(run_dir)
     with locked(run_dir), RunLog(ctx.progress, run_dir / "run.log") as progress:
+        sweep(run_dir)
         write_bytes(run_dir / "recipe.yaml", recipe.text.encode())
         write_json(run_dir / "recipe.resolved.json", recipe.resolved())
         yield run_dir, replace(ctx, machine=recipe.machine, progress=progress)
@@ -164,7 +178,8 @@ class _Run:
         self.given.reads = stage.reads
         key = stage.key(self.given.ids())
         if self.fresh:
-            self._forget(f"{stage.name}-{key}")
+            for ending in ("", ".partial", ".scratch"):
+                discard(self.run_dir / f"{stage.name}-{key}{ending}")
         artifact = published(self.run_dir, stage.name, key)
         if artifact is not None:
             self.ctx.progress.say(f"{stage.name}: reused, {artifact.path.name}{_otherwise(artifact, stage)}")
@@ -189,15 +204,6 @@ class _Run:
             self.require()
             self.required = True
 
-    def _forget(self, folder: str) -> None:
-        """Delete a stage's folders. A kill in between leaves work to continue, never half an artifact."""
-        final, partial = self.run_dir / folder, self.run_dir / f"{folder}.partial"
-        if partial.exists():
-            shutil.rmtree(partial)
-        if final.exists():
-            final.rename(partial)
-            shutil.rmtree(partial)
-
     def _facts(self, stage: Stage[Any], partial: Path) -> dict[str, Any]:
         """What a manifest says of the making: versions, machine and day, the recipe, the stages that were read."""
         read = {name: each.path.name for name, each in self.artifacts.items() if _is_read(name, stage.reads)}
@@ -214,12 +220,13 @@ class _Run:
         """Versions and machine. Those of earlier attempts are kept; that they differ is said."""
         now = environment(self.ctx.machine)
         kept = partial / "environments.json"
-        earlier = [each for each in (read_json(kept) if kept.exists() else []) if each != now]
+        attempts = (kept_json(kept, self.ctx.progress.say) or {}).get("attempts", [])
+        earlier = [each for each in attempts if each != now]
         for before in earlier:
             for name in sorted(name for name in now if now[name] != before[name]):
                 what = f"continued with {name} {now[name]}, begun with {before[name]}"
                 self.ctx.progress.say(f"{partial.stem}: {what}: its bytes may differ from a run never stopped")
-        write_json(kept, [*earlier, now])
+        keep_json(kept, {"attempts": [*earlier, now]})
         return {**now, "earlier": earlier} if earlier else now
 
 

@@ -20,7 +20,7 @@ from ftkit.errors import DataError, RecipeError
 from ftkit.recipe.train_block import MethodChoice, Train
 from ftkit.records import Example, read_jsonl
 from ftkit.registry import Choice, suggest
-from ftkit.store import derive_seed, locked
+from ftkit.store import derive_seed, locked, refuse_links
 
 if TYPE_CHECKING:
     from ftkit.engine.load import LoadedModel
@@ -47,6 +47,7 @@ class TrainOptions(TypedDict, total=False):
     too_long: TooLong
 
 
+WRITTEN = (".lock", "checkpoints", "steps.jsonl", "adapter", "model")
 ONLY_A_RECIPES = {
     "wording": "only a recipe has it; give the text as `instruction`",
     "variants": "only a recipe has them; a Trainer trains one model",
@@ -136,6 +137,7 @@ class Trainer:
         """Train and save. Raises an FtkitError for what a user can mend; see ftkit.errors."""
         from ftkit.training.rows import training_rows
 
+        refuse_links(*(self.output_dir / name for name in WRITTEN))
         with locked(self.output_dir):
             examples = self._examples(self.rows, "rows")
             valid = None if self.valid_rows is None else self._examples(self.valid_rows, "valid_rows")

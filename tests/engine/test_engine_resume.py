@@ -67,6 +67,15 @@ def append_to_the_log(folder: Path) -> None:
         file.write('{"step": 7, "ep')
 
 
+def flip_a_digit_of_the_log(folder: Path) -> None:
+    path = folder / "steps.jsonl"
+    path.write_text(path.read_text().replace("1", "2", 1))
+
+
+def flip_a_digit_of_the_log_in_the_newest_checkpoint(folder: Path) -> None:
+    flip_a_digit_of_the_log(sorted((folder / "checkpoints").iterdir())[-1])
+
+
 def lose_the_log(folder: Path) -> None:
     (folder / "steps.jsonl").write_bytes(b"")
 
@@ -83,7 +92,9 @@ def lose_all_checkpoints(folder: Path) -> None:
         (flip_a_bit_of_the_newest_weights, ["is passed over: weights.safetensors is missing or damaged"]),
         (drop_the_newest_state, ["is passed over: state.json is missing or damaged"]),
         (cut_the_newest_state, ["is passed over: state.json is missing or damaged"]),
-        (lose_the_log, ["training starts over"]),
+        (flip_a_digit_of_the_log, ["training continues after step 6 of 8"]),
+        (flip_a_digit_of_the_log_in_the_newest_checkpoint, ["is passed over: steps.jsonl is missing or damaged"]),
+        (lose_the_log, ["training continues after step 6 of 8"]),
         (lose_all_checkpoints, []),
     ],
 )

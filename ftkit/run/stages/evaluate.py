@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ftkit.answers.answering import metric_value, predict, scored, target_scores
 from ftkit.answers.asking import Asker, emptied
@@ -25,7 +26,7 @@ from ftkit.registry import Choice, Config
 from ftkit.run import guards
 from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_timing
 from ftkit.run.models import LINEAR, ArmModel
-from ftkit.store import derive_seed, file_digest, read_json, write_json
+from ftkit.store import derive_seed, discard, file_digest, json_bytes, keep_json, kept_json, write_bytes, write_json
 
 VERSION = 3
 NUM_PROBES = 4
@@ -58,24 +59,27 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Pat
     models = inputs.models(out / "linear")
     arms = _arms(inputs, models)
     chosen = _choose(arms, inputs, config.primary)
-    write_json(out / "arms.json", {"arms": [arm.as_json() for arm in arms], "chosen": chosen})
-    frozen = file_digest(out / "arms.json")
+    frozen = _freeze({"arms": [arm.as_json() for arm in arms], "chosen": chosen}, out, ctx)
     ctx.progress.say(f"arms frozen on valid: prompting {chosen['prompting']}, fine-tuned {chosen['fine_tuned']}")
 
     tests = inputs.prepared.split("test")
-    answers, seconds, fingerprints = _answer_all(arms, models, inputs, task, tests, out=out, ctx=ctx)
-    predictions = {name: scored(rows, config.metrics) for name, rows in answers.items()}
+    answers = _answer_all(arms, models, inputs, task, tests, frozen=frozen, out=out, ctx=ctx)
+    predictions = {name: scored(answered.rows, config.metrics) for name, answered in answers.items()}
     write_jsonl(out / "predictions.jsonl", (row for arm in arms for row in predictions[arm.name]))
     write_jsonl(out / "floors.jsonl", scored(floor_predictions(task, train, tests), config.metrics))
     checks = [
-        guards.adapter_changes_logits(arms, fingerprints),
+        guards.adapter_changes_logits(arms, {name: answered.fingerprint for name, answered in answers.items()}),
         guards.no_test_row_in_train(train, tests),
         guards.demonstrations_from_train(arms, train),
-        guards.arms_frozen_before_test(file_digest(out / "arms.json") == frozen),
+        guards.arms_frozen_before_test(
+            frozen,
+            now=file_digest(out / "arms.json"),
+            answered_beside={name: answered.arms_sha256 for name, answered in answers.items()},
+        ),
         *(guard for trained in inputs.trained.values() for guard in trained.guards),
     ]
     write_json(out / "guards.json", [asdict(each) for each in checks])
-    per_arm = {name: {"seconds": value, "rows": len(tests)} for name, value in seconds.items()}
+    per_arm = {name: {"seconds": answered.seconds, "rows": len(tests)} for name, answered in answers.items()}
     write_timing(out, {"total": time.monotonic() - started}, arms=per_arm)
     return Evaluated(out)
 
@@ -118,6 +122,32 @@ def _choose(arms: Sequence[Arm], inputs: EvaluateInputs, primary: Choice) -> dic
     return {"prompting": prompting, "fine_tuned": max(tuned, key=lambda name: metric_value(primary, rows[name]))}
 
 
+def _freeze(arms: Mapping[str, Any], out: Path, ctx: Context) -> str:
+    """Write arms.json, before test is opened; its SHA-256.
+
+    Answers of an interrupted run that lie beside other arms are deleted first, and that is said.
+    """
+    path, answered, content = out / "arms.json", out / "answered", json_bytes(arms)
+    if not path.exists() or path.read_bytes() != content:
+        if answered.exists():
+            ctx.progress.say(
+                f"{path}: not the arms that are frozen on valid; what was answered beside it is made again"
+            )
+            discard(answered)
+        write_bytes(path, content)
+    return file_digest(path)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What an arm answered to test, the probe scores of its model, and the SHA-256 of arms.json when it began."""
+
+    rows: list[Prediction]
+    seconds: float
+    fingerprint: list[float] | None
+    arms_sha256: str
+
+
 def _answer_all(
     arms: Sequence[Arm],
     models: Mapping[str, ArmModel],
@@ -125,37 +155,50 @@ def _answer_all(
     task: TaskSpec,
     tests: Sequence[Example],
     *,
+    frozen: str,
     out: Path,
     ctx: Context,
-) -> tuple[dict[str, list[Prediction]], dict[str, float], dict[str, list[float] | None]]:
-    """Answers, seconds and a fingerprint of the model, by arm; one model in memory at a time."""
+) -> dict[str, _Answered]:
+    """Answers by arm; one model in memory at a time. Each arm's are kept in `out/answered` with their hash."""
     answered = out / "answered"
     answered.mkdir(exist_ok=True)
     places = {arm.name: answered / str(index) for index, arm in enumerate(arms)}
+    done: dict[str, _Answered] = {}
     for model, described in models.items():
-        missing = [arm for arm in arms if arm.model == model and not _facts(places[arm.name]).exists()]
+        known = {arm.name: _known(arm, places[arm.name], frozen, ctx) for arm in arms if arm.model == model}
+        done |= {name: each for name, each in known.items() if each is not None}
+        missing = [arm for arm in arms if arm.model == model and arm.name not in done]
         if not missing:
             continue
         answerer = described.load()
         fingerprint = _fingerprint(answerer, inputs, ctx)
         for arm in missing:
             ctx.check_stop()
-            begun = time.monotonic()
+            beside, begun = file_digest(out / "arms.json"), time.monotonic()
             rows = predict(arm.name, answerer, arm.prompter, task, tests, ctx)
-            write_jsonl(places[arm.name].with_suffix(".jsonl"), rows)
-            facts = {"seconds": time.monotonic() - begun, "fingerprint": fingerprint}
-            write_json(_facts(places[arm.name]), facts)  # last: says that the rows are complete
+            done[arm.name] = _Answered(rows, time.monotonic() - begun, fingerprint, beside)
+            _keep(arm, done[arm.name], places[arm.name])
         del answerer
-    facts_of = {arm.name: read_json(_facts(places[arm.name])) for arm in arms}
-    return (
-        {arm.name: read_predictions(places[arm.name].with_suffix(".jsonl")) for arm in arms},
-        {name: float(facts["seconds"]) for name, facts in facts_of.items()},
-        {name: facts["fingerprint"] for name, facts in facts_of.items()},
-    )
+    return {arm.name: done[arm.name] for arm in arms}
 
 
-def _facts(place: Path) -> Path:
-    return place.with_suffix(".json")
+def _keep(arm: Arm, answered: _Answered, place: Path) -> None:
+    """Write answers, then the proof that they are whole."""
+    rows = place.with_suffix(".jsonl")
+    write_jsonl(rows, answered.rows)
+    facts = {"seconds": answered.seconds, "fingerprint": answered.fingerprint, "arms": answered.arms_sha256}
+    keep_json(place.with_suffix(".json"), {"arm": arm.name, "rows": file_digest(rows), **facts})
+
+
+def _known(arm: Arm, place: Path, frozen: str, ctx: Context) -> _Answered | None:
+    """What an interrupted run kept of an arm; None where there is nothing, or where it is not what was written."""
+    facts, rows = kept_json(place.with_suffix(".json"), ctx.progress.say), place.with_suffix(".jsonl")
+    if facts is None:
+        return None
+    if not rows.is_file() or [facts["arm"], facts["arms"], facts["rows"]] != [arm.name, frozen, file_digest(rows)]:
+        ctx.progress.say(f"{rows}: damaged, or beside other arms; made again")
+        return None
+    return _Answered(read_predictions(rows), facts["seconds"], facts["fingerprint"], facts["arms"])
 
 
 def _fingerprint(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> list[float] | None:
