@@ -18,16 +18,16 @@ def log_probability(model: Any, context_ids: Sequence[int], continuation_ids: Se
 
 
 def mean_loss(model: Any, rows: Sequence[Any]) -> torch.Tensor:
-    """Weighted mean of the negative log-likelihood of all target tokens."""
+    """Mean over all target tokens of row weight × negative log-likelihood."""
     device = next(model.parameters()).device
-    total, weight = torch.zeros((), dtype=torch.float64, device=device), 0.0
+    total, num_tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     for row in rows:
         log_p = model(torch.tensor([row.ids], device=device)).logits[0].double().log_softmax(dim=-1)
         for position, counts in enumerate(row.target_mask):
             if counts:
                 total = total - row.weight * log_p[position - 1, row.ids[position]]
-                weight += row.weight
-    return total / weight
+                num_tokens += 1
+    return total / num_tokens
 
 
 def greedy(model: Any, context_ids: Sequence[int], max_new_tokens: int, eos_ids: frozenset[int]) -> list[int]:

@@ -6,8 +6,9 @@ V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,14 +40,20 @@ class Row:
         return targets[-1] if targets else 0
 
 
-def total_weight(rows: Sequence[Row]) -> float:
-    """Target tokens × their weights: what a summed loss is divided by."""
-    return sum(len(row.targets) * row.weight for row in rows)
+def num_targets(rows: Sequence[Row]) -> int:
+    """Target tokens: what a summed loss is divided by. Weights are not in it: they mean the same in any batch."""
+    return sum(len(row.targets) for row in rows)
+
+
+def mean_weight_one(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their weights brought to a mean of 1, ratios kept."""
+    mean = math.fsum(row.weight for row in rows) / len(rows)
+    return [replace(row, weight=row.weight / mean) for row in rows]
 
 
 def loss_of(model: Any, rows: Sequence[Row]) -> torch.Tensor:
-    """Weighted mean loss of the rows' target tokens: `summed_loss` over `total_weight`."""
-    return summed_loss(model, rows) / total_weight(rows)
+    """Mean loss of the rows' target tokens, each times its row's weight: `summed_loss` over `num_targets`."""
+    return summed_loss(model, rows) / num_targets(rows)
 
 
 def summed_loss(model: Any, rows: Sequence[Row], autocast: Any = None) -> torch.Tensor:

@@ -2,25 +2,27 @@
 
 Knows text and token strings only, no ids beyond those that carry a line break, and no model.
 
-A line break ends each turn. Line breaks inside an answer are written as backslash and n, so that an answer
-ends where its line ends; `unescape` takes them back. Where a tokenizer drops line breaks, the end-of-text
-token ends a turn instead.
+A line break ends each turn. Those inside an answer are written as a sign that people do not write, so that an answer
+ends where its line ends and a backslash stays what it is (`C:\\new`, `\\neq`); `escape` writes them so before the
+template sees an answer, `unescape` takes them back. Where a tokenizer drops line breaks, the end-of-text token ends a
+turn instead.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-ESCAPED_BREAK = "\\n"
+BREAK = "\u23ce"
 _TURNS = (
     "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{{ message['content'] | trim | replace('\\n', '\\\\n') }}"
-    "{% else %}{{ message['content'] | trim }}{% endif %}"
+    "{% if message['role'] == 'assistant' %}{{ ANSWER }}{% else %}{{ message['content'] | trim }}{% endif %}"
     "{{ END }}{% endfor %}"
 )
-LINES = _TURNS.replace("END", "'\\n'")
+_IN_ONE_LINE = f"message['content'] | replace('\\n', '{BREAK}')"  # where others render; ours comes escaped
+LINES = _TURNS.replace("ANSWER", _IN_ONE_LINE).replace("END", "'\\n'")
 LINES_AFTER_BOS = "{{ bos_token }}" + LINES
-EOS = _TURNS.replace("END", "eos_token")
+EOS = _TURNS.replace("ANSWER", "message['content']").replace("END", "eos_token")
 EOS_AFTER_BOS = "{{ bos_token }}" + EOS
 TEMPLATES = (LINES, LINES_AFTER_BOS, EOS, EOS_AFTER_BOS)
 
@@ -43,6 +45,17 @@ def line_break_ids(tokenizer: Any) -> frozenset[int]:
     return frozenset(id for id in likely if "\n" in tokenizer.decode([id]))
 
 
-def unescape(text: str) -> str:
-    """The answer in one line of plain text, up to its line break, with its own line breaks restored."""
-    return text.split("\n", 1)[0].replace(ESCAPED_BREAK, "\n")
+def escape(text: str) -> str:
+    """An answer in one line. Backslashes before a break or its sign are doubled; one more says: the sign itself."""
+    return re.sub(
+        rf"(\\*)([\n{BREAK}])", lambda found: found[1] * 2 + ("\\" if found[2] == BREAK else "") + BREAK, text
+    )
+
+
+def unescape(line: str) -> str:
+    """What `escape` made a line of: the answer in plain text, up to its line break."""
+    return re.sub(
+        rf"(\\*){BREAK}",
+        lambda found: found[1][: len(found[1]) // 2] + (BREAK if len(found[1]) % 2 else "\n"),
+        line.split("\n", 1)[0],
+    )

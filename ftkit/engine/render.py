@@ -1,10 +1,14 @@
 """The one door from messages to token ids: training, scoring and generation all come through here.
 
+What comes out is what went in: the ids of a target decode to the target, control tokens in people's text are text, and
+no turn is lost; where a template or a tokenizer does otherwise, the row is refused.
+
 Knows a tokenizer and its chat template, no weights, no task and no recipe.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +17,13 @@ from jinja2.exceptions import TemplateError
 
 from ftkit.contracts import Json
 from ftkit.engine import plain
+from ftkit.engine.control import Controls
 from ftkit.errors import DataError
 from ftkit.records import Message
 
 NOTE = "no chat template: a plain one stands in"
+ANCHOR = ":"  # what stands before a decoded text: alone, some tokenizers' first token loses its blank
+RARE = ("\u200b", "\u4e2d", "\U0001f9ea")  # a tokenizer that reads each of these loses no text wholly
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +53,38 @@ class Renderer:
             tokenizer.chat_template = plain.template_for(tokenizer)
         self._by_lines = tokenizer.chat_template in (plain.LINES, plain.LINES_AFTER_BOS)
         line_breaks = plain.line_break_ids(tokenizer) if self._by_lines else frozenset[int]()
-        special = {*eos_ids} - line_breaks | (
-            {tokenizer.eos_token_id} - {None}
-        )  # an export names those that end a line
+        # an export names the ids that end a line among its own: they end no turn by themselves
+        special = ({*eos_ids} - line_breaks) | ({tokenizer.eos_token_id} - {None})
+        turn: list[Message] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "x"}]
+        around = set(self._tokenized([self._text(turn, whole=True)])[0])
+        self._controls = Controls(tokenizer, special | around, template=str(tokenizer.chat_template))
         self._end_id = self._end_of_turn(special)
         ends = special if self._end_id is None else special | {self._end_id}
         self.eos_ids = frozenset(ends | line_breaks)
-        self._eos_texts = tuple(sorted(tokenizer.decode([id]) for id in (special if self._by_lines else ends)))
+        anchor, anchored = self._tokenized([ANCHOR, ANCHOR + "x"])
+        keeps = tokenizer.decode(anchored) == ANCHOR + "x" and anchored[: len(anchor)] == anchor
+        self._anchor_ids, self._anchor = (anchor, ANCHOR) if keeps else ([], "")
+        self._loses_text = not all(self._tokenized(RARE))
+        self._require_input_is_read()
 
     def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
         """Ids of the messages and, behind them, of the assistant's `target` up to the end of its turn.
 
-        Raises DataError where the template refuses the messages, where the ids before the target are not the
-        beginning of the whole's, or where the target holds an end-of-turn itself.
+        Raises DataError where the template refuses the messages or leaves one out, where the ids before the target are
+        not the beginning of the whole's, or where the target's ids decode to another text.
         """
         if target is None:
-            return Rendered(self._ids([self._text(messages)])[0], [])
+            return Rendered(self._ids([self._before_answer(self._said(messages))])[0], [])
         return self.render_each(messages, [target])[0]
 
     def render_each(self, messages: Sequence[Message], targets: Sequence[str]) -> list[Rendered]:
         """`render` for several targets behind the same messages, in one call of the tokenizer."""
-        for target in targets:
-            self._check_target(target)
-        wholes = [self._text([*messages, {"role": "assistant", "content": target}], whole=True) for target in targets]
-        context_ids, *whole_ids = self._ids([self._text(messages), *wholes])
+        if not self.has_template and not all(target.strip() for target in targets):
+            raise DataError("an answer is empty: without a chat template nothing would mark it; drop the row")
+        said = self._said(messages)
+        answers = self._said([{"role": "assistant", "content": target} for target in targets])
+        wholes = [self._text([*said, answer], whole=True) for answer in answers]
+        context_ids, *whole_ids = self._ids([self._before_answer(said), *wholes])
         return [
             Rendered(context_ids, self._target_ids(context_ids, ids, target))
             for ids, target in zip(whole_ids, targets, strict=True)
@@ -82,8 +97,35 @@ class Renderer:
         kept = kept if end is None else kept[: end + 1]
         if not self._by_lines and end is not None:
             kept = kept[:end]
-        text = str(self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        text = str(
+            self.tokenizer.decode(
+                [*self._anchor_ids, *kept], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        ).removeprefix(self._anchor)
         return plain.unescape(text) if self._by_lines else text
+
+    def _said(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages as the template gets them: what people wrote is text and, in plain answers, one line."""
+        return [{**each, "content": self._content(each)} for each in messages]
+
+    def _content(self, message: Message) -> str:
+        is_answer = message["role"] == "assistant"
+        text = self._controls.marked(message["content"], is_answer=is_answer)
+        return plain.escape(text) if is_answer and self._by_lines else text
+
+    def _before_answer(self, said: Sequence[Message]) -> str:
+        """The text before an answer. Raises DataError where a turn leaves no trace in it."""
+        text = self._text(said)
+        for place, message in enumerate(said):
+            content = message["content"].strip()
+            if content and (self._loses_text or content not in text):
+                emptied = self._text([*said[:place], {**message, "content": ""}, *said[place + 1 :]])
+                if emptied == text or self._tokenized([emptied]) == self._tokenized([text]):
+                    raise DataError(
+                        f"{self._template} or its tokenizer leaves out what turn {place + 1} ({message['role']}) says: "
+                        f"{content[:40]!r}; change the row, or give the model a template that shows every turn"
+                    )
+        return text
 
     def _text(self, messages: Sequence[Message], *, whole: bool = False) -> str:
         try:
@@ -100,7 +142,15 @@ class Renderer:
         return str(text)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        batch = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, return_attention_mask=False)
+        return [self._controls.read(text, ids) for text, ids in zip(texts, self._tokenized(texts), strict=True)]
+
+    def _tokenized(self, texts: Sequence[str]) -> list[list[int]]:
+        try:
+            batch = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, return_attention_mask=False)
+        except Exception as error:
+            if type(error) is not Exception:  # the tokenizers library has no class of its own
+                raise
+            raise DataError(f"the model's tokenizer cannot read a text: {error}") from None
         return [list(ids) for ids in batch["input_ids"]]
 
     def _target_ids(self, context_ids: list[int], whole_ids: list[int], target: str) -> list[int]:
@@ -115,23 +165,28 @@ class Renderer:
             )
         tail = whole_ids[len(context_ids) :]
         end = next((index for index, id in enumerate(tail) if id in self.eos_ids), None)
-        if end is not None:
-            return tail[: end + 1]
-        if self._end_id is None:
+        if end is None and self._end_id is None:
             raise DataError(f"nothing ends the answer {target!r}: neither template nor tokenizer has an end-of-turn")
-        return [*tail, self._end_id]
+        target_ids = [*tail, self._end_id] if end is None else tail[: end + 1]
+        self._require_target(target, target_ids)
+        return target_ids
 
-    def _check_target(self, target: str) -> None:
-        if not self.has_template and not target.strip():
-            raise DataError("an answer is empty: without a chat template nothing would mark it; drop the row")
-        for text in self._eos_texts:
-            if text and text in target:
-                raise DataError(f"the answer {target!r} holds {text!r}, which ends a turn of this model; take it out")
+    def _require_target(self, target: str, ids: Sequence[int]) -> None:
+        """Raise DataError where what would be learned is another text than the target."""
+        found = self.decode(ids)
+        if found != target and _composed(found) != _composed(target):
+            same = next((i for i, (one, two) in enumerate(zip(found, target, strict=False)) if one != two), None)
+            start = max(0, (min(len(found), len(target)) if same is None else same) - 20)
+            raise DataError(
+                f"{self._template} or its tokenizer changes the answer: …{target[start:][:60]!r} would be learned as "
+                f"…{found[start:][:60]!r}; an answer must stand in the template as it is, behind the generation "
+                "prompt and before the end of turn: change the row, model.chat_template_kwargs, or the model's template"
+            )
 
     def _end_of_turn(self, special: set[int]) -> int | None:
         """The id the template writes behind an answer: the first special id, else the first."""
         user: Message = {"role": "user", "content": "a"}
-        one, two = self._ids(
+        one, two = self._tokenized(
             [self._text([user, {"role": "assistant", "content": text}], whole=True) for text in ("x", "7")]
         )
         length = 0
@@ -140,3 +195,21 @@ class Renderer:
         tail = one[len(one) - length :]
         known = special | set(self.tokenizer.all_special_ids) | set(self.tokenizer.get_added_vocab().values())
         return next((id for id in tail if id in known), next(iter(tail), self.tokenizer.eos_token_id))
+
+    @property
+    def _template(self) -> str:
+        """The template, by name, for messages."""
+        if not self.has_template:
+            return "the plain template"
+        return f"the model's chat template ({self.tokenizer.name_or_path or 'in memory'})"
+
+    def _require_input_is_read(self) -> None:
+        """Raise DataError where the template writes the same whatever a user says."""
+        one, two = (self._text([{"role": "user", "content": text}]) for text in ("one input", "two others"))
+        if one == two:
+            raise DataError(f"{self._template} leaves out what a user says; give the model another template")
+
+
+def _composed(text: str) -> str:
+    """Unicode's canonical composition, which some tokenizers bring texts to: the same characters otherwise stored."""
+    return unicodedata.normalize("NFC", text)

@@ -35,25 +35,37 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Steps of one training. Shuffled epochs stand end to end, cut into global batches of equal size."""
+    """Steps of one training. Each shuffled epoch is cut into global batches; the last of an epoch may be short."""
 
     settings: TrainSettings
     num_rows: int
 
     @property
-    def batch_size(self) -> int:
-        """Rows of one optimizer step: never more than there are."""
-        return min(self.settings.global_batch_size, self.num_rows)
-
-    @property
     def num_steps(self) -> int:
         """Optimizer steps in all."""
-        by_epochs = max(1, math.ceil(round(self.settings.epochs * self.num_rows / self.batch_size, 9)))
+        whole, rest = divmod(self._num_seen, self.num_rows)
+        by_epochs = whole * self._steps_of(self.num_rows) + self._steps_of(rest)
         return by_epochs if self.settings.max_steps is None else min(by_epochs, self.settings.max_steps)
+
+    def batch(self, step: int) -> tuple[int, range]:
+        """The epoch of optimizer step 1, 2, …, from 0, and the places of its rows in the order of that epoch."""
+        epoch, number = divmod(step - 1, self._steps_of(self.num_rows))
+        size = self.settings.global_batch_size
+        end = min(self.num_rows, self._num_seen - epoch * self.num_rows)
+        return epoch, range(number * size, min((number + 1) * size, end))
 
     def epoch(self, step: int) -> float:
         """Epochs seen after `step` optimizer steps."""
-        return round(step * self.batch_size / self.num_rows, 6)
+        epoch, places = self.batch(step)
+        return round(epoch + places.stop / self.num_rows, 6)
+
+    @property
+    def _num_seen(self) -> int:
+        """Rows seen in all epochs; a part of an epoch is rounded up to whole rows."""
+        return max(1, math.ceil(round(self.settings.epochs * self.num_rows, 9)))
+
+    def _steps_of(self, num_rows: int) -> int:
+        return math.ceil(num_rows / self.settings.global_batch_size)
 
     def evaluates_after(self, step: int) -> bool:
         """Whether this step ends one of `num_evals` equal parts of the training; the last step always does."""

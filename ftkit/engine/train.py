@@ -9,7 +9,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -22,8 +22,9 @@ from torch.nn.utils import clip_grad_norm_
 from ftkit.contracts import Bar, Context, Trainable
 from ftkit.engine.batching import Budget, base_of, plan, vocabulary
 from ftkit.engine.checkpoint import Best, Checkpoints, State
+from ftkit.engine.dropout import drops
 from ftkit.engine.load import LoadedModel
-from ftkit.engine.loss import Row, loss_of, summed_loss, total_weight
+from ftkit.engine.loss import Row, loss_of, mean_weight_one, num_targets, summed_loss
 from ftkit.engine.settings import Schedule, TrainSettings
 from ftkit.errors import DataError, DivergedError, InterruptedRunError, MachineError, StoppedError
 from ftkit.records import dump
@@ -34,6 +35,8 @@ __all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", 
 STEP_LOG = "steps.jsonl"
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+ONE_BY_ONE = "with dropout rows are computed one by one: how they are batched changes nothing learned"
+RULES = 3  # of batches, weights and masks: a checkpoint that was made under others is not continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class _Loop:
     ) -> None:
         self.model, self.rows, self.settings, self.evaluate, self.ctx = (
             trainable.model,
-            rows,
+            mean_weight_one(rows),
             settings,
             evaluate,
             ctx,
@@ -126,6 +129,9 @@ class _Loop:
         assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), "float32 or wider"
         self.optimizer = _adamw(list(self.parameters.values()), settings)
         self.budget = Budget.of(ctx.machine, loaded.device)
+        self.row_by_row = drops(self.model)
+        if self.row_by_row:
+            ctx.progress.say(ONE_BY_ONE)
         self.state = State()
         fingerprint = self._fingerprint(loaded)
         self.checkpoints = Checkpoints(work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say)
@@ -200,14 +206,14 @@ class _Loop:
     def _optimizer_step(self, bar: Bar) -> None:
         began = time.monotonic()
         step = self.state.step + 1
-        rows = [
-            self.rows[index] for index in _batch(self.settings.seed, len(self.rows), self.schedule.batch_size, step)
-        ]
+        epoch, places = self.schedule.batch(step)
+        order = _order(self.settings.seed, len(self.rows), epoch)
+        batch = {order[place]: self.rows[order[place]] for place in places}
         rate = self.schedule.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        loss = self._backward(rows, step)
+        loss = self._backward(batch, step)
         norm = float(clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm))
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise DivergedError(
@@ -216,9 +222,9 @@ class _Loop:
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        num_targets = sum(len(row.targets) for row in rows)
+        num_tokens = num_targets(list(batch.values()))
         self.state.step = step
-        self.state.num_target_tokens += num_targets
+        self.state.num_target_tokens += num_tokens
         self._write_log(
             {
                 "step": step,
@@ -226,43 +232,48 @@ class _Loop:
                 "loss": loss,
                 "learning_rate": rate,
                 "grad_norm": norm,
-                "num_target_tokens": num_targets,
+                "num_target_tokens": num_tokens,
             }
         )
-        speed = sum(row.width for row in rows) / max(1e-9, time.monotonic() - began)
+        speed = sum(row.width for row in batch.values()) / max(1e-9, time.monotonic() - began)
         bar.advance(1, note=f"loss {loss:.3f}  lr {rate:.1e}  {speed:,.0f} tokens/s")
 
-    def _backward(self, rows: Sequence[Row], step: int) -> float:
-        """Gradients of the mean loss over the global batch, micro-batch by micro-batch; returns that loss.
+    def _backward(self, batch: Mapping[int, Row], step: int) -> float:
+        """Gradients of the loss over the global batch, by place in train, micro-batch by micro-batch; returns the loss.
 
         Where CUDA's memory runs out and the machine block leaves the size to us, the micro-batch is halved.
         """
+        places, rows = list(batch), list(batch.values())
         while True:
             self.optimizer.zero_grad(set_to_none=True)
-            lengths = [row.width for row in rows]
             wide = [len(row.targets) * vocabulary(self.model) for row in rows]
-            batches = plan(lengths, self.budget, logits_per_row=wide)
+            budget = replace(self.budget, rows=1) if self.row_by_row else self.budget
+            micro_batches = plan([row.width for row in rows], budget, logits_per_row=wide)
             try:
-                return self._accumulate([[rows[index] for index in batch] for batch in batches], step)
+                return self._accumulate(
+                    [{places[index]: rows[index] for index in each} for each in micro_batches], step
+                )
             except torch.OutOfMemoryError:
-                if self.ctx.machine.micro_batch != "auto" or len(batches) == len(rows):
+                most = max(map(len, micro_batches))
+                if self.ctx.machine.micro_batch != "auto" or most == 1:
                     raise MachineError(
-                        f"a micro-batch of {max(map(len, batches))} rows does not fit {self.loaded.device}; "
+                        f"a micro-batch of {most} rows does not fit {self.loaded.device}; "
                         "set machine.micro_batch lower or train.gradient_checkpointing: true"
                     ) from None
-            self.budget = replace(self.budget.halved(), rows=max(1, max(map(len, batches)) // 2))
+            self.budget = replace(self.budget.halved(), rows=max(1, most // 2))
             self.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
             self.ctx.progress.say(f"memory ran out: the micro-batch is halved to {self.budget.rows} rows")
 
-    def _accumulate(self, batches: Sequence[Sequence[Row]], step: int) -> float:
-        whole = sum(total_weight(batch) for batch in batches)
+    def _accumulate(self, micro_batches: Sequence[Mapping[int, Row]], step: int) -> float:
+        """Masks of dropout come from seed, step and row: there one micro-batch is one row."""
+        whole = sum(num_targets(list(each.values())) for each in micro_batches)
         total = 0.0
-        for number, batch in enumerate(batches):
+        for number, each in enumerate(micro_batches):
             if number:
                 self.ctx.check_stop()  # the weights are still those of the step before
-            with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(number))):
-                loss = summed_loss(self.model, batch, _autocast(self.loaded)) / whole
+            with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(min(each)))):
+                loss = summed_loss(self.model, list(each.values()), _autocast(self.loaded)) / whole
                 loss.backward()
             total += loss.item()
         return total
@@ -286,6 +297,7 @@ class _Loop:
         evaluates = self.evaluate is not None
         return digest(
             [
+                RULES,
                 asdict(replace(self.settings, checkpoint_every_steps=0)),
                 rows,
                 shapes,
@@ -313,8 +325,10 @@ def _check(rows: Sequence[Row]) -> None:
         raise DataError("no rows to train on")
     for index, row in enumerate(rows):
         assert len(row.ids) == len(row.target_mask), "one mark per id"
-        if not row.targets or row.weight < 0:
-            raise DataError(f"row {index}: nothing to learn: no target token, or a negative weight")
+        if not row.targets or not 0 <= row.weight < math.inf:
+            raise DataError(f"row {index}: nothing to learn: no target token, or a weight below 0")
+    if not 0 < sum(row.weight for row in rows) < math.inf:
+        raise DataError("nothing to learn: the weights of the rows are all 0, or too large to add up")
 
 
 def _recompute_activations(model: Any, *, on: bool) -> None:
@@ -340,12 +354,6 @@ def _adamw(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> tor
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=BETAS, eps=EPSILON)
-
-
-def _batch(seed: int, num_rows: int, size: int, step: int) -> list[int]:
-    """Indices of the rows of optimizer step 1, 2, …: a piece of the epochs laid end to end."""
-    first = (step - 1) * size
-    return [_order(seed, num_rows, place // num_rows)[place % num_rows] for place in range(first, first + size)]
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from tiny_trainings import MANY, SETTINGS, Run, assert_same_bytes, judge
 
 from ftkit.contracts import Trainable
 from ftkit.engine.load import wrap
-from ftkit.engine.train import Evaluation, FitResult, fit, seeded
+from ftkit.engine.train import ONE_BY_ONE, Evaluation, FitResult, fit, seeded
 from ftkit.errors import StoppedError
 from ftkit.training.methods.lora import Lora
 from ftkit.training.methods.lora import build as build_lora
@@ -37,7 +37,7 @@ def test_a_stopped_run_continues_to_the_same_bytes(stop_at_check: int, never_sto
     again = Run(tmp_path)
     assert_same_bytes(again.start(), done)
     assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
-    assert again.progress.said == [f"training continues after step {stop_at_check + 1} of 8"]
+    assert again.progress.said == [ONE_BY_ONE, f"training continues after step {stop_at_check + 1} of 8"]
 
 
 def leave_half_a_checkpoint(folder: Path) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import oracle
 import pytest
 import torch
-from tiny_models import byte_level, context, loaded_of, model_of, save_base, spec_of
+from tiny_models import byte_level, config_of, context, loaded_of, model_of, save_base, spec_of
 from tiny_trainings import MANY, ROWS, SETTINGS, Run, assert_same_bytes, weights_of
+from transformers import AutoModelForCausalLM
 
 from ftkit.contracts import Machine
+from ftkit.engine.dropout import drops
 from ftkit.engine.load import load, wrap
 from ftkit.engine.settings import Schedule
-from ftkit.engine.train import Evaluation, Row, fit, loss_of
+from ftkit.engine.train import ONE_BY_ONE, Evaluation, Row, _order, fit, loss_of
 from ftkit.errors import DataError, DivergedError, MachineError
 from ftkit.training.methods.full import Full
 from ftkit.training.methods.full import build as build_full
@@ -111,15 +113,110 @@ def test_gradient_checkpointing_changes_no_number(tmp_path: Path) -> None:
     assert_same_bytes(one, two)
 
 
-def test_every_row_is_seen_once_an_epoch_in_another_order(tmp_path: Path) -> None:
-    from ftkit.engine.train import _batch
+def test_with_dropout_what_is_learned_does_not_depend_on_the_micro_batch(tmp_path: Path) -> None:
+    """Masks come from seed, step and row: the adapters of micro-batches of 1, 3 and 8 are the same to the last bit."""
+    results = {}
+    for micro_batch in (1, 3, 8):
+        machine = Machine(device="cpu", micro_batch=micro_batch)
+        run = Run(tmp_path / str(micro_batch), dropout=0.1, machine=machine)
+        results[micro_batch] = weights_of(run.start()[1])
+        assert run.progress.said.count(ONE_BY_ONE) == 1
+    assert all(torch.equal(results[1][name], results[size][name]) for size in (3, 8) for name in results[1])
+    without = Run(tmp_path / "without", dropout=0.0)
+    without.start()
+    assert ONE_BY_ONE not in without.progress.said
 
-    schedule = Schedule(SETTINGS, 20)
-    assert (schedule.num_steps, schedule.batch_size) == (8, 8)  # 3 epochs × 20 rows / 8
-    seen = [index for step in range(1, 11) for index in _batch(17, 20, 8, step)]
-    epochs = [seen[start : start + 20] for start in range(0, 80, 20)]
-    assert [sorted(epoch) for epoch in epochs] == [list(range(20))] * 4
-    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+def test_each_row_and_each_step_has_a_mask_of_its_own(tmp_path: Path) -> None:
+    """Two rows alike, and one row at two steps, are not dropped alike; the same row at the same step is."""
+    rows = [MANY[0]] * 2
+    settings = replace(SETTINGS, global_batch_size=1, learning_rate=1e-12, epochs=2.0, warmup_share=0.0)
+    losses = []
+    for name in ("one", "two"):
+        run = Run(tmp_path / name, settings=settings, method="lora", dropout=0.5, evaluates=False, rows=rows)
+        run.start()
+        losses.append([(line["loss"], line["grad_norm"]) for line in run.log])
+    assert losses[0] == losses[1]
+    assert len({norm for _, norm in losses[0]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "expected"),
+    [
+        ("llama", {}, False),
+        ("llama", {"attention_dropout": 0.1}, True),
+        ("gpt2", {}, False),  # summary_first_dropout is 0.1, of a head that is not there
+        ("gpt2", {"resid_pdrop": 0.1}, True),
+    ],
+)
+def test_dropout_is_found_where_a_family_hides_it(family: str, changes: dict[str, float], expected: bool) -> None:
+    config = config_of(family, 400)
+    for name, value in changes.items():
+        setattr(config, name, value)
+    assert drops(AutoModelForCausalLM.from_config(config)) is expected
+
+
+def test_the_weight_of_a_row_means_the_same_in_any_batch(tmp_path: Path) -> None:
+    """A row of weight 3 alone in its batch pulls three times as hard as one of weight 1."""
+    settings = replace(SETTINGS, global_batch_size=1, learning_rate=1e-12, epochs=1.0, warmup_share=0.0)
+    norms = {}
+    for weights in ((1.0, 1.0), (1.5, 0.5), (3.0, 1.0)):
+        rows = [replace(row, weight=weight) for row, weight in zip(MANY[:2], weights, strict=True)]
+        run = Run(tmp_path / str(weights), settings=settings, method="full", evaluates=False, rows=rows)
+        run.start()
+        norms[weights] = [line["grad_norm"] for line in run.log]
+    by_row = dict(zip(_order(17, 2, 0), range(2), strict=True))
+    ratios = [norms[1.5, 0.5][by_row[row]] / norms[1.0, 1.0][by_row[row]] for row in range(2)]
+    assert ratios == pytest.approx([1.5, 0.5], rel=1e-5)
+    assert norms[3.0, 1.0] == pytest.approx(norms[1.5, 0.5], rel=1e-5)  # weights are brought to a mean of 1
+
+
+def test_the_loss_of_a_batch_is_divided_by_its_tokens_not_by_its_weights() -> None:
+    model = model_of()
+    light, heavy = (loss_of(model, [replace(MANY[0], weight=weight)]).item() for weight in (1.0, 5.0))
+    assert heavy == pytest.approx(5 * light, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "epochs", "size", "steps"),
+    [
+        (33, 1.0, 32, [32, 1]),
+        (33, 2.0, 32, [32, 1, 32, 1]),
+        (20, 1.5, 8, [8, 8, 4, 8, 2]),
+        (20, 0.25, 8, [5]),
+        (2, 1.0, 32, [2]),
+        (2, 3.0, 1, [1] * 6),
+        (7, 0.01, 8, [1]),
+    ],
+)
+def test_an_epoch_is_every_row_once_and_its_last_batch_may_be_short(
+    num_rows: int, epochs: float, size: int, steps: list[int]
+) -> None:
+    schedule = Schedule(replace(SETTINGS, epochs=epochs, global_batch_size=size), num_rows)
+    assert [len(schedule.batch(step)[1]) for step in range(1, schedule.num_steps + 1)] == steps
+    assert schedule.epoch(schedule.num_steps) == pytest.approx(max(epochs, 1 / num_rows), abs=1e-6)
+
+
+def test_a_short_batch_is_divided_by_its_own_tokens(tmp_path: Path) -> None:
+    """Of 9 rows and batches of 8 the last is one row: its loss is its own mean, as an untrained model has it."""
+    settings = replace(SETTINGS, epochs=1.0, learning_rate=1e-12, warmup_share=0.0)
+    run = Run(tmp_path, settings=settings, dropout=0.0, evaluates=False, rows=MANY[:9])
+    run.start()
+    assert [(line["epoch"], line["num_target_tokens"]) for line in run.log] == [(0.888889, 16), (1.0, 2)]
+    last = MANY[_order(17, 9, 0)[8]]
+    assert run.log[-1]["loss"] == pytest.approx(oracle.mean_loss(model_of(), [last]).item(), rel=1e-5)
+
+
+def test_every_epoch_has_another_order(tmp_path: Path) -> None:
+    orders = [_order(17, 20, epoch) for epoch in range(4)]
+    assert [sorted(order) for order in orders] == [list(range(20))] * 4
+    assert len(set(map(tuple, orders))) == 4
+
+
+@pytest.mark.parametrize("weights", [(0.0, 0.0), (-1.0, 2.0), (float("nan"), 1.0), (1e308, 1e308)])
+def test_weights_from_which_nothing_can_be_learned_are_refused(weights: tuple[float, float], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing to learn"):
+        Run(tmp_path, rows=[replace(MANY[0], weight=weight) for weight in weights]).start()
 
 
 def test_the_schedule_warms_up_and_comes_down() -> None:
@@ -143,10 +240,10 @@ def test_the_log_has_one_line_a_step_and_one_an_evaluation(tmp_path: Path) -> No
     steps = [line for line in run.log if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert list(steps[0]) == ["step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"]
-    assert steps[4]["epoch"] == 2.0 and steps[0]["num_target_tokens"] == 16
+    assert steps[4]["epoch"] == 1.8 and steps[0]["num_target_tokens"] == 16
     # six evenly spaced over 8 steps, and one before the first step
     assert [line["step"] for line in run.log if "valid_value" in line] == [0, 2, 3, 4, 6, 7, 8]
-    assert (result.num_steps, result.num_target_tokens) == (8, 128)
+    assert (result.num_steps, result.num_target_tokens) == (8, 112)
     assert steps[-1]["loss"] < 0.6 * steps[0]["loss"]
 
 
