@@ -5,6 +5,7 @@ Knows a tokenizer and its chat template, no weights, no task and no recipe.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,22 +52,31 @@ class Renderer:
         self.eos_ids = frozenset(ends | plain.line_break_ids(tokenizer) if self._by_lines else ends)
         self._eos_texts = tuple(sorted(tokenizer.decode([id]) for id in (special if self._by_lines else ends)))
 
-    def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
+    @property
+    def shows_tools(self) -> bool:
+        """Whether the chat template has a place for tools."""
+        return self.has_template and "tools" in str(self.tokenizer.chat_template)
+
+    def render(self, messages: Sequence[Message], target: str | None = None, tools: str | None = None) -> Rendered:
         """Ids of the messages and, behind them, of the assistant's `target` up to the end of its turn.
 
+        `tools` is the JSON of functions that could be called, for a template that shows them.
         Raises DataError where the template refuses the messages, where the ids before the target are not the
         beginning of the whole's, or where the target holds an end-of-turn itself.
         """
         if target is None:
-            return Rendered(self._ids([self._text(messages)])[0], [])
-        return self.render_each(messages, [target])[0]
+            return Rendered(self._ids([self._text(messages, tools)])[0], [])
+        return self.render_each(messages, [target], tools)[0]
 
-    def render_each(self, messages: Sequence[Message], targets: Sequence[str]) -> list[Rendered]:
+    def render_each(
+        self, messages: Sequence[Message], targets: Sequence[str], tools: str | None = None
+    ) -> list[Rendered]:
         """`render` for several targets behind the same messages, in one call of the tokenizer."""
         for target in targets:
             self._check_target(target)
-        wholes = [self._text([*messages, {"role": "assistant", "content": target}], whole=True) for target in targets]
-        context_ids, *whole_ids = self._ids([self._text(messages), *wholes])
+        answers: list[Message] = [{"role": "assistant", "content": target} for target in targets]
+        wholes = [self._text([*messages, answer], tools, whole=True) for answer in answers]
+        context_ids, *whole_ids = self._ids([self._text(messages, tools), *wholes])
         return [
             Rendered(context_ids, self._target_ids(context_ids, ids, target))
             for ids, target in zip(whole_ids, targets, strict=True)
@@ -82,10 +92,12 @@ class Renderer:
         text = str(self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         return plain.unescape(text) if self._by_lines else text
 
-    def _text(self, messages: Sequence[Message], *, whole: bool = False) -> str:
+    def _text(self, messages: Sequence[Message], tools: str | None = None, *, whole: bool = False) -> str:
+        functions = None if tools is None else json.loads(tools)
+        functions = [functions] if isinstance(functions, dict) else functions
         try:
             text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=not whole, **self._kwargs
+                list(messages), functions, tokenize=False, add_generation_prompt=not whole, **self._kwargs
             )
         except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
             roles = ", ".join(message["role"] for message in messages)

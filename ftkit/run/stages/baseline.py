@@ -19,7 +19,7 @@ from ftkit.registry import Config
 from ftkit.run.artifacts import Baseline, Prepared, write_timing
 from ftkit.store import write_json
 
-VERSION = 2
+VERSION = 3
 
 
 class BaselineConfig(Config):

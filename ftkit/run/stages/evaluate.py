@@ -28,7 +28,7 @@ from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_ti
 from ftkit.run.models import LINEAR, ArmModel
 from ftkit.store import derive_seed, file_digest, read_json, write_json
 
-VERSION = 2
+VERSION = 3
 NUM_PROBES = 4
 
 
