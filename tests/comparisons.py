@@ -66,7 +66,7 @@ FEW_SHOT = Demonstrating(
     options={"k": [4], "select": "balanced", "draws": 1},
     instruction="Classify the message.",
     normalize="mean",
-    demonstrations=[Demonstration(id=row, input=text, target=label) for row, text, label in SHOWN],
+    demonstrations=[Demonstration.of(Example(row, text, label, row)) for row, text, label in SHOWN],
 )
 WORDS = Prompter(label="words", family="zero_shot")
 ENVIRONMENT = {

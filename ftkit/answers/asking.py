@@ -98,12 +98,13 @@ class Asker:
             return Question(example, messages, choices, [], [], False)
         try:
             if not choices:
-                return Question(example, messages, choices, renderer.render(messages).context_ids, [], False)
-            first = renderer.render(messages, choices[0])
+                context_ids = renderer.render(messages, tools=example.tools).context_ids
+                return Question(example, messages, choices, context_ids, [], False)
+            first = renderer.render(messages, choices[0], example.tools)
             if len(choices) == 1:
                 return Question(example, messages, choices, first.context_ids, [first.target_ids], False)
             if not self._known or self._known[0] != first.target_ids:
-                self._known = [each.target_ids for each in renderer.render_each(messages, choices)]
+                self._known = [each.target_ids for each in renderer.render_each(messages, choices, example.tools)]
         except DataError as error:
             raise DataError(f"{example.id}: {error}") from None
         return Question(example, messages, choices, first.context_ids, self._known, False)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from ftkit.records import Example, Message, Side
 from ftkit.registry import Config, find
 
 Normalization = Literal["sum", "mean", "calibrated"]
+Frame: TypeAlias = tuple[tuple[str, ...], str | None]
+NO_FRAME: Frame = ((), None)
 
 
 class Prompter(Config):
@@ -30,8 +32,8 @@ class Prompter(Config):
     normalize: Normalization = "sum"
 
     @property
-    def train_rows(self) -> Mapping[str, tuple[str, str]]:
-        """Input and target of the rows of train that the prompt shows, by id."""
+    def train_rows(self) -> Mapping[str, Sequence[Message]]:
+        """The turns of the rows of train that the prompt shows, by id; see `shown_turns`."""
         return {}
 
     def earlier_turns(self, example: Example) -> list[Message]:
@@ -115,6 +117,24 @@ class FrozenPrompts:
     def from_json(cls, value: Mapping[str, Any]) -> FrozenPrompts:
         """The prompts `as_json` wrote."""
         return cls(tuple(prompter_of(each) for each in value["prompts"]), tuple(value["ranking"]))
+
+
+def frame_of(example: Example) -> Frame:
+    """What a row's conversation stands under: its system turns and its tools. There is one in a prompt."""
+    return tuple(turn["content"] for turn in example.history if turn["role"] == "system"), example.tools
+
+
+def shared_frame(examples: Sequence[Example]) -> Frame | None:
+    """The frame that all rows have; None where they have several, or where there are no rows."""
+    frames = {frame_of(example) for example in examples}
+    return frames.pop() if len(frames) == 1 else None
+
+
+def shown_turns(example: Example) -> list[Message]:
+    """A row as a demonstration: the turns of its conversation with its input and its target, but no system turn."""
+    turns = [turn for turn in example.history if turn["role"] != "system"]
+    turns += [{"role": "user", "content": example.input}, {"role": "assistant", "content": example.target}]
+    return turns
 
 
 def prompter_of(value: Mapping[str, Any]) -> Prompter:

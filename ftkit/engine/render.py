@@ -8,6 +8,7 @@ Knows a tokenizer and its chat template, no weights, no task and no recipe.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,24 +68,32 @@ class Renderer:
         self._loses_text = not all(self._tokenized(RARE))
         self._require_input_is_read()
 
-    def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
+    @property
+    def shows_tools(self) -> bool:
+        """Whether the chat template has a place for tools."""
+        return self.has_template and "tools" in str(self.tokenizer.chat_template)
+
+    def render(self, messages: Sequence[Message], target: str | None = None, tools: str | None = None) -> Rendered:
         """Ids of the messages and, behind them, of the assistant's `target` up to the end of its turn.
 
-        Raises DataError where the template refuses the messages or leaves one out, where the ids before the target are
-        not the beginning of the whole's, or where the target's ids decode to another text.
+        `tools` is the JSON of functions that could be called, for a template that shows them. Raises DataError where
+        the template refuses the messages or leaves one out, where the ids before the target are not the beginning of
+        the whole's, or where the target's ids decode to another text.
         """
         if target is None:
-            return Rendered(self._ids([self._before_answer(self._said(messages))])[0], [])
-        return self.render_each(messages, [target])[0]
+            return Rendered(self._ids([self._before_answer(self._said(messages), tools)])[0], [])
+        return self.render_each(messages, [target], tools)[0]
 
-    def render_each(self, messages: Sequence[Message], targets: Sequence[str]) -> list[Rendered]:
+    def render_each(
+        self, messages: Sequence[Message], targets: Sequence[str], tools: str | None = None
+    ) -> list[Rendered]:
         """`render` for several targets behind the same messages, in one call of the tokenizer."""
         if not self.has_template and not all(target.strip() for target in targets):
             raise DataError("an answer is empty: without a chat template nothing would mark it; drop the row")
         said = self._said(messages)
         answers = self._said([{"role": "assistant", "content": target} for target in targets])
-        wholes = [self._text([*said, answer], whole=True) for answer in answers]
-        context_ids, *whole_ids = self._ids([self._before_answer(said), *wholes])
+        wholes = [self._text([*said, answer], tools, whole=True) for answer in answers]
+        context_ids, *whole_ids = self._ids([self._before_answer(said, tools), *wholes])
         return [
             Rendered(context_ids, self._target_ids(context_ids, ids, target))
             for ids, target in zip(whole_ids, targets, strict=True)
@@ -113,13 +122,13 @@ class Renderer:
         text = self._controls.marked(message["content"], is_answer=is_answer)
         return plain.escape(text) if is_answer and self._by_lines else text
 
-    def _before_answer(self, said: Sequence[Message]) -> str:
+    def _before_answer(self, said: Sequence[Message], tools: str | None) -> str:
         """The text before an answer. Raises DataError where a turn leaves no trace in it."""
-        text = self._text(said)
+        text = self._text(said, tools)
         for place, message in enumerate(said):
             content = message["content"].strip()
             if content and (self._loses_text or content not in text):
-                emptied = self._text([*said[:place], {**message, "content": ""}, *said[place + 1 :]])
+                emptied = self._text([*said[:place], {**message, "content": ""}, *said[place + 1 :]], tools)
                 if emptied == text or self._tokenized([emptied]) == self._tokenized([text]):
                     raise DataError(
                         f"{self._template} or its tokenizer leaves out what turn {place + 1} ({message['role']}) says: "
@@ -127,10 +136,12 @@ class Renderer:
                     )
         return text
 
-    def _text(self, messages: Sequence[Message], *, whole: bool = False) -> str:
+    def _text(self, messages: Sequence[Message], tools: str | None = None, *, whole: bool = False) -> str:
+        functions = None if tools is None else json.loads(self._controls.marked(tools, is_answer=False))
+        functions = [functions] if isinstance(functions, dict) else functions
         try:
             text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=not whole, **self.template_kwargs
+                list(messages), functions, tokenize=False, add_generation_prompt=not whole, **self.template_kwargs
             )
         except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
             roles = ", ".join(message["role"] for message in messages)

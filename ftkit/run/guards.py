@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ftkit.answers.prompt import Arm
+from ftkit.answers.prompt import Arm, shown_turns
 from ftkit.engine.answerer import Question
 from ftkit.prepare.row_keys import example_keys
 from ftkit.records import Example, Guard
@@ -69,9 +69,9 @@ def arms_frozen_before_test(frozen: str, *, now: str, answered_beside: Mapping[s
 
 def demonstrations_from_train(arms: Sequence[Arm], train: Sequence[Example]) -> Guard:
     """Every row that a prompt shows is a row of train, word for word."""
-    known = {row.id: (row.input, row.target) for row in train}
+    known = {row.id: shown_turns(row) for row in train}
     shown = [pair for arm in arms for pair in arm.prompter.train_rows.items()]
-    foreign = [row_id for row_id, pair in shown if known.get(row_id) != pair]
+    foreign = [row_id for row_id, turns in shown if known.get(row_id) != turns]
     return guard("demonstrations_from_train", not foreign, f"not in train: {foreign[:5]}" if foreign else "all are")
 
 

@@ -8,10 +8,11 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import byte_level
+from tiny_models import CHATML, byte_level
 
+from ftkit.answers.answering import score_labels
 from ftkit.answers.asking import Asker, ask_all, learnable, mean_loss
-from ftkit.answers.prompt import Prompter, Skipped
+from ftkit.answers.prompt import Prompter, Skipped, shown_turns
 from ftkit.answers.prompting.few_shot import FewShot, fit
 from ftkit.contracts import Context, Quiet, TaskSpec, TooLong
 from ftkit.engine.answerer import ContinuationScore, Question, Tokenizing
@@ -125,9 +126,9 @@ class Tallying(Renderer):
 
     num_renders = 0
 
-    def render(self, messages: Sequence[Message], target: str | None = None) -> Rendered:
+    def render(self, messages: Sequence[Message], target: str | None = None, tools: str | None = None) -> Rendered:
         self.num_renders += 1
-        return super().render(messages, target)
+        return super().render(messages, target, tools)
 
 
 def test_a_valid_row_that_fits_is_rendered_once_for_its_loss() -> None:
@@ -189,10 +190,124 @@ def test_the_mean_loss_is_over_tokens_and_needs_one() -> None:
 # --- a prompt is what its name says --------------------------------------------------------------
 
 
-def test_few_shot_is_skipped_where_train_has_too_few_rows_to_show() -> None:
-    chats = [row(f"text {place}", history=HISTORY) for place in range(9)]
-    kinds = fit(FewShot(k=[2, 4, 8]), CLASSIFY, [*TRAIN[:4], *chats], 7)
+SYSTEM: Message = {"role": "system", "content": "Be short."}
+
+
+def chat(name: str, *contents: str, system: str | None = "Be short.", tools: str | None = None) -> Example:
+    """A conversation whose turns are the user's and the assistant's in turn; the last one is the target."""
+    history: list[Message] = [] if system is None else [{"role": "system", "content": system}]
+    history += [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(contents[:-2])]
+    return Example(name, contents[-2], contents[-1], name, tuple(history), tools=tools)
+
+
+def few_shot(train: Sequence[Example], k: int) -> Prompter:
+    (prompter,) = fit(FewShot(k=[k]), GENERATE, train, 7)
+    assert isinstance(prompter, Prompter), prompter
+    return prompter.named("few_shot", {}, "")
+
+
+def test_a_system_turn_that_all_rows_share_stands_once_before_the_demonstrations() -> None:
+    prompter = few_shot([chat("t1", "red", "warm"), chat("t2", "blue", "cold")], 2)
+    turns = [(turn["role"], turn["content"]) for turn in prompter.messages(chat("R1", "green", "?"))]
+    assert turns[0] == ("system", "Be short.") and turns[5:] == [("user", "green")]
+    assert sorted([turns[1:3], turns[3:5]]) == [
+        [("user", "blue"), ("assistant", "cold")],
+        [("user", "red"), ("assistant", "warm")],
+    ]
+
+
+def test_a_demonstration_with_a_history_is_a_whole_conversation() -> None:
+    prompter = few_shot([chat("t1", "Hi", "Hello", "red?", "warm", system=None)], 1)
+    asked_of = chat("R1", "Hey", "Yes?", "blue?", "cold", system=None)
+    assert [turn["content"] for turn in prompter.messages(asked_of)] == [
+        *("Hi", "Hello", "red?", "warm"),
+        *("Hey", "Yes?", "blue?"),
+    ]
+    (skipped,) = fit(FewShot(k=[2]), GENERATE, [chat("t1", "a", "b")], 7)
+    assert isinstance(skipped, Skipped) and skipped.reason == "train has 1 rows that can be shown"
+
+
+@pytest.mark.parametrize(
+    ("others", "why"),
+    [
+        ([chat(f"c{n}", "a", "b", system=f"You are {n}.") for n in range(9)], "9 have a system turn or tools of"),
+        ([chat(f"c{n}", "a", "b", system=None, tools="[{}]") for n in range(9)], "9 have a system turn or tools of"),
+        (
+            [Example(f"c{n}", "a", "b", "g", ({"role": "assistant", "content": "Hi!"},)) for n in range(9)],
+            "9 begin with an answer",
+        ),
+    ],
+    ids=["systems", "tools", "greetings"],
+)
+def test_few_shot_is_skipped_where_train_has_too_few_rows_to_show_and_says_why(others: list[Example], why: str) -> None:
+    kinds = fit(FewShot(k=[2, 4, 8]), CLASSIFY, [*TRAIN[:4], *others], 7)
     assert [each.label for each in kinds] == [f"few_shot(k={k}, balanced)" for k in (2, 4, 8)]
     assert [len(each.train_rows) for each in kinds if isinstance(each, Prompter)] == [2, 4]
     (skipped,) = (each for each in kinds if isinstance(each, Skipped))
-    assert skipped.reason == "train has 4 rows that can be shown (without a history)"
+    assert skipped.reason.startswith(f"train has 4 rows that can be shown: {why}")
+
+
+KINDS_OF_ROWS = {
+    "one turn": lambda n: chat(f"t{n}", f"text {n}", LABELS[n % 5], system=None),
+    "a shared system turn": lambda n: chat(f"t{n}", f"text {n}", LABELS[n % 5]),
+    "systems of their own": lambda n: chat(f"t{n}", f"text {n}", LABELS[n % 5], system=f"You are {n}."),
+    "histories": lambda n: chat(f"t{n}", "Hi", f"Hello {n}", f"text {n}", LABELS[n % 5]),
+    "some histories": lambda n: chat(f"t{n}", *(("Hi", "Hello") * (n % 3)), f"text {n}", LABELS[n % 5], system=None),
+    "tools": lambda n: chat(f"t{n}", f"text {n}", LABELS[n % 5], tools='[{"name": "look"}]'),
+    "no input": lambda n: chat(f"t{n}", "", LABELS[n % 5], system=None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ROWS)
+@pytest.mark.parametrize("name", names("prompting"))
+def test_a_prompt_of_any_strategy_shows_what_its_label_says_or_is_skipped(name: str, kind: str) -> None:
+    rows = [KINDS_OF_ROWS[kind](n) for n in range(20)]
+    train, new = rows[:-1], rows[-1]
+    component = find("prompting", name)
+    for made in component.function(component.config_type(), CLASSIFY, train, 7):
+        if isinstance(made, Skipped):
+            assert kind == "systems of their own" and made.reason.endswith(
+                "19 have a system turn or tools of their own"
+            )
+            continue
+        turns = made.messages(new)
+        assert [turn["role"] for turn in turns[:-1]].count("system") == (turns[0]["role"] == "system")
+        said = [turn["role"] for turn in turns if turn["role"] != "system"]
+        assert said == ["user", "assistant"] * (len(said) // 2) + ["user"]
+        by_id = {row.id: row for row in train}
+        shown = [turn for row_id in made.train_rows for turn in shown_turns(by_id[row_id])]
+        assert [turn for turn in turns if turn["role"] != "system"][: len(shown)] == shown
+        assert made.label == name or f"k={len(made.train_rows)}" in made.label
+
+
+def test_what_calibrates_stands_under_the_system_turn_that_all_rows_share() -> None:
+    class Noting(Tokenizing):
+        def label_scores(
+            self, questions: Sequence[Question], *, ctx: Context, description: str
+        ) -> list[list[ContinuationScore]]:
+            asked_of.extend(question.messages for question in questions)
+            return [[ContinuationScore(-1.0, 1) for _ in question.choices] for question in questions]
+
+    asked_of: list[list[Message]] = []
+    answerer = Noting(Renderer(byte_level()), 4_000)
+    score_labels(answerer, BARE, CLASSIFY, [chat("R1", "a", "b")], Context())  # type: ignore[arg-type]
+    assert [messages[0] for messages in asked_of] == [SYSTEM] * 4
+
+
+# --- tools ---------------------------------------------------------------------------------------
+
+
+WITH_TOOLS = "{% for tool in tools or [] %}<{{ tool.function.name }}>{% endfor %}" + CHATML
+LOOK = '{"type": "function", "function": {"name": "look"}}'
+
+
+@pytest.mark.parametrize(("tools", "shown"), [(f"[{LOOK}, {LOOK}]", "<look><look>"), (LOOK, "<look>"), (None, "")])
+def test_the_tools_of_a_row_reach_the_chat_template_however_it_is_asked(tools: str | None, shown: str) -> None:
+    tokenizer = byte_level()
+    tokenizer.chat_template = WITH_TOOLS
+    knowing = Tokenizing(Renderer(tokenizer), 4_000)
+    example = row("Where?", "refund", tools=tools)
+    askers = [Asker.of_task(knowing, BARE, each) for each in (CLASSIFY, GENERATE)]
+    askers += [Asker.of_targets(knowing, BARE), Asker.of_free_text(knowing, BARE)]
+    without = tokenizer.decode(askers[0].ask(row("Where?")).context_ids)
+    assert [tokenizer.decode(each.ask(example).context_ids) for each in askers] == [shown + without] * 4

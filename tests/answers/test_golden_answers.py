@@ -13,7 +13,7 @@ import pytest
 from golden_examples import Extractor, Metric, Prompting, golden, write
 
 from ftkit.answers.answering import metric_value
-from ftkit.answers.prompt import Prompter, Skipped, prompter_of
+from ftkit.answers.prompt import Prompter, Skipped, prompter_of, shown_turns
 from ftkit.contracts import Scores, TaskSpec, Totals
 from ftkit.errors import DataError
 from ftkit.records import Example, Prediction
@@ -47,7 +47,7 @@ def test_every_prompt_strategy_asks_of_its_example_what_the_example_says(name: s
         else [[turn["role"], turn["content"]] for turn in each.messages(row)]
         for label, each in prompts.items()
     }
-    of_train = {row.id: (row.input, row.target) for row in train}
+    of_train = {row.id: shown_turns(row) for row in train}
     assert all(each.train_rows.items() <= of_train.items() for each in prompts.values() if isinstance(each, Prompter))
 
 

@@ -12,7 +12,7 @@ from comparisons import comparison, recipe
 
 from ftkit.answers.prompting.few_shot import Demonstrating, Demonstration
 from ftkit.recipe.schema import TaskChoice
-from ftkit.records import Guard
+from ftkit.records import Example, Guard
 from ftkit.registry import names
 from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
@@ -74,7 +74,7 @@ def poisoned(found: Comparison) -> Comparison:
         for arm, rows in found.predictions.items()
         if arm in wrong
     }
-    shown = [Demonstration(id="t1", input=HOSTILE, target=HOSTILE)]
+    shown = [Demonstration.of(Example("t1", HOSTILE, HOSTILE, "t1"))]
     prompter = Demonstrating(label=HOSTILE, family="few_shot", instruction=HOSTILE, demonstrations=shown)
     verdict = {
         "verdict": "invalid",

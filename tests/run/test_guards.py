@@ -93,7 +93,7 @@ def test_an_adapter_on_a_quantised_base_is_held_against_that_base() -> None:
 def test_what_a_prompt_shows_has_to_be_a_row_of_train_word_for_word() -> None:
     train = [row("t1", "one"), row("t2", "two")]
     for text, status in (("two", "passed"), ("Two", "failed")):
-        shown = [Demonstration(id="t2", input=text, target="x")]
+        shown = [Demonstration.of(row("t2", text))]
         arm = Arm("a", "base", "prompting", "float32", Demonstrating(label="f", demonstrations=shown))
         assert demonstrations_from_train([arm], train).status == status
 

@@ -1,14 +1,18 @@
-"""Demonstrations drawn from train: by chance, or the labels in turn. A smaller draw begins a larger one."""
+"""Demonstrations drawn from train: by chance, or the labels in turn. A smaller draw begins a larger one.
+
+One is a row's whole conversation without its frame, which is its system turns and its tools: those of the row that is
+asked stand before all of them. So where rows have frames that differ, only rows without one can be shown.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field
 
-from ftkit.answers.prompt import Prompter, Skipped, Strategy
+from ftkit.answers.prompt import NO_FRAME, Prompter, Skipped, Strategy, frame_of, shared_frame, shown_turns
 from ftkit.contracts import TaskSpec
 from ftkit.records import Example, Message
 from ftkit.registry import Config, component, one_or_more
@@ -16,12 +20,28 @@ from ftkit.registry import Config, component, one_or_more
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 
+class Turn(Config):
+    """A turn of a conversation."""
+
+    role: str
+    content: str
+
+
 class Demonstration(Config):
-    """A row of train that a prompt shows."""
+    """A row of train that a prompt shows, as the turns of its conversation."""
 
     id: str
-    input: str
-    target: str
+    turns: list[Turn]
+
+    @classmethod
+    def of(cls, row: Example) -> Self:
+        """A row as it is shown."""
+        return cls(id=row.id, turns=[Turn(**turn) for turn in shown_turns(row)])
+
+    @property
+    def messages(self) -> list[Message]:
+        """The turns as chat templates take them."""
+        return [{"role": turn.role, "content": turn.content} for turn in self.turns]
 
 
 class Demonstrating(Prompter):
@@ -30,16 +50,13 @@ class Demonstrating(Prompter):
     demonstrations: list[Demonstration]
 
     @property
-    def train_rows(self) -> Mapping[str, tuple[str, str]]:
+    def train_rows(self) -> Mapping[str, Sequence[Message]]:
         """The demonstrations."""
-        return {each.id: (each.input, each.target) for each in self.demonstrations}
+        return {each.id: each.messages for each in self.demonstrations}
 
     def earlier_turns(self, example: Example) -> list[Message]:
-        """A turn of the user and one of the assistant for each demonstration."""
-        turns: list[Message] = []
-        for each in self.demonstrations:
-            turns += [{"role": "user", "content": each.input}, {"role": "assistant", "content": each.target}]
-        return turns
+        """The turns of all demonstrations, one conversation after another."""
+        return [turn for each in self.demonstrations for turn in each.messages]
 
 
 class FewShot(Strategy):
@@ -59,21 +76,36 @@ class FewShot(Strategy):
 def fit(config: FewShot, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Prompter | Skipped]:
     """One prompt for each draw and each k, smaller ones first; skipped where train has no such number of rows."""
     prompts: list[Prompter | Skipped] = []
-    orders = [_order(config, task, train, random.Random(f"{seed}:{number}")) for number in range(config.draws)]
+    rows, left_out = _showable(train)
+    orders = [_order(config, task, rows, random.Random(f"{seed}:{number}")) for number in range(config.draws)]
     for k in sorted(set(config.k)):
         for number, order in enumerate(orders, 1):
             label = f"few_shot(k={k}, {config.select}" + (f", draw {number})" if config.draws > 1 else ")")
             if len(order) < k:
-                prompts.append(Skipped(label, f"train has {len(order)} rows that can be shown (without a history)"))
+                prompts.append(Skipped(label, f"train has {len(order)} rows that can be shown{left_out}"))
                 continue
-            shown = [Demonstration(id=row.id, input=row.input, target=row.target) for row in order[:k]]
+            shown = [Demonstration.of(row) for row in order[:k]]
             prompts.append(Demonstrating(label=label, demonstrations=shown))
     return prompts
 
 
-def _order(config: FewShot, task: TaskSpec, train: Sequence[Example], rng: random.Random) -> list[Example]:
-    """Train in the order demonstrations are taken. One is a single turn, so rows with a history are left out."""
-    rows = sorted((row for row in train if not row.history), key=lambda row: row.id)
+def _showable(train: Sequence[Example]) -> tuple[list[Example], str]:
+    """The rows that can be shown before any other row, by id, and in words why others cannot."""
+    is_shared = shared_frame(train) is not None
+    has_own = [not is_shared and frame_of(row) != NO_FRAME for row in train]
+    answers_first = [shown_turns(row)[0]["role"] == "assistant" for row in train]
+    reasons = {
+        f"{sum(has_own)} have a system turn or tools of their own": any(has_own),
+        f"{sum(answers_first)} begin with an answer": any(answers_first),
+    }
+    left_out = "; ".join(reason for reason, holds in reasons.items() if holds)
+    kept = [row for row, *flags in zip(train, has_own, answers_first, strict=True) if not any(flags)]
+    return sorted(kept, key=lambda row: row.id), left_out and f": {left_out}"
+
+
+def _order(config: FewShot, task: TaskSpec, rows: Sequence[Example], rng: random.Random) -> list[Example]:
+    """The rows in the order demonstrations are taken."""
+    rows = list(rows)
     rng.shuffle(rows)
     if config.select == "random" or not task.labels:
         return rows
