@@ -81,13 +81,16 @@ def main() -> None:
         os.wait()
         os.environ["XDG_CACHE_HOME"] = name
         for kind in kinds:
-            found = list(met(kind, numbers, sound, Path(name)))
-            for each in found:
+            found = []
+            for each in met(kind, numbers, sound, Path(name)):
+                found.append(each)
                 slow = each["seconds"] > LIMIT_S  # type: ignore[operator]
                 if each["problem"] or slow or len(numbers) == 1:
                     bad += 1
-                    print(f"{kind} {each['number']}: {each['problem'] or 'slow' * slow} {each['what']} "
-                          f"{each['seconds']:.1f} s\n  {each['said'] if len(numbers) == 1 else ''}", flush=True)
+                    what = f"{each['problem'] or 'slow' * slow} {each['what']} {each['seconds']:.1f} s"
+                    print(f"{kind} {each['number']}: {what}", flush=True)
+                if len(numbers) == 1:
+                    print(each["said"])
             codes = Counter(each["code"] for each in found)
             times = sorted(each["seconds"] for each in found)
             print(f"{kind}: {len(found)} cases, exit codes {dict(sorted(codes.items()))}, "

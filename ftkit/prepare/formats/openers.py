@@ -80,6 +80,14 @@ def files_of(path: Path, *, endings: Sequence[str]) -> list[SourceFile]:
     return files
 
 
+def files_named(folder: Path, names: Sequence[str]) -> list[SourceFile]:
+    """These files of a folder, in this order. Raises DataError where one is missing, empty, or a link out of it."""
+    files = _inside(folder, [SourceFile(folder / name, name) for name in names])
+    for file in files:
+        _check(file.path)
+    return files
+
+
 def blocks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, unpacked where it is gzip or zstd by its first bytes. Constant memory.
 
