@@ -30,7 +30,7 @@ TEMPLATES = [
     LOOPS,
     "{% set n = namespace(x='x' * 1000) %}{% for a in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}",
     "{{ 'x' * 1000000000 }}",
-    "{{ 9 ** 9 ** 9 }}",
+    "{{ 9 ** (9 ** 9) }}",
     "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
     "{{ messages.__class__.__mro__ }}",
     "{{ ''.center(1000000000) }}",

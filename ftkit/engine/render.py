@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from ftkit.contracts import Json
 from ftkit.engine import plain
+from ftkit.engine.template import ChatTemplate
 from ftkit.errors import DataError
 from ftkit.records import Message
 
@@ -32,13 +31,20 @@ class Renderer:
 
     The whole text is rendered by the chat template and tokenised once; the template writes its special tokens
     itself (our plain one too), so none is added. `eos_ids` holds every id that ends a turn or the text.
-    `template_note` is empty, or says that the plain template stands in.
+    `num_ids` is how many the model knows. `template_note` is empty, or says that the plain template stands in.
     """
 
     def __init__(
-        self, tokenizer: Any, *, eos_ids: Iterable[int] = (), chat_template_kwargs: Json | None = None
+        self,
+        tokenizer: Any,
+        *,
+        eos_ids: Iterable[int] = (),
+        chat_template_kwargs: Json | None = None,
+        num_ids: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self._num_ids = num_ids
+        self._template = ChatTemplate(tokenizer)
         self.has_template = bool(tokenizer.chat_template) and tokenizer.chat_template not in plain.TEMPLATES
         self.template_note = "" if self.has_template else NOTE
         self._kwargs = {"enable_thinking": False, **(chat_template_kwargs or {})}
@@ -83,22 +89,19 @@ class Renderer:
         return plain.unescape(text) if self._by_lines else text
 
     def _text(self, messages: Sequence[Message], *, whole: bool = False) -> str:
-        try:
-            text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=not whole, **self._kwargs
-            )
-        except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
-            roles = ", ".join(message["role"] for message in messages)
-            raise DataError(
-                f"the model's chat template refuses these messages (roles: {roles}): {error}; "
-                "expected are turns of user and assistant; change the rows, model.chat_template_kwargs, "
-                "or the template of the model"
-            ) from None
-        return str(text)
+        return self._template.render(messages, add_generation_prompt=not whole, **self._kwargs)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         batch = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, return_attention_mask=False)
-        return [list(ids) for ids in batch["input_ids"]]
+        found = [list(ids) for ids in batch["input_ids"]]
+        for ids in found if self._num_ids is not None else ():
+            if ids and max(ids) >= self._num_ids:
+                token = self.tokenizer.convert_ids_to_tokens(max(ids))
+                raise DataError(
+                    f"the token {token!r} has the id {max(ids)}, and the model knows {self._num_ids}: take it out of "
+                    "the text, or of the tokenizer (added_tokens in tokenizer.json)"
+                )
+        return found
 
     def _target_ids(self, context_ids: list[int], whole_ids: list[int], target: str) -> list[int]:
         if whole_ids[: len(context_ids)] != context_ids:
