@@ -21,7 +21,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONWARNINGS": "ignore",
+}
 LIMIT_S, KILLED_AFTER_S, MEMORY = 2.0, 60, 6 << 30
 
 
@@ -41,7 +46,10 @@ def cases_of(kind: str, numbers: Sequence[int], sound: Path, scratch: Path, out:
         seconds = time.process_time() - begun
         signal.alarm(0)
         found = {"number": number, "what": str(mutation), "code": done.code, "seconds": seconds}
-        found |= {"problem": problem(mutation, done), "said": (done.out[-300:] if not done.code else "") + done.err[-3000:]}
+        found |= {
+            "problem": problem(mutation, done),
+            "said": (done.out[-300:] if not done.code else "") + done.err[-3000:],
+        }
         os.write(out, (json.dumps(found) + "\n").encode())
         os.chdir("/")
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,7 +70,14 @@ def met(kind: str, numbers: Sequence[int], sound: Path, scratch: Path) -> Iterat
                 yield json.loads(line)
         _, status = os.wait()
         if left and status:
-            yield {"number": left.pop(0), "what": "", "code": -1, "seconds": 0.0, "problem": f"ended: {status}", "said": ""}
+            yield {
+                "number": left.pop(0),
+                "what": "",
+                "code": -1,
+                "seconds": 0.0,
+                "problem": f"ended: {status}",
+                "said": "",
+            }
 
 
 def main() -> None:
@@ -93,8 +108,10 @@ def main() -> None:
                     print(each["said"])
             codes = Counter(each["code"] for each in found)
             times = sorted(each["seconds"] for each in found)
-            print(f"{kind}: {len(found)} cases, exit codes {dict(sorted(codes.items()))}, "
-                  f"median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s")
+            print(
+                f"{kind}: {len(found)} cases, exit codes {dict(sorted(codes.items()))}, "
+                f"median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s"
+            )
     sys.exit(bool(bad) and len(numbers) > 1)
 
 

@@ -150,7 +150,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "runs": ("runs", "runs/small"),
     "duplicates": ("duplicates", "runs/small"),
     "predict": ("predict", "runs/small", "rows.jsonl"),
-    "compare": ("compare", "runs/small", "runs/small#base+few_shot(k=2)"),
+    "compare": ("compare", "runs/small", "runs/small#base+zero_shot"),
     "export": ("export", "runs/small", "--out", "out"),
     "run": ("run", "recipe.yaml"),
 }
@@ -187,7 +187,9 @@ def _seal(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes())
     manifest["files"] = {name: _sha(folder / name) for name in manifest["files"]}
     unhashed = ("timing.json", "report.html", "report.md", "data.html", "data.json")
-    manifest["content_id"] = digest({name: each for name, each in manifest["files"].items() if Path(name).name not in unhashed})
+    manifest["content_id"] = digest(
+        {name: each for name, each in manifest["files"].items() if Path(name).name not in unhashed}
+    )
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -259,7 +261,9 @@ def _bytes(content: bytes, rng: random.Random) -> bytes:
     ways: list[Callable[[], bytes]] = [
         lambda: content[:at],
         lambda: content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :],
-        lambda: content[:at] + rng.choice([b"\0", b"\xff\xfe", b"}", b"\x1b[31m", b"[" * 5000, b"&a *a"]) + content[at:],
+        lambda: (
+            content[:at] + rng.choice([b"\0", b"\xff\xfe", b"}", b"\x1b[31m", b"[" * 5000, b"&a *a"]) + content[at:]
+        ),
         lambda: content + content,
     ]
     return rng.choice(ways)()

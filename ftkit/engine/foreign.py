@@ -58,7 +58,9 @@ def explained(place: Path | Callable[[], Path], what: str, kind: type[FtkitError
         yield
     except (FtkitError, MemoryError):
         raise
-    except Exception as error:  # tokenizers raises Exception itself, transformers and huggingface_hub whatever they meet
+    except (
+        Exception
+    ) as error:  # tokenizers raises Exception itself, transformers and huggingface_hub whatever they meet
         if type(error).__name__ == "OutOfMemoryError":
             raise
         where = place if isinstance(place, Path) else place()

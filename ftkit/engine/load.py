@@ -336,4 +336,3 @@ def _tensor_digest(tensor: torch.Tensor) -> str:
 
     flat = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
     return hashlib.sha256(flat.numpy().tobytes()).hexdigest()
-

@@ -57,7 +57,9 @@ def _listed(path: Path, key: str, inner: str | None = None) -> list[str]:
         listed = None
     items = listed if isinstance(listed, list) else []
     names = [each.get(inner) if inner is not None and isinstance(each, dict) else each for each in items]
-    if not names or not all(isinstance(name, str) and name == Path(name).name and name not in ("", "..") for name in names):
+    if not names or not all(
+        isinstance(name, str) and name == Path(name).name and name not in ("", "..") for name in names
+    ):
         raise DataError(f"{path}: {key}: expected a list of names; save the data set anew, or name its Arrow files")
     return [str(name) for name in names]
 

@@ -83,7 +83,9 @@ def _rows(config: Csv, file: SourceFile, text: Opened, ctx: Context) -> Iterator
     names = config.columns
     if names is not None:
         _check_header(str(file.path), names, config)
-    for place, record, size in _Records(text, dialect, None if names is None else len(names), skipped=int(told is not None)):
+    for place, record, size in _Records(
+        text, dialect, None if names is None else len(names), skipped=int(told is not None)
+    ):
         if isinstance(record, Fault):
             if names is None:
                 raise DataError(f"{file.path}:{place}: the header: {record.reason}")
