@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
 
 import typer
 
-from ftkit.errors import FtkitError, MachineError, RecipeError
+from ftkit.errors import FtkitError, MachineError, RecipeError, visible
 
 if TYPE_CHECKING:
     from ftkit.contracts import Context
@@ -50,7 +50,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from ftkit import __version__
 
-        print(f"ftkit {__version__}")
+        _show(f"ftkit {__version__}")
         raise typer.Exit
 
 
@@ -89,10 +89,10 @@ def run(
         verdict = result.verdict and result.verdict.as_json()
         _print_json({"run": str(result.run_dir), "artifacts": paths, "verdict": verdict})
     elif result.verdict is None:
-        print(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
+        _show(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
-        print(result.verdict.sentence)
-        print(f"report: {result.artifacts['compare'].path / 'report.html'}")
+        _show(result.verdict.sentence)
+        _show(f"report: {result.artifacts['compare'].path / 'report.html'}")
 
 
 @app.command()
@@ -117,8 +117,8 @@ def prepare(
     if as_json:
         _print_json({"folder": str(made.path), **made.summary.as_json()})
     else:
-        print(f"rows: {made.path}")
-        print(f"report: {made.path / 'data.html'}")
+        _show(f"rows: {made.path}")
+        _show(f"report: {made.path / 'data.html'}")
 
 
 @app.command()
@@ -135,6 +135,7 @@ def duplicates(
 
     from ftkit.report.data.duplicates import pairs, rendered
     from ftkit.run.finished import prepared_folder
+    from ftkit.run.terminal import print_styled
 
     shown = list(pairs(prepared_folder(run_dir), steps=step or (), min_score=min_score, limit=limit))
     if as_json:
@@ -143,12 +144,12 @@ def duplicates(
     if not shown:
         of_steps = f" by {', '.join(step)}" if step else ""
         so_alike = "" if min_score is None else f" with a similarity of {min_score:g} or more"
-        print(f"no row was dropped or flagged for another one{of_steps}{so_alike}")
+        _show(f"no row was dropped or flagged for another one{of_steps}{so_alike}")
     console = Console(highlight=False, soft_wrap=True)
     styles = {"plain": "", "differs": "bold yellow", "faint": "dim", "head": "bold"}
     for pair in shown:
         for line in rendered(pair, console.width, brackets=not console.is_terminal):
-            console.print(Text.assemble(*((span.text, styles[span.style]) for span in line)))
+            print_styled(console, Text.assemble(*((span.text, styles[span.style]) for span in line)))
 
 
 @app.command()
@@ -168,7 +169,7 @@ def check(
         if as_json:
             _print_json({"recipe": rows_only.name, **columns})
         else:
-            print(f"{recipe}: schema and columns are fine")
+            _show(f"{recipe}: schema and columns are fine")
         return
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
@@ -181,9 +182,11 @@ def check(
         return
     from rich.console import Console
 
+    from ftkit.run.terminal import print_styled
+
     console = Console(highlight=False, soft_wrap=True)
     for text in rendered(findings):
-        console.print(text)
+        print_styled(console, text)
 
 
 @app.command()
@@ -195,8 +198,8 @@ def report(run_dir: RunPath, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(compared.verdict.as_json())
         return
-    print((compared.path / "report.md").read_text(encoding="utf-8"))
-    print(f"report: {compared.path / 'report.html'}", file=sys.stderr)
+    _show((compared.path / "report.md").read_text(encoding="utf-8"))
+    _show(f"report: {compared.path / 'report.html'}", to=sys.stderr)
 
 
 @app.command()
@@ -208,7 +211,7 @@ def runs(
     from ftkit.run.listing import as_lines, list_runs
 
     lines = list_runs(folder)
-    _print_json([asdict(line) for line in lines]) if as_json else print("\n".join(as_lines(lines)))
+    _print_json([asdict(line) for line in lines]) if as_json else _show("\n".join(as_lines(lines)))
 
 
 @app.command()
@@ -230,7 +233,7 @@ def compare(
     from ftkit.run.side_by_side import compare as compare_sides
 
     result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed)
-    _print_json(result.as_json()) if as_json else print(one_sentence(result))
+    _print_json(result.as_json()) if as_json else _show(one_sentence(result))
 
 
 @app.command()
@@ -247,7 +250,7 @@ def predict(
     with _context(offline=offline) as ctx:
         answers = list(predict_rows(run_dir, rows, arm=arm, ctx=ctx))
     for answer in answers:
-        print(dump(answer))
+        _show(dump(answer))
 
 
 @app.command()
@@ -261,7 +264,7 @@ def export(
     from ftkit.run.exporting import export_model
 
     with _context(offline=offline) as ctx:
-        print(export_model(run_dir, out, arm=arm, ctx=ctx))
+        _show(export_model(run_dir, out, arm=arm, ctx=ctx))
 
 
 @app.command("list")
@@ -280,9 +283,9 @@ def list_components(
         _print_json(components_of)
         return
     for each, components in components_of.items():
-        print(each)
+        _show(each)
         for name, doc in components.items():
-            print(f"  {name:18} {doc}")
+            _show(f"  {name:18} {doc}")
 
 
 @app.command()
@@ -295,7 +298,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or
     if not matching:
         known = [each for kinds in KINDS for each in names(kinds)]
         raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
-    print("\n\n".join(described(find(each, short)) for each in matching))
+    _show("\n\n".join(described(find(each, short)) for each in matching))
 
 
 @app.command()
@@ -324,7 +327,7 @@ def doctor(as_json: AsJson = False) -> None:
         return
     devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in facts["devices"]]
     for name, value in {**facts, "devices": "; ".join(devices) or "no accelerator"}.items():
-        print(f"{name:16} {value}")
+        _show(f"{name:16} {value}")
 
 
 def main() -> None:
@@ -341,13 +344,13 @@ def main() -> None:
             _fail("out of memory; lower machine.micro_batch, or take a smaller model", MachineError.exit_code)
         if "No space left on device" in str(error):  # from libraries that write without Python's files
             _fail(str(error).splitlines()[0], MachineError.exit_code)
-        traceback.print_exc()
+        _show(traceback.format_exc(), to=sys.stderr)
         _fail("this is a bug in ftkit; please report it with the lines above", FtkitError.exit_code)
 
 
 def _fail(message: str, code: int) -> None:
     for line in message.splitlines() or [""]:
-        print(f"error: {line}", file=sys.stderr)
+        _show(f"error: {line}", to=sys.stderr)
     sys.exit(code)
 
 
@@ -371,8 +374,12 @@ def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     return check(PrepareConfig.of(recipe), Context(offline=offline))
 
 
+def _show(text: object, *, to: TextIO | None = None) -> None:
+    print(visible(str(text)), file=to or sys.stdout)
+
+
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    _show(json.dumps(value, ensure_ascii=False, indent=1))
 
 
 @contextmanager

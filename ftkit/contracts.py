@@ -34,8 +34,10 @@ class Machine(Config):
     """Where and how wide to compute. Never hashed: it changes results by rounding at most."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    micro_batch: int | Literal["auto"] = Field("auto", description="rows per forward pass")
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    micro_batch: Annotated[int, Field(ge=1, le=2**20)] | Literal["auto"] = Field(
+        "auto", description="rows per forward pass"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; auto: of preparing, all there are"
     )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"

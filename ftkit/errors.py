@@ -15,6 +15,18 @@ Knows nothing of what raises it.
 
 from __future__ import annotations
 
+import re
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """A text for a terminal: what would steer it, or turn the order of its signs, as `\\u001b`. So JSON stays JSON.
+
+    All that is printed goes through it: templates, column names and reports are written by others.
+    """
+    return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
 
 class FtkitError(Exception):
     """Base of all errors whose message is meant for the user."""

@@ -354,12 +354,29 @@ def _columnar() -> Iterator[Malformed]:
         yield Malformed(f"bytes.{ending}", source, make(_table(t=bad)), "column 't' holds bytes", "2", 2)
         nested = pa.ListArray.from_arrays([0, 1, 3], bad)
         yield Malformed(f"nested-bytes.{ending}", source, make(_table(t=nested)), "column 't' is damaged")
+        for name, column in _beyond_calendar().items():
+            dated = make(_table(input=["a", "b", "c"], d=column))
+            yield Malformed(f"{name}.{ending}", source, dated, "'d' holds a date beyond the years 1 to 9999", "2", 2)
         no_id = "there is no 'inptu'; did you mean 'input'?"
         yield Malformed(f"no-id.{ending}", source, whole, no_id, options={"id": "inptu"})
         keys = make(_table(k=["a", None, "", "a", "b\0", "c"]))
         yield Malformed(f"ids.{ending}", source, keys, "id 'k' is null", "2", 2, {"id": "k"})
         floats = make(_table(k=[0.5, 1.5]))
         yield Malformed(f"float-ids.{ending}", source, floats, "'k' holds Float64", options={"id": "k"})
+
+
+def _beyond_calendar() -> dict[str, Any]:
+    """Columns of dates and times whose second is of another calendar than Python's; the third is the last there is."""
+    last, micros = 2_932_896, 86_400 * 10**6  # 9999-12-31
+    days = pa.array([0, last + 1, last], pa.int32()).view(pa.date32())
+    times = pa.array([0, -(2**62), (last + 1) * micros - 1], pa.int64())
+    return {
+        "date": days,
+        "time": times.view(pa.timestamp("us")),
+        "zoned": pa.array([0, (last + 1) * micros - 1, None], pa.int64()).view(pa.timestamp("us", "Asia/Tokyo")),
+        "dates": pa.ListArray.from_arrays([0, 1, 2, 3], days),
+        "objects": pa.StructArray.from_arrays([days, pa.array([1, 2, 3])], ["day", "n"]),
+    }
 
 
 def _workbooks() -> Iterator[Malformed]:

@@ -5,7 +5,6 @@ Knows no tensor and no tokenizer: paths and bytes only.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts import Context, Json
+from ftkit.engine.foreign import check_model_files
 from ftkit.errors import MachineError
 from ftkit.hub import Repository, snapshot
 from ftkit.store import cached_file_digest, file_digest
@@ -58,13 +58,14 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
         raise MachineError(
             f"model.path: {folder}: no such folder; give one with config.json, safetensors and tokenizer"
         )
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").exists():
         raise MachineError(f"{folder}: config.json is missing; a model folder as transformers saves it is expected")
     if weights and not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
         if pickled:
             raise MachineError(f"{folder}: {pickled[0]}: pickled weights are refused; convert to safetensors")
-        raise MachineError(f"{folder}: no weights: *.safetensors is missing (pickled weights are refused)")
+        raise MachineError(f"{folder}: no weights: model.safetensors is missing (pickled weights are refused)")
+    check_model_files(folder, weights=weights)
     return folder
 
 
@@ -101,18 +102,6 @@ def runs_own_code(spec: ModelSpec, ctx: Context) -> bool:
             "(40 hex digits)"
         )
     return ctx.trust_remote_code and spec.hub is not None
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The model's config.json. Raises MachineError where it is not a JSON object."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MachineError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise MachineError(f"{path}: expected a JSON object")
-    return config
 
 
 def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:

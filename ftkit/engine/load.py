@@ -5,7 +5,6 @@ Knows files, devices and precisions; no row, no task and no training.
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Mapping
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
 from ftkit.contracts import Context, Machine, Trainable
-from ftkit.engine.files import ModelSpec, changed_files, fetch, identify, read_config, runs_own_code
+from ftkit.engine.files import ModelSpec, changed_files, fetch, identify, runs_own_code
+from ftkit.engine.foreign import check_adapter, explained, read_object, tokenizer_file, weights_file
 from ftkit.engine.render import Renderer
 from ftkit.errors import ArtifactError, MachineError
-from ftkit.store import digest, file_digest, read_json, write_json
+from ftkit.store import JsonRecord, digest, file_digest, read_record, write_json
 
 __all__ = [
     "LoadedModel",
@@ -41,6 +42,7 @@ __all__ = [
 Precision = Literal["float32", "bfloat16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FACTS = "ftkit.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass
@@ -90,13 +92,12 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
     from transformers import AutoTokenizer
 
     folder = fetch(spec, ctx, weights=False)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise MachineError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from None
-    tokenizer.init_kwargs.pop("local_files_only", None)  # says whether we are offline, and would be saved with a model
     eos_ids = {*_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")}
-    return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs)
+    num_ids = getattr(_config(spec, ctx), "vocab_size", None)
+    with explained(lambda: tokenizer_file(folder), "the tokenizer cannot be loaded"):
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
+        tokenizer.init_kwargs.pop("local_files_only", None)  # says whether we are offline, and would be saved
+        return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs, num_ids=num_ids)
 
 
 def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
@@ -121,7 +122,8 @@ def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] 
     parameter = next(model.parameters())
     eos = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
-    renderer = Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=chat_template_kwargs)
+    num_ids = model.get_input_embeddings().num_embeddings
+    renderer = Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=chat_template_kwargs, num_ids=num_ids)
     files = {"state": digest([[name, _tensor_digest(value)] for name, value in sorted(model.state_dict().items())])}
     identity = {"repository": type(model).__name__, "commit": "", "files": files}
     precision: Precision = "bfloat16" if parameter.dtype == torch.bfloat16 else "float32"
@@ -206,7 +208,6 @@ def _quiet_libraries() -> None:
 
 
 def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str, ctx: Context) -> Any:
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
@@ -217,16 +218,15 @@ def _load_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype, device: str
         options["device_map"] = {"": device}
     remote = runs_own_code(spec, ctx)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
-        model, info = loaded
-        if spec.quantize == "none":
-            model.to(device)
+        with explained(lambda: weights_file(folder), "the model cannot be loaded"):
+            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=remote, **options)
+            model, info = loaded
+            if spec.quantize == "none":
+                model.to(device)
     except torch.OutOfMemoryError:
         raise MachineError(
             f"{folder}: the model does not fit the memory of {device}; use a smaller one, or qlora"
         ) from None
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, SafetensorError) as error:
-        raise MachineError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise MachineError(
@@ -266,14 +266,16 @@ def _nf4(dtype: torch.dtype) -> Any:
 
 def context_length(spec: ModelSpec, ctx: Context) -> int:
     """Tokens the model takes, from its config; no weights are read."""
+    return _context_length(_config(spec, ctx))
+
+
+def _config(spec: ModelSpec, ctx: Context) -> Any:
+    """The config of the language model."""
     from transformers import AutoConfig
 
     folder = fetch(spec, ctx, weights=False)
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise MachineError(f"{folder}: its config.json cannot be read: {_first_line(error)}") from None
-    return _context_length(config)
+    with explained(folder / "config.json", "cannot be read"):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx)).get_text_config()
 
 
 def _context_length(config: Any) -> int:
@@ -288,39 +290,56 @@ def _context_length(config: Any) -> int:
 def _eos_ids(path: Path) -> list[int]:
     if not path.is_file():
         return []
-    value = read_config(path.parent).get("eos_token_id") if path.name == "config.json" else _generation_eos(path)
-    return [] if value is None else [value] if isinstance(value, int) else [int(id) for id in value]
+    value = read_object(path).get("eos_token_id")
+    ids = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in ids):
+        raise MachineError(f"{path}: eos_token_id: is {value!r}; expected the id of a token, or a list of them")
+    return ids
 
 
-def _generation_eos(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    except (ValueError, AttributeError) as error:
-        raise MachineError(f"{path}: not a JSON object: {error}") from None
+class _Identity(JsonRecord):
+    """Which model, as `identify` gives it."""
+
+    repository: str
+    commit: str
+    files: dict[str, str]
 
 
-def _verified_facts(folder: Path, kind: str) -> dict[str, Any]:
+class _Facts(JsonRecord):
+    """ftkit.json."""
+
+    kind: Literal["adapter", "model"] = Field(description="what the folder holds")
+    base: _Identity = Field(description="the model that was tuned")
+    weights: dict[str, str] = Field(min_length=1, description="SHA-256 of each file of weights")
+
+
+def _verified_facts(folder: Path, kind: str) -> _Facts:
+    """What `save_tuned` wrote of a folder. Raises ArtifactError where it is not so, or names what is no safetensors."""
     path = folder / FACTS
     if not path.is_file():
         raise ArtifactError(f"{folder}: {FACTS} is missing: not a folder of tuned weights that ftkit wrote")
-    facts = read_json(path)
-    if not isinstance(facts, dict) or not {"kind", "base", "weights"} <= facts.keys() or not facts["weights"]:
-        raise ArtifactError(f"{path}: keys kind, base and weights are expected; the file is damaged")
-    if facts["kind"] != kind:
-        raise ArtifactError(f"{path}: holds {facts['kind']!r}, expected {kind!r}")
-    for name, expected in facts["weights"].items():
+    facts = read_record(path, _Facts)
+    if facts.kind != kind:
+        raise ArtifactError(f"{path}: kind: holds {facts.kind!r}, expected {kind!r}")
+    for name, expected in facts.weights.items():
         weights = folder / name
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ArtifactError(f"{path}: weights: {name!r} is no safetensors file of this folder; train again")
         if not weights.is_file() or file_digest(weights) != expected:
             raise ArtifactError(f"{weights}: missing, or its bytes are not those that were saved; train again")
+    if kind == "adapter":
+        if list(facts.weights) != [ADAPTER_WEIGHTS]:  # peft would look for a pickle then
+            raise ArtifactError(f"{path}: weights: expected {ADAPTER_WEIGHTS}, found {', '.join(facts.weights)}")
+        check_adapter(folder)
     return facts
 
 
-def _check_base(folder: Path, facts: dict[str, Any], base: LoadedModel) -> None:
-    wrong = changed_files(facts["base"], base.identity)
+def _check_base(folder: Path, facts: _Facts, base: LoadedModel) -> None:
+    wrong = changed_files(facts.base.model_dump(), base.identity)
     if wrong:
         raise ArtifactError(
-            f"{folder}: the adapter was trained on another base ({facts['base']['repository']} "
-            f"{facts['base']['commit']}); files that differ: {', '.join(wrong)}; "
+            f"{folder}: the adapter was trained on another base ({facts.base.repository} "
+            f"{facts.base.commit}); files that differ: {', '.join(wrong)}; "
             "give the model it was trained on"
         )
 
@@ -328,13 +347,11 @@ def _check_base(folder: Path, facts: dict[str, Any], base: LoadedModel) -> None:
 def _with_adapter(model: Any, folder: Path, device: str) -> Any:
     from peft import PeftModel
 
-    try:
-        with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
-            tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise ArtifactError(f"{folder}: the adapter cannot be loaded: {_first_line(error)}") from None
+    place = folder / "adapter_config.json"
+    with explained(place, "the adapter cannot be loaded", ArtifactError), warnings.catch_warnings():
+        # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+        tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
     tuned.eval()
     return tuned
 
@@ -344,7 +361,3 @@ def _tensor_digest(tensor: torch.Tensor) -> str:
 
     flat = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
     return hashlib.sha256(flat.numpy().tobytes()).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from ftkit.contracts import Json
 from ftkit.engine import plain
 from ftkit.engine.control import Controls
+from ftkit.engine.template import ChatTemplate
 from ftkit.errors import DataError
 from ftkit.records import Message
 
@@ -40,13 +39,21 @@ class Renderer:
 
     The whole text is rendered by the chat template and tokenised once; the template writes its special tokens
     itself (our plain one too), so none is added. `eos_ids` holds every id that ends a turn or the text.
-    `template_note` is empty, or says that the plain template stands in. `template_kwargs` go to every rendering.
+    `num_ids` is how many the model knows. `template_note` is empty, or says that the plain template stands in.
+    `template_kwargs` go to every rendering.
     """
 
     def __init__(
-        self, tokenizer: Any, *, eos_ids: Iterable[int] = (), chat_template_kwargs: Json | None = None
+        self,
+        tokenizer: Any,
+        *,
+        eos_ids: Iterable[int] = (),
+        chat_template_kwargs: Json | None = None,
+        num_ids: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self._num_ids = num_ids
+        self._chat = ChatTemplate(tokenizer)
         self.has_template = bool(tokenizer.chat_template) and tokenizer.chat_template not in plain.TEMPLATES
         self.template_note = "" if self.has_template else NOTE
         self.template_kwargs = {"enable_thinking": False, **(chat_template_kwargs or {})}
@@ -139,18 +146,7 @@ class Renderer:
     def _text(self, messages: Sequence[Message], tools: str | None = None, *, whole: bool = False) -> str:
         functions = None if tools is None else json.loads(self._controls.marked(tools, is_answer=False))
         functions = [functions] if isinstance(functions, dict) else functions
-        try:
-            text = self.tokenizer.apply_chat_template(
-                list(messages), functions, tokenize=False, add_generation_prompt=not whole, **self.template_kwargs
-            )
-        except (TemplateError, TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
-            roles = ", ".join(message["role"] for message in messages)
-            raise DataError(
-                f"the model's chat template refuses these messages (roles: {roles}): {error}; "
-                "expected are turns of user and assistant; change the rows, model.chat_template_kwargs, "
-                "or the template of the model"
-            ) from None
-        return str(text)
+        return self._chat.render(messages, tools=functions, add_generation_prompt=not whole, **self.template_kwargs)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._controls.read(text, ids) for text, ids in zip(texts, self._tokenized(texts), strict=True)]
@@ -162,7 +158,15 @@ class Renderer:
             if type(error) is not Exception:  # the tokenizers library has no class of its own
                 raise
             raise DataError(f"the model's tokenizer cannot read a text: {error}") from None
-        return [list(ids) for ids in batch["input_ids"]]
+        found = [list(ids) for ids in batch["input_ids"]]
+        for ids in found if self._num_ids is not None else ():
+            if ids and max(ids) >= self._num_ids:
+                token = self.tokenizer.convert_ids_to_tokens(max(ids))
+                raise DataError(
+                    f"the token {token!r} has the id {max(ids)}, and the model knows {self._num_ids}: take it out of "
+                    "the text, or of the tokenizer (added_tokens in tokenizer.json)"
+                )
+        return found
 
     def _target_ids(self, context_ids: list[int], whole_ids: list[int], target: str) -> list[int]:
         if whole_ids[: len(context_ids)] != context_ids:

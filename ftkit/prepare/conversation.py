@@ -157,15 +157,16 @@ def _message(value: Value, place: str) -> Said:
     if not isinstance(value, dict):
         raise NoExampleError(f"{place} is {shown(value)}; expected an object with role and content")
     role = _first(value, _ROLE_KEYS)
-    if not isinstance(role, str) or role not in ROLES:
-        hint = suggest(role, ROLES) if isinstance(role, str) else "; expected a string"
+    known = role.strip().lower() if isinstance(role, str) else ""
+    if known not in ROLES:
+        hint = suggest(known, ROLES) if isinstance(role, str) else "; expected a string"
         raise NoExampleError(f"{place} has the role {shown(role)}{hint}")
     content = _content(_first(value, _CONTENT_KEYS), place)
-    calls = _calls(value, place) if ROLES[role] == "assistant" else None
+    calls = _calls(value, place) if ROLES[known] == "assistant" else None
     if content is None and calls is None:
         raise NoExampleError(f"{place} has no content")
     parts = [part for part in (content, calls) if part]
-    return Said(ROLES[role], "\n".join(parts), value.get("weight") != 0)
+    return Said(ROLES[known], "\n".join(parts), value.get("weight") != 0)
 
 
 def _content(value: Value, place: str) -> str | None:

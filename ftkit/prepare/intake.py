@@ -240,6 +240,7 @@ class _Reading:
         num_rows = sum(batch.table.height for batch in seen)
         where = "" if is_all else f" in its first {num_rows:,} rows"
         later = "" if is_all else "; where a later row has it, give it to the first row too, as null"
+        later += options_of(self.source).no_header
         return DataError(f"{named.place}: {self.name} has no column {named.column!r}{where}{hint}{later}")
 
     def examples(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
@@ -268,7 +269,7 @@ class _Reading:
             self.shape = self.shape or self._shape_of(table)
             shaped: Shaped = self.shape(table)
         except DataError as error:
-            raise DataError(f"data.{self.name}: {error}") from None
+            raise DataError(f"data.{self.name}: {error}{options_of(self.source).no_header}") from None
         for note in shaped.notes:
             if note not in self.said:
                 self.said.add(note)

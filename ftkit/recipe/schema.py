@@ -121,6 +121,15 @@ class Evaluate(Config):
         description="left out: the defaults of the task; to generate, what the targets are decides",
     )
 
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_differ(cls, metrics: list[Choice]) -> list[Choice]:
+        measured = [metric.name for metric in metrics]
+        for name in measured:
+            if measured.count(name) > 1:
+                raise ValueError(f"{name} stands twice; name each metric at most once")
+        return metrics
+
 
 class Prices(Config):
     """Money, in any one currency. Tokens are per million."""

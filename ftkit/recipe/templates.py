@@ -33,10 +33,12 @@ def pieces(template: str) -> Sequence[tuple[str, str | None]]:
 def only_labels(text: str) -> str:
     """A wording, as it is. Raises ValueError where it has another placeholder than {labels}."""
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
-    for name in names:
+    for _, name, spec, conversion in fields:
         if name != "labels":
             raise ValueError(f"{text!r}: unknown placeholder {{{name}}}; only {{labels}} is known")
+        if spec or conversion:
+            raise ValueError(f"{text!r}: {{labels}} takes no format; write {{labels}}")
     return text

@@ -56,10 +56,10 @@ class Tuning(Config):
         default_factory=lambda: WordingChoice.model_validate("best_zero_shot"),
         description="the prompt that training uses",
     )
-    epochs: Positive = 3.0
+    epochs: Annotated[float, Field(gt=0, le=1e6)] = 3.0
     max_steps: Count | None = Field(None, description="optimizer steps at most")
-    learning_rate: Positive | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1e3)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, le=1e3)] | None = None
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
     global_batch_size: Count = Field(32, description="rows per optimizer step")

@@ -19,6 +19,8 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 YamlValue: TypeAlias = "str | int | float | bool | list[YamlValue] | dict[str, YamlValue] | None"
 MAX_DEPTH = 40
 PLAIN_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value"})
+LARGEST = 1e12  # of numbers: nothing in a recipe is as large, and what is larger overflows somewhere
+_INDEX = re.compile(r"[0-9]{1,9}\Z")
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
@@ -90,7 +92,7 @@ def set_value(tree: Tree, assignment: str) -> None:
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"--set {assignment}: expected key.path=value")
-    path = [int(part) if part.isdigit() else part for part in key.strip().split(".")]
+    path = [int(part) if _INDEX.match(part) else part for part in key.strip().split(".")]
     place = f"--set {key.strip()}"
     value = parse(text, place).value
     if tree.value is None:
@@ -150,7 +152,10 @@ def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Yaml
         return [_convert(item, (*path, index), tree, seen) for index, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
     text: str = node.value
-    return parse_scalar(text) if node.style is None else text
+    value = parse_scalar(text) if node.style is None else text
+    if isinstance(value, (int, float)) and abs(value) > LARGEST:
+        tree.problems.append(f"{place}: {_dotted(path)}: {_cut(text)} is too large; expected at most {LARGEST:g}")
+    return value
 
 
 def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: set[int]) -> dict[str, YamlValue]:
@@ -177,6 +182,10 @@ def _convert_mapping(node: yaml.MappingNode, path: KeyPath, tree: Tree, seen: se
 def _is_bare(node: yaml.Node, text: str | None = None) -> bool:
     """Whether a node is a scalar without quotes; with `text`, whether it is that one."""
     return isinstance(node, yaml.ScalarNode) and node.style is None and text in (None, node.value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _dotted(path: KeyPath) -> str:

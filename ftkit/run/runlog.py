@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ftkit.contracts import Bar, Progress
+from ftkit.errors import visible
 
 
 class RunLog:
@@ -42,5 +43,5 @@ class RunLog:
         self._progress.say(text)
 
     def _write(self, text: str) -> None:
-        self._file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n")
+        self._file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {visible(text)}\n")
         self._file.flush()

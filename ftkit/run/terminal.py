@@ -13,9 +13,18 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ftkit.errors import visible
 
 SHOW_AFTER_S = 2.0
 LINE_EVERY_S = 10.0
+
+
+def print_styled(console: Console, text: Text) -> None:
+    """A text in its styles; what others wrote in it cannot steer the terminal."""
+    parts = ((visible(part.text), part.style or "") for part in text.render(console))
+    console.print(Text.assemble(*parts))
 
 
 class TerminalBar:
@@ -23,12 +32,12 @@ class TerminalBar:
 
     def __init__(self, terminal: Terminal, description: str, total: int, unit: str) -> None:
         self._terminal = terminal
-        self._description = description
+        self._description = visible(description)
         self._total = total
         self._unit = unit
         self._done = 0
         self._begun = self._last = time.monotonic()
-        self._task = terminal.bars.add_task(description, total=total, visible=False, note="")
+        self._task = terminal.bars.add_task(escape(visible(description)), total=total, visible=False, note="")
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Count units done; show the rate, the time left and a note."""
@@ -38,7 +47,7 @@ class TerminalBar:
         if elapsed < SHOW_AFTER_S:
             self._terminal.bars.update(self._task, completed=self._done)
             return
-        text = f"{self._done / elapsed:,.1f} {self._unit}/s" + (f" · {note}" if note else "")
+        text = f"{self._done / elapsed:,.1f} {self._unit}/s" + (f" · {visible(note)}" if note else "")
         self._terminal.bars.update(self._task, completed=self._done, visible=True, note=escape(text))
         if not self._terminal.console.is_terminal and now - self._last > LINE_EVERY_S:
             self._last = now
@@ -75,7 +84,7 @@ class Terminal:
     @contextmanager
     def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[TerminalBar]:
         """A bar for one piece of work."""
-        bar = TerminalBar(self, escape(description), total, unit)
+        bar = TerminalBar(self, description, total, unit)
         try:
             yield bar
         finally:
@@ -83,4 +92,4 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

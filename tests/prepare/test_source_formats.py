@@ -349,7 +349,7 @@ def test_a_folder_of_save_to_disk_is_read_and_its_splits_are_named(tmp_path: Pat
     found = rows("arrow", tmp_path / "one")
     assert [(row["text"], row["label"]) for row in found] == [("a", "yes"), ("b", "no"), ("c", "yes")]
     assert found[2]["id"] == "data-00001-of-00002.arrow:1"
-    with pytest.raises(DataError, match=r"two: holds the splits test, train; name one, as .*two/test"):
+    with pytest.raises(DataError, match=r"two: holds the splits train, test; name one, as .*two/train"):
         rows("arrow", tmp_path / "two")
 
 

@@ -126,7 +126,7 @@ def test_weights_cut_short_are_named(place: Path) -> None:
     done = ftkit("run", "recipe.yaml")
     assert done.code == 4
     assert "Traceback" not in done.err
-    assert "base: the model cannot be loaded" in errors(done)[0]
+    assert "base/model.safetensors: the model cannot be loaded" in errors(done)[0]
 
 
 def test_qlora_without_bitsandbytes_says_what_to_install(place: Path, tmp_path: Path) -> None:

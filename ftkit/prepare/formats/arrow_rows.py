@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
+YEARS = "the years 1 to 9999"
+_BEGIN, _END = -719_162, 2_932_897  # of these years, in days since 1970
+_PER_DAY = {
+    "date32": 1,
+    "date64": 86_400_000,
+    "timestamp[s": 86_400,
+    "timestamp[ms": 86_400_000,
+    "timestamp[us": 86_400_000_000,
+}
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -54,9 +64,47 @@ def sound(place: str, table: ArrowTable) -> Sound:
             if not bad:
                 raise DataError(f"{place}: column {name!r} is damaged: {error}; get the file again") from None
             faults |= dict.fromkeys(bad, f"column {name!r} holds bytes that are not UTF-8")
+        else:
+            faults |= dict.fromkeys(beyond_calendar(table[name]), f"column {name!r} holds a date beyond {YEARS}")
     if not faults:
         return Sound(table, {})
     return Sound(table.filter([row not in faults for row in range(table.num_rows)]), dict(sorted(faults.items())))
+
+
+def beyond_calendar(column: ArrowColumn) -> list[int]:
+    """Rows of a sound column that hold, at any depth, a date or a time of day outside the years 1 to 9999.
+
+    Python has no such date, and polars panics on it.
+    """
+    rows: list[int] = []
+    begin = 0
+    for chunk in _chunks(column):
+        rows += [begin + row for row in sorted(_beyond(chunk))]
+        begin += len(chunk)
+    return rows
+
+
+def _beyond(array: ArrowArray) -> set[int]:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = str(array.type)
+    if "date" not in kind and "timestamp" not in kind:
+        return set()
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type):
+        parents: list[int] = compute.list_parent_indices(array).to_pylist()
+        return {parents[place] for place in _beyond(compute.list_flatten(array))}
+    if pa.types.is_struct(array.type):
+        fields = range(array.type.num_fields)  # type: ignore[attr-defined]
+        return {row for index in fields for row in _beyond(compute.struct_field(array, index))}
+    unit = next((unit for name, unit in _PER_DAY.items() if kind.startswith(name)), None)
+    if unit is None:
+        return set()
+    times = compute.cast(array, pa.int32() if unit == 1 else pa.int64())
+    spare = 1 if "tz=" in kind else 0  # day: a time zone shifts what stands near the ends
+    begin, end = (_BEGIN + spare) * unit, (_END - spare) * unit
+    is_beyond = compute.or_(compute.less(times, begin), compute.greater_equal(times, end))
+    return {row for row, bad in enumerate(is_beyond.to_pylist()) if bad}
 
 
 def pieces(table: ArrowTable, *, first: int, rows: int, num_bytes: int) -> Iterator[tuple[int, ArrowTable]]:
@@ -132,8 +180,7 @@ def _not_utf8(column: ArrowColumn) -> list[int]:
         return []
     places: list[int] = []
     begin = 0
-    chunks: list[ArrowArray] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]  # of a batch one
-    for chunk in chunks:
+    for chunk in _chunks(column):
         values = chunk.view(as_bytes)
         try:
             values.validate(full=True)  # offsets too: to follow a damaged one would end the process
@@ -142,6 +189,12 @@ def _not_utf8(column: ArrowColumn) -> list[int]:
         places += [begin + place for place, value in enumerate(values.to_pylist()) if not _is_utf8(value)]
         begin += len(chunk)
     return places
+
+
+def _chunks(column: ArrowColumn) -> list[ArrowArray]:
+    import pyarrow as pa
+
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]  # of a batch one
 
 
 def _is_utf8(value: bytes | None) -> bool:

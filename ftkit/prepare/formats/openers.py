@@ -80,6 +80,14 @@ def files_of(path: Path, *, endings: Sequence[str]) -> list[SourceFile]:
     return files
 
 
+def files_named(folder: Path, names: Sequence[str]) -> list[SourceFile]:
+    """These files of a folder, in this order. Raises DataError where one is missing, empty, or a link out of it."""
+    files = _inside(folder, [SourceFile(folder / name, name) for name in names])
+    for file in files:
+        _check(file.path)
+    return files
+
+
 def blocks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, unpacked where it is gzip or zstd by its first bytes. Constant memory.
 
@@ -168,7 +176,7 @@ def _files_in(folder: Path, endings: Sequence[str]) -> list[SourceFile]:
         inside = f"only {names[0]!r}" if len(names) == 1 else f"{len(names)} others"
         seen = f" (it has {inside}; a glob such as {folder}/* takes any)" if names else ""
         raise DataError(f"{folder}: the folder has no file that ends in one of {expected}{seen}{hint}")
-    return files
+    return _inside(folder, files)
 
 
 def _files_like(pattern: Path) -> list[SourceFile]:
@@ -185,6 +193,16 @@ def _files_like(pattern: Path) -> list[SourceFile]:
     files = [SourceFile(base / name, name) for name in names if not re.search(r"(^|/)\.", name)]
     if not files:
         raise DataError(f"{pattern}: no file has a name like this (path of the source in the recipe)")
+    return _inside(base, files)
+
+
+def _inside(folder: Path, files: list[SourceFile]) -> list[SourceFile]:
+    """The files found in a folder. Raises DataError for a link out of it: what is read is what the folder holds."""
+    root = folder.resolve()
+    for file in files:
+        real = file.path.resolve()
+        if not real.is_relative_to(root):
+            raise DataError(f"{file.path}: is a link out of the folder, to {real}; name that file itself, or copy it")
     return files
 
 

@@ -45,7 +45,8 @@ SHOWN_FAULTS = 10
 class SourceConfig(Config):
     """Base of every source's Config: which columns mean what. Only `id` is a source's own business.
 
-    `is_remote` sources are not opened by `ftkit check --fast`.
+    `is_remote` sources are not opened by `ftkit check --fast`; those with `has_header` take the names of their columns
+    from the first row, unless their option `columns` has them.
     """
 
     input: str | None = Field(None, description='what goes in: a column, or a text such as "{question}\\n{context}"')
@@ -56,6 +57,13 @@ class SourceConfig(Config):
     share: float | None = Field(None, gt=0, description="of several sources: this one's part of the rows")
 
     is_remote: ClassVar[bool] = False
+    has_header: ClassVar[bool] = False
+
+    @property
+    def no_header(self) -> str:
+        """What is to be done where the first row of a source that takes its columns' names from there is none."""
+        is_taken = self.has_header and getattr(self, "columns", None) is None
+        return "; where the first row is no header, name the columns of the source: columns: […]" if is_taken else ""
 
     @field_validator("input", "target")
     @classmethod

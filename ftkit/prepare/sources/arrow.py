@@ -5,14 +5,17 @@ Knows no other format and no stage.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError
 from ftkit.prepare.formats.arrow_rows import class_names
 from ftkit.prepare.formats.arrow_types import ArrowReader, ArrowSchema, ArrowStream, ArrowTable
-from ftkit.prepare.formats.openers import SourceFile, refuse_foreign, start_of
+from ftkit.prepare.formats.json_rows import Value
+from ftkit.prepare.formats.openers import SourceFile, files_named, refuse_foreign, start_of
 from ftkit.prepare.sources import FileSource, Part, tabular
 from ftkit.registry import component
 
@@ -26,13 +29,16 @@ class Arrow(FileSource):
     endings: ClassVar[tuple[str, ...]] = (".arrow", ".arrows", ".ipc", ".feather")
 
     def files(self, ctx: Context) -> list[SourceFile]:
-        """The files, sorted by name. Raises DataError for a folder of several splits."""
+        """Those of a folder of `save_to_disk` are what its manifest lists, in that order, others are sorted by name.
+
+        Raises DataError for a folder of several splits, and for a manifest that is damaged.
+        """
         path = ctx.resolve(self.path)
         if (path / "dataset_dict.json").is_file():
-            splits = sorted(each.parent.name for each in path.glob("*/dataset_info.json"))
-            raise DataError(
-                f"{path}: holds the splits {', '.join(splits)}; name one, as {path / (splits or ['train'])[0]}"
-            )
+            splits = _listed(path / "dataset_dict.json", "splits")
+            raise DataError(f"{path}: holds the splits {', '.join(splits)}; name one, as {path / splits[0]}")
+        if (path / "state.json").is_file():
+            return files_named(path, _listed(path / "state.json", "_data_files", "filename"))
         return super().files(ctx)
 
 
@@ -41,6 +47,21 @@ def read(config: Arrow, ctx: Context) -> Iterator[Batch]:
     """All rows. Raises DataError where a file is damaged or a column missing."""
     parts = (part for file in config.files(ctx) for part in _parts(file))
     yield from tabular(config, parts, ctx)
+
+
+def _listed(path: Path, key: str, inner: str | None = None) -> list[str]:
+    """Names that a manifest of the datasets library lists: what else lies in the folder is none of its rows."""
+    try:
+        listed: Value = json.loads(path.read_bytes())[key]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        listed = None
+    items = listed if isinstance(listed, list) else []
+    names = [each.get(inner) if inner is not None and isinstance(each, dict) else each for each in items]
+    if not names or not all(
+        isinstance(name, str) and name == Path(name).name and name not in ("", "..") for name in names
+    ):
+        raise DataError(f"{path}: {key}: expected a list of names; save the data set anew, or name its Arrow files")
+    return [str(name) for name in names]
 
 
 def _parts(file: SourceFile) -> Iterator[Part]:

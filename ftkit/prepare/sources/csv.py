@@ -6,9 +6,11 @@ Knows no other format and no stage.
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -21,6 +23,7 @@ from ftkit.prepare.sources import TOO_LONG, Fault, Found, Opened, TextSource, ga
 from ftkit.registry import component
 
 LONGEST_RECORD = 16 << 20  # characters; a quote that is left open takes in no more
+_TOLD = re.compile(rb'"?sep=([\t,;|:])"?(?:\r\n|\r|\n)', re.I)  # the line that tells Excel the delimiter: no record
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 
 
@@ -34,6 +37,7 @@ class Csv(TextSource):
     columns: list[str] | None = Field(None, min_length=1, description="names, for a file without a header line")
 
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab")
+    has_header: ClassVar[bool] = True
 
     @field_validator("delimiter")
     @classmethod
@@ -70,13 +74,18 @@ class _Dialect:
 
 
 def _rows(config: Csv, file: SourceFile, text: Opened, ctx: Context) -> Iterator[Found]:
-    dialect = _dialect(config, text.start)
+    told = _TOLD.match(text.start)
+    if told is not None and config.delimiter == "auto":
+        config = config.model_copy(update={"delimiter": told[1].decode()})
+    dialect = _dialect(config, text.start[told.end() :] if told else text.start)
     if dialect != _Dialect(",", "double") and "auto" in (config.delimiter, config.quotes):
         ctx.progress.say(f"{file.path}: {dialect.in_words} (delimiter, quotes of the source fix it)")
     names = config.columns
     if names is not None:
         _check_header(str(file.path), names, config)
-    for place, record, size in _Records(text, dialect, None if names is None else len(names)):
+    for place, record, size in _Records(
+        text, dialect, None if names is None else len(names), skipped=int(told is not None)
+    ):
         if isinstance(record, Fault):
             if names is None:
                 raise DataError(f"{file.path}:{place}: the header: {record.reason}")
@@ -91,8 +100,8 @@ def _rows(config: Csv, file: SourceFile, text: Opened, ctx: Context) -> Iterator
 class _Records:
     """The records of a file by the line where each begins, or why it is none; all have the width of the first."""
 
-    def __init__(self, text: Opened, dialect: _Dialect, width: int | None) -> None:
-        self._feed = _Feed(text)
+    def __init__(self, text: Opened, dialect: _Dialect, width: int | None, *, skipped: int) -> None:
+        self._feed = _Feed(text, skipped)
         self._dialect = dialect
         self._reader = dialect.parse(self._feed)
         self._width = width
@@ -152,9 +161,9 @@ class _TooLongError(Exception):
 class _Feed:
     """Lines for csv.reader; `taken` are those of the record under way. Not a generator: it goes on after an error."""
 
-    def __init__(self, text: Opened) -> None:
+    def __init__(self, text: Opened, skipped: int) -> None:
         self._text = text
-        self._lines = text.lines(keep_ends=True)
+        self._lines = islice(text.lines(keep_ends=True), skipped, None)
         self._waiting: deque[tuple[int, str]] = deque()
         self.begin()
 

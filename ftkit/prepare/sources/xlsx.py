@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -22,6 +23,7 @@ from ftkit.prepare.formats.openers import SourceFile, refuse_foreign, start_of
 from ftkit.prepare.sources import Fault, FileSource, Found, gathered, require_columns
 from ftkit.registry import component, suggest
 
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")  # how Excel writes what XML cannot hold: _x000D_ is a carriage return
 LARGEST = 2 << 30  # bytes of a workbook when unpacked: more is a bomb, or no table for Excel
 
 
@@ -32,6 +34,7 @@ class Xlsx(FileSource):
     columns: list[str] | None = Field(None, min_length=1, description="names, for a sheet without a header row")
 
     endings: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm")
+    has_header: ClassVar[bool] = True
 
 
 class _Cell(Protocol):
@@ -148,7 +151,7 @@ def _damaged(file: SourceFile, error: Exception) -> DataError:
 
 def _header(config: Xlsx, file: SourceFile, number: int, values: list[Value]) -> list[str]:
     place = f"{file.path}:{number}"
-    names = ["" if value is None else str(value) for value in values]
+    names = ["" if value is None else str(_plain(value)) for value in values]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise DataError(f"{place}: column {twice[0]!r} stands twice in the header; names must differ")
@@ -172,4 +175,10 @@ def _plain(value: Value) -> Value:
         return value.isoformat()
     if isinstance(value, timedelta):
         return str(value)
-    return value
+    return _ESCAPE.sub(_meant, value).replace("\r\n", "\n") if isinstance(value, str) and "_x" in value else value
+
+
+def _meant(escape: re.Match[str]) -> str:
+    """The character that Excel wrote as its number; half of a surrogate pair is none, and stays."""
+    code = int(escape[1], 16)
+    return escape[0] if 0xD800 <= code < 0xE000 else chr(code)

@@ -25,8 +25,8 @@ ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.j
 class LowRank(Config):
     """Options of low-rank adapters. `all-linear` is every linear layer but the output head."""
 
-    rank: int = Field(16, ge=1)
-    alpha: Annotated[float, Field(gt=0)] = Field(32, description="the update is scaled by alpha / rank")
+    rank: int = Field(16, ge=1, le=2**14)
+    alpha: Annotated[float, Field(gt=0, le=1e6)] = Field(32, description="the update is scaled by alpha / rank")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
 
