@@ -57,6 +57,7 @@ class Run:
     dropout: float = 0.1
     evaluates: bool = True
     machine: Machine = CPU
+    stop_after_step: int | None = None
     stop_at_check: int | None = None
     progress: Quiet = field(default_factory=Quiet)
     rows: list[Row] = field(default_factory=lambda: MANY)
@@ -72,7 +73,8 @@ class Run:
         checks = iter(range(10**6))
 
         def check_stop() -> None:
-            if next(checks) == self.stop_at_check:
+            is_done = self.stop_after_step is not None and len(self.steps) == self.stop_after_step
+            if next(checks) == self.stop_at_check or is_done:
                 raise StoppedError("stopped")
 
         ctx = Context(progress=self.progress, machine=self.machine, check_stop=check_stop)
@@ -87,6 +89,11 @@ class Run:
             ctx=ctx,
         )
         return result, trainable
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """What the log says of the steps done so far."""
+        return [line for line in self.log if "loss" in line] if (self.folder / "steps.jsonl").exists() else []
 
     @property
     def log(self) -> list[dict[str, Any]]:

@@ -184,12 +184,9 @@ def load_skeleton(spec: ModelSpec, ctx: Context) -> LoadedModel:
 
     folder = fetch(spec, ctx, weights=False)
     remote = runs_own_code(spec, ctx)
-    try:
+    with explained(folder, "its config.json gives no model"), torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=remote)
-        with torch.device("meta"):
-            model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=remote)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise MachineError(f"{folder}: its config.json gives no model: {_first_line(error)}") from None
+        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=remote)
     identity = {"repository": spec.name, "commit": "", "files": {}}
     renderer = load_renderer(spec, ctx)
     return LoadedModel(model, renderer, "float32", "meta", _context_length(config), identity, spec.quantize)

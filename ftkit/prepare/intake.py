@@ -270,10 +270,9 @@ class _Reading:
             shaped: Shaped = self.shape(table)
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}{options_of(self.source).no_header}") from None
-        for note in shaped.notes:
-            if note not in self.said:
-                self.said.add(note)
-                self.ctx.progress.say(f"{self.name}: {note}")
+        for note in [each for each in shaped.notes if each not in self.said]:
+            self.said.add(note)
+            self.ctx.progress.say(f"{self.name}: {note}")
         own = table.select("id", **self._own_columns(table))
         is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
         weight, light = options_of(self.source).weight, own.filter(~is_good)

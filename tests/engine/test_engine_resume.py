@@ -28,16 +28,24 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, tuple[
 Whole = tuple[Run, tuple[FitResult, Trainable]]
 
 
-@pytest.mark.parametrize("stop_at_check", [0, 2, 4, 7])
-def test_a_stopped_run_continues_to_the_same_bytes(stop_at_check: int, never_stopped: Whole, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stop", "step"),
+    [
+        *(({"stop_after_step": step}, step) for step in (1, 3, 5, 8)),
+        ({"stop_at_check": 12}, 1),  # of the second step some rows are computed
+    ],
+)
+def test_a_stopped_run_continues_to_the_same_bytes(
+    stop: dict[str, int], step: int, never_stopped: Whole, tmp_path: Path
+) -> None:
     whole, done = never_stopped
     with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=stop_at_check).start()
-    assert (tmp_path / "checkpoints" / f"step-{stop_at_check + 1:06d}").is_dir()
+        Run(tmp_path, **stop).start()  # type: ignore[arg-type]
+    assert sorted((tmp_path / "checkpoints").glob("step-*"))[-1].name == f"step-{step:06d}"
     again = Run(tmp_path)
     assert_same_bytes(again.start(), done)
     assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
-    assert again.progress.said == [ONE_BY_ONE, f"training continues after step {stop_at_check + 1} of 8"]
+    assert again.progress.said == [ONE_BY_ONE, f"training continues after step {step} of 8"]
 
 
 def leave_half_a_checkpoint(folder: Path) -> None:
@@ -103,7 +111,7 @@ def test_a_damaged_run_continues_to_the_same_bytes(
 ) -> None:
     whole, done = never_stopped
     with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=5).start()
+        Run(tmp_path, stop_after_step=6).start()
     damage(tmp_path)
     again = Run(tmp_path)
     assert_same_bytes(again.start(), done)
@@ -148,7 +156,7 @@ def test_a_finished_run_started_again_does_nothing_and_gives_the_same(never_stop
 
 def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
-        Run(tmp_path, stop_at_check=6).start()
+        Run(tmp_path, stop_after_step=7).start()
     other = Run(tmp_path, settings=replace(SETTINGS, learning_rate=2e-2))
     fresh = Run(tmp_path / "fresh", settings=other.settings)
     assert_same_bytes(other.start(), fresh.start())
@@ -180,6 +188,6 @@ def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path: Path) -> Non
 def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(method: str, tmp_path: Path) -> None:
     whole = Run(tmp_path / "whole", method=method, evaluates=False).start()
     with pytest.raises(StoppedError):
-        Run(tmp_path / "stopped", method=method, evaluates=False, stop_at_check=4).start()
+        Run(tmp_path / "stopped", method=method, evaluates=False, stop_after_step=5).start()
     assert_same_bytes(Run(tmp_path / "stopped", method=method, evaluates=False).start(), whole)
     assert (whole[0].best_step, whole[0].best_value) == (8, None)
