@@ -224,7 +224,8 @@ def _run(run: str, reading: Reading) -> _Part | None:
     if run[0] in ".,٫":
         if run[0] == "," and reading.decimal == ".":
             return _run(run[1:], reading)
-        return (Fraction(int(run[1:]), 10 ** len(run[1:])), ".") if run[1:].isdigit() else None
+        shows: Shown = "," if run[0] == "," else "." if run[0] == "." else ""
+        return (Fraction(int(run[1:]), 10 ** len(run[1:])), shows) if run[1:].isdigit() else None
     groups, marks = re.split(r"\D", run), re.sub(r"\d", "", run)
     if not marks:
         return Fraction(int(run)), ""

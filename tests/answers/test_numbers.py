@@ -234,16 +234,21 @@ def test_a_reference_without_a_number_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("targets", "decimal", "line"),
     [
-        (["1.234", "2,5"], ",", "numbers: the decimal sign is ',': 1 numbers in targets show it"),
-        (["1,234", "2.5"], ".", "numbers: the decimal sign is '.': 1 numbers in targets show it"),
-        (["1.234.567"], ",", "numbers: the decimal sign is ',': 1 numbers in targets show it"),
-        (["2,5", "7,5", "3.5"], ",", "numbers: the decimal sign is ',': 2 numbers in targets show it, 1 show '.'"),
+        (["1.234", "2,5"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
+        (["1,234", "2.5"], ".", "numbers: the decimal sign is '.'; numbers in targets that show it: 1"),
+        (["1.234.567"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
+        (
+            ["2,5", "7,5", "3.5"],
+            ",",
+            "numbers: the decimal sign is ','; numbers in targets that show it: 2, that show '.': 1",
+        ),
         (
             ["1.234", "7"],
             ".",
-            "numbers: the decimal sign is taken to be '.': no target shows it, and 1 numbers could be read either way, "
-            "like 1.234; if it is wrong, name it as decimal: ','",
+            "numbers: the decimal sign is taken to be '.': no target shows it; numbers that could be read "
+            "either way, like 1.234: 1; if it is wrong, name it as decimal: ','",
         ),
+        ([",5"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
         (["7", "8"], ".", None),
     ],
 )
