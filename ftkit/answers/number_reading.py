@@ -64,9 +64,8 @@ class ReadsNumbers(Config):
         other: Decimal = "." if decimal == "," else ","
         if shown[decimal]:
             contrary = f", that show {other!r}: {shown[other]:,}" if shown[other] else ""
-            say(
-                f"numbers: the decimal sign is {decimal!r}; numbers in targets that show it: {shown[decimal]:,}{contrary}"
-            )
+            count = f"{shown[decimal]:,}{contrary}"
+            say(f"numbers: the decimal sign is {decimal!r}; numbers in targets that show it: {count}")
         elif shown["?"]:
             say(
                 f"numbers: the decimal sign is taken to be {decimal!r}: no target shows it; numbers that could be read "

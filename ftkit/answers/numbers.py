@@ -102,6 +102,7 @@ _LETTERS = str.maketrans(
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _RAISED_RUN = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_POWER_OF_NO_NUMBER = re.compile(r"(?<!\d)\^[-+]?\d+")
 _LATEX = [
     (re.compile(pattern), put)
     for pattern, put in (
@@ -144,7 +145,7 @@ def _plain(text: str) -> str:
     if "\\" in text or "{" in text:
         for pattern, put in _LATEX:
             text = pattern.sub(put, text)
-    return text
+    return _POWER_OF_NO_NUMBER.sub("^", text) if "^" in text else text
 
 
 def _plain_letter(letter: str) -> str:

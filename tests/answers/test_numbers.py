@@ -113,6 +113,8 @@ def test_what_is_no_number_or_more_than_one_is_none(text: str) -> None:
         ("so 10 - 3 = -7 or −7", "-7"),
         ("pay 1.234", "1.2340"),  # with four decimals no convention takes it for 1234
         (r"Thus $x = \boxed{-\frac{1}{2}}$.", "-0.5"),
+        ("so 4x² is the area", "4"),
+        ("x^10", None),
         ("9" * 5_000, None),
         ("1e999999", None),
     ],
