@@ -124,7 +124,7 @@ _LATEX = [
 _RUN = r"(?>(?:(?<!\w)[.,٫])?\d++(?:(?:[.,'_٫](?=\d)| (?=\d{3}(?!\d)))\d++)*+)"
 _EXPONENT = r"(?:[eE][-+]?\d{1,6}(?!\w)|\s?[*x]\s?10(?:\^|\*\*)[-+]?\d{1,6}|(?:\^|\*\*)[-+]?\d{1,6})"
 _PART = rf"(?>{_RUN}{_EXPONENT}?+)"
-_CHAIN = rf"(?P<mixed>\d{{1,12}}+ (?=\d++ ?/ ?\d))?+(?P<chain>{_PART}(?: ?/ ?-?{_PART})*+)"
+_CHAIN = rf"(?P<mixed>\d{{1,40}}+ (?=\d++ ?/ ?\d))?+(?P<chain>{_PART}(?: ?/ ?-?{_PART})*+)"
 _SYMBOL = r"[$¢-¥৳฿៛₠-⃀﷼﹩＄￠￡￥￦]"
 _CODE = r"(?:USD|EUR|GBP|JPY|CHF|CNY|INR|Rs\.?)"
 _MONEY = rf"(?:(?:{_SYMBOL}|{_CODE}(?=[\s\d])) ?)?+"
