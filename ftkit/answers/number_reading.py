@@ -39,9 +39,14 @@ class ReadsNumbers(Config):
         """Whether nothing is left to the targets."""
         return self.decimal != "auto" and self.percent != "auto"
 
-    def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
-        """The numbers of a target; the last one is what is compared."""
+    def number_of(self, text: str, reading: Reading) -> Number | None:
+        """The number of a text that is compared."""
         raise NotImplementedError(type(self).__name__)
+
+    def numbers_of(self, text: str, reading: Reading) -> Sequence[Number]:
+        """All numbers of a text: how they are written shows the convention."""
+        found = self.number_of(text, reading)
+        return [] if found is None else [found]
 
     def settled(self, targets: Iterable[str], say: Callable[[str], None]) -> Self:
         """The same with what is auto read from targets; `say` is told what was read, and from what."""
@@ -58,18 +63,19 @@ class ReadsNumbers(Config):
         decimal: Decimal = "," if shown[","] > shown["."] else "."
         other: Decimal = "." if decimal == "," else ","
         if shown[decimal]:
-            contrary = f", {shown[other]:,} show {other!r}" if shown[other] else ""
-            say(f"numbers: the decimal sign is {decimal!r}: {shown[decimal]:,} numbers in targets show it{contrary}")
+            contrary = f", that show {other!r}: {shown[other]:,}" if shown[other] else ""
+            count = f"{shown[decimal]:,}{contrary}"
+            say(f"numbers: the decimal sign is {decimal!r}; numbers in targets that show it: {count}")
         elif shown["?"]:
             say(
-                f"numbers: the decimal sign is taken to be {decimal!r}: no target shows it, and {shown['?']:,} numbers "
-                f"could be read either way, like 1.234; if it is wrong, name it as decimal: {other!r}"
+                f"numbers: the decimal sign is taken to be {decimal!r}: no target shows it; numbers that could be read "
+                f"either way, like 1.234: {shown['?']:,}; if it is wrong, name it as decimal: {other!r}"
             )
         return decimal
 
     def _percent_of(self, targets: Sequence[str], decimal: Decimal, say: Callable[[str], None]) -> Percent:
-        found = [self.numbers_of(target, Reading(decimal)) for target in targets]
-        compared = [each[-1] for each in found if each]
+        found = [self.number_of(target, Reading(decimal)) for target in targets]
+        compared = [each for each in found if each is not None]
         if any(each.has_percent for each in compared) or not any(abs(each.value) > 1 for each in compared):
             return "hundredths"
         say("numbers: no target has a per cent sign, so 50% in an answer counts as 50; else say percent: hundredths")

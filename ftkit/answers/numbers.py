@@ -102,6 +102,7 @@ _LETTERS = str.maketrans(
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _RAISED_RUN = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_POWER_OF_NO_NUMBER = re.compile(r"(?<!\d)\^[-+]?\d+")
 _LATEX = [
     (re.compile(pattern), put)
     for pattern, put in (
@@ -123,7 +124,7 @@ _LATEX = [
 _RUN = r"(?>(?:(?<!\w)[.,٫])?\d++(?:(?:[.,'_٫](?=\d)| (?=\d{3}(?!\d)))\d++)*+)"
 _EXPONENT = r"(?:[eE][-+]?\d{1,6}(?!\w)|\s?[*x]\s?10(?:\^|\*\*)[-+]?\d{1,6}|(?:\^|\*\*)[-+]?\d{1,6})"
 _PART = rf"(?>{_RUN}{_EXPONENT}?+)"
-_CHAIN = rf"(?P<mixed>\d{{1,12}}+ (?=\d++ ?/ ?\d))?+(?P<chain>{_PART}(?: ?/ ?-?{_PART})*+)"
+_CHAIN = rf"(?P<mixed>\d{{1,40}}+ (?=\d++ ?/ ?\d))?+(?P<chain>{_PART}(?: ?/ ?-?{_PART})*+)"
 _SYMBOL = r"[$¢-¥৳฿៛₠-⃀﷼﹩＄￠￡￥￦]"
 _CODE = r"(?:USD|EUR|GBP|JPY|CHF|CNY|INR|Rs\.?)"
 _MONEY = rf"(?:(?:{_SYMBOL}|{_CODE}(?=[\s\d])) ?)?+"
@@ -144,7 +145,7 @@ def _plain(text: str) -> str:
     if "\\" in text or "{" in text:
         for pattern, put in _LATEX:
             text = pattern.sub(put, text)
-    return text
+    return _POWER_OF_NO_NUMBER.sub("^", text) if "^" in text else text
 
 
 def _plain_letter(letter: str) -> str:
@@ -224,7 +225,8 @@ def _run(run: str, reading: Reading) -> _Part | None:
     if run[0] in ".,٫":
         if run[0] == "," and reading.decimal == ".":
             return _run(run[1:], reading)
-        return (Fraction(int(run[1:]), 10 ** len(run[1:])), ".") if run[1:].isdigit() else None
+        shows: Shown = "," if run[0] == "," else "." if run[0] == "." else ""
+        return (Fraction(int(run[1:]), 10 ** len(run[1:])), shows) if run[1:].isdigit() else None
     groups, marks = re.split(r"\D", run), re.sub(r"\d", "", run)
     if not marks:
         return Fraction(int(run)), ""

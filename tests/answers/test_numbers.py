@@ -113,6 +113,8 @@ def test_what_is_no_number_or_more_than_one_is_none(text: str) -> None:
         ("so 10 - 3 = -7 or −7", "-7"),
         ("pay 1.234", "1.2340"),  # with four decimals no convention takes it for 1234
         (r"Thus $x = \boxed{-\frac{1}{2}}$.", "-0.5"),
+        ("so 4x² is the area", "4"),
+        ("x^10", None),
         ("9" * 5_000, None),
         ("1e999999", None),
     ],
@@ -234,16 +236,21 @@ def test_a_reference_without_a_number_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("targets", "decimal", "line"),
     [
-        (["1.234", "2,5"], ",", "numbers: the decimal sign is ',': 1 numbers in targets show it"),
-        (["1,234", "2.5"], ".", "numbers: the decimal sign is '.': 1 numbers in targets show it"),
-        (["1.234.567"], ",", "numbers: the decimal sign is ',': 1 numbers in targets show it"),
-        (["2,5", "7,5", "3.5"], ",", "numbers: the decimal sign is ',': 2 numbers in targets show it, 1 show '.'"),
+        (["1.234", "2,5"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
+        (["1,234", "2.5"], ".", "numbers: the decimal sign is '.'; numbers in targets that show it: 1"),
+        (["1.234.567"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
+        (
+            ["2,5", "7,5", "3.5"],
+            ",",
+            "numbers: the decimal sign is ','; numbers in targets that show it: 2, that show '.': 1",
+        ),
         (
             ["1.234", "7"],
             ".",
-            "numbers: the decimal sign is taken to be '.': no target shows it, and 1 numbers could be read either way, "
-            "like 1.234; if it is wrong, name it as decimal: ','",
+            "numbers: the decimal sign is taken to be '.': no target shows it; numbers that could be read "
+            "either way, like 1.234: 1; if it is wrong, name it as decimal: ','",
         ),
+        ([",5"], ",", "numbers: the decimal sign is ','; numbers in targets that show it: 1"),
         (["7", "8"], ".", None),
     ],
 )

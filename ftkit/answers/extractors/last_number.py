@@ -15,13 +15,17 @@ from ftkit.registry import component
 class LastNumber(ReadsNumbers):
     """How a number is read that can be read in two ways."""
 
-    def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
-        """All numbers in a text."""
-        return numbers(target, reading)
+    def number_of(self, text: str, reading: Reading) -> Number | None:
+        """The last number."""
+        return last_number(text, reading)
+
+    def numbers_of(self, text: str, reading: Reading) -> Sequence[Number]:
+        """All numbers."""
+        return numbers(text, reading)
 
 
 @component
 def extract(config: LastNumber, text: str) -> str | None:
     """The number as plain text; as a fraction where its decimals do not end."""
-    found = last_number(text, config.reading)
+    found = config.number_of(text, config.reading)
     return written(found.value) if found else None

@@ -19,10 +19,9 @@ class NumericMatch(ReadsNumbers):
 
     tolerance: float = Field(0.0, ge=0)
 
-    def numbers_of(self, target: str, reading: Reading) -> Sequence[Number]:
+    def number_of(self, text: str, reading: Reading) -> Number | None:
         """The number that a text is."""
-        found = number(target, reading)
-        return [] if found is None else [found]
+        return number(text, reading)
 
 
 @component
