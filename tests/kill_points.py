@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,22 +42,23 @@ def kill_process() -> None:
 
 @dataclass
 class KillPoints:
-    """What was about to happen below `folder`, in order, and the place in it at which `end` is called."""
+    """What was about to happen below `folder`, in order. `end` is called at a place in it, or at the first like a text.
+
+    The text is a pattern as of `fnmatch` for an operation and its path, such as `rename */checkpoints`.
+    """
 
     folder: Path
-    at: int = NEVER
+    at: int | str = NEVER
     end: Callable[[], None] = raise_killed
     seen: list[str] = field(default_factory=list)
-
-    @property
-    def is_over(self) -> bool:
-        return self.at != NEVER and len(self.seen) > self.at
+    is_over: bool = False
 
     def reach(self, what: str) -> bool:
         """Count a point; whether it is the last."""
         if self.is_over:
             self.end()
         self.seen.append(what)
+        self.is_over = fnmatch(what, self.at) if isinstance(self.at, str) else len(self.seen) == self.at + 1
         return self.is_over
 
     def below(self, path: Any) -> bool:
@@ -108,6 +110,8 @@ def _saving(points: KillPoints, save: Callable[..., None]) -> Callable[..., None
 def _opening(points: KillPoints) -> Callable[..., Any]:
     class Counted(io.FileIO):
         def write(self, data: Any) -> int:
+            if points.is_over:
+                return len(data)  # a buffer that Python empties as it goes: nobody does that after a kill
             if points.reach(f"write {self.name}"):
                 super().write(bytes(data)[: len(data) // 2])
                 points.end()
