@@ -63,7 +63,10 @@ def decontaminated(data: Data, splits: Mapping[str, Rows], against: Mapping[str,
     held = {"test": test, "valid": valid, **against}
     num_held_out, threads = sum(map(len, held.values())), work.ctx.machine.num_threads
     texts = [_identity(part) for part in (*held.values(), rows)]
-    with work.ctx.progress.bar("decontaminate", len(rows)) as bar, read_plain(*texts, threads=threads) as plain:
+    with (
+        work.ctx.progress.bar("decontaminate", len(rows)) as bar,
+        read_plain(*texts, fold=True, threads=threads) as plain,
+    ):
         search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
         close = search(num_held_out=len(test), num_texts=len(valid))
         given_away = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
