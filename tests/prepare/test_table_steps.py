@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
