@@ -45,7 +45,7 @@ def write_corpus(data: Path, folder: Path, num_rows: int) -> Corpus:
     import polars
 
     from ftkit.prepare.rows import Rows
-    from ftkit.prepare.texts.similarity import normalised
+    from ftkit.prepare.texts.normal import normalised
 
     paths = [folder / f"{num_rows}.{kind}" for kind in ("arrow", "normalised.jsonl", "jsonl")]
     corpus = Corpus(paths[0], paths[1], paths[2], num_rows)

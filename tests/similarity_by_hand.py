@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars
 
-from ftkit.prepare.texts.similarity import normalised
+from ftkit.prepare.texts.normal import normalised
 
 SHINGLE_CHARS = 5
 

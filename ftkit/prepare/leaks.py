@@ -96,7 +96,10 @@ def _found(data: Data, held: Mapping[str, Rows], rows: Rows, work: Workshop) -> 
     num_test, num_valid, num_held_out = len(held["test"]), len(held["valid"]), sum(map(len, held.values()))
     threshold = None if _near_rows_are_together(data) and work.is_complete else _threshold(data)
     threads, texts = work.ctx.machine.num_threads, [_identity(part) for part in parts]
-    with work.ctx.progress.bar("decontaminate", len(rows)) as bar, read_plain(*texts, threads=threads) as plain:
+    with (
+        work.ctx.progress.bar("decontaminate", len(rows)) as bar,
+        read_plain(*texts, fold=True, threads=threads) as plain,
+    ):
         search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
         of_valid = search(num_held_out=num_test, num_texts=num_valid)
         of_train = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)

@@ -81,7 +81,9 @@ def answers_of(table: Table) -> dict[str, polars.Series]:
     """The texts that a step leaves alone unless it says `targets`, by column; null where a row has none."""
     import polars
 
-    answers = {column: table[column] for column in ("target", "rejected") if column in table.columns}
+    answers: dict[str, polars.Series] = {
+        column: table[column] for column in ("target", "rejected") if column in table.columns
+    }
     if "history" in table.columns:
         said = polars.element().filter(polars.element().struct.field("role") == "assistant").struct.field("content")
         answers["history"] = table.select(polars.col("history").list.eval(said).list.join("\n"))["history"]

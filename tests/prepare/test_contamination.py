@@ -27,9 +27,9 @@ LONG = "what is the exchange rate of the pound against the euro when i pay by ca
 QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 
 
-def hits_on(held_out: Sequence[str], texts: Sequence[str], **options: Any) -> Hits:
+def hits_on(held_out: Sequence[str], texts: Sequence[str], *, fold: bool = False, **options: Any) -> Hits:
     """Hits of the texts."""
-    with read_plain(in_memory(held_out), in_memory(texts)) as plain:
+    with read_plain(in_memory(held_out), in_memory(texts), fold=fold) as plain:
         return hits(plain, num_held_out=len(held_out), num_texts=len(texts), **options)
 
 
@@ -132,7 +132,7 @@ def test_a_template_that_crowds_the_buckets_is_said(monkeypatch: pytest.MonkeyPa
     assert "and were not compared with all of them" in said[0]
 
 
-@pytest.mark.parametrize(("name", "num_equal"), [("banking77", 25), ("clinc150", 19), ("goemotions", 109)])
+@pytest.mark.parametrize(("name", "num_equal"), [("banking77", 25), ("clinc150", 19), ("goemotions", 93)])
 def test_test_rows_equal_to_a_train_row_are_as_many_as_is_known(name: str, num_equal: int, shared_data: Path) -> None:
     train, test = public_texts(shared_data / name)
     result = hits_on(train, test, threshold=None)
@@ -178,3 +178,33 @@ def public_texts(folder: Path) -> tuple[list[str], list[str]]:
     files = [(folder / f"{name}.tsv").read_text() for name in ("train", "test")]
     train, test = ([line.split("\t")[0] for line in file.splitlines()] for file in files)
     return train, test
+
+
+CYRILLIC = str.maketrans("aeopcyx", "аеорсух")
+DISGUISES = {
+    "zero-width spaces": lambda text: "\u200b".join(text),
+    "soft hyphens": lambda text: text.replace("e", "e\u00ad"),
+    "byte order marks": lambda text: f"\ufeff{text}\u2060",
+    "look-alike letters": lambda text: text.translate(CYRILLIC),
+    "accents": lambda text: text.replace("e", "é").replace("a", "à").replace("o", "o\u0308"),
+    "underscores": lambda text: text.replace(" ", "_"),
+    "letters spaced": lambda text: " ".join(text),
+    "full width": lambda text: "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in text),
+    "curly quotes": lambda text: text.replace("'", "’"),
+    "controls": lambda text: text.replace("t", "t\x07"),
+    "no spaces": lambda text: text.replace(" ", ""),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_copied_row_is_found_in_every_disguise(disguise: str, shared_data: Path) -> None:
+    _, test = public_texts(shared_data / "banking77")
+    test = [text for text in test if len(text) >= 25][:15]
+    found = hits_on([DISGUISES[disguise](text) for text in test], test, fold=True, threshold=None)
+    assert found.table["kind"].to_list() == ["equal"] * 15
+
+
+def test_short_rows_that_an_accent_or_a_sign_tells_apart_are_no_copies() -> None:
+    test = ["schon", "C++", "si", "3 + 5", "great :)"]
+    train = ["schön", "C#", "sí", "3 - 5", "great :("]
+    assert hits_on(train, test, fold=True, threshold=0.8).table.is_empty()

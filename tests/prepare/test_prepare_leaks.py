@@ -225,3 +225,19 @@ def test_repaired_threads_that_are_the_same_are_found(tmp_path: Path) -> None:
     content = [{"id": "one", "messages": said + last}, {"id": "two", "messages": wrong + last}, *others]
     done = prepared(tmp_path, source(tmp_path / "t.jsonl", content, id="id"), clean=["fix_text", "exact_dedup"])
     assert dropped(done) == {"two": "same text and target as a kept row"}
+
+
+def test_copies_of_test_rows_in_disguise_leave_train(tmp_path: Path) -> None:
+    asked = [f"where is the card number {number * 7919} that i sent for" for number in range(6)]
+    made = ["\u200b".join(asked[0]), asked[1].replace("e", "e\u00ad"), asked[2].replace("e", "\u0435")]
+    made += [asked[3].replace("a", "á"), asked[4].replace(" ", "_"), " ".join(asked[5])]
+    rows = [{"input": each, "target": "t"} for each in [*made, *(text(n) for n in range(30))]]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"input": each, "target": "t"}) + "\n" for each in asked))
+    test = {"jsonl": {"path": str(tmp_path / "b.jsonl")}}
+    split = {"test": test, "valid": 0.1}
+    done = prepared(tmp_path, {"jsonl": {"path": str(tmp_path / "a.jsonl")}}, clean=[], split=split)
+    left = {row.input for name in ("train", "valid") for row in done.split(name)}
+    flagged = {each["id"] for each in read_jsonl(done.path / "ledger.jsonl") if each["action"] == "flag"}
+    assert len(left & set(made)) == len(flagged)  # those dealt to valid are flagged
+    assert len(flagged) < 4

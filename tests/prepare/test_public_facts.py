@@ -76,11 +76,12 @@ def aqua(shared_data: Path, name: str) -> dict[str, Any]:
     return {"jsonl": {"path": str(shared_data / "aqua" / name), "input": "question", "target": "correct"}}
 
 
-def test_banking77_repeats_31_texts_and_25_test_rows_stand_in_train(tmp_path: Path, shared_data: Path) -> None:
+def test_banking77_repeats_28_texts_and_29_test_rows_stand_in_train(tmp_path: Path, shared_data: Path) -> None:
+    """31 by their words: three of those differ in a currency or a smiley."""
     train, test = banking77(shared_data, "train"), banking77(shared_data, "test")
     found = prepared(tmp_path, train, test, SAME_TEXT)
-    assert found.dropped["exact_dedup"] == 31
-    assert found.test_rows_in_train == {"identical": 0, "equal": 25}
+    assert found.dropped["exact_dedup"] == 28
+    assert found.test_rows_in_train == {"identical": 0, "equal": 29}
 
 
 def test_banking77_has_no_identical_texts(tmp_path: Path, shared_data: Path) -> None:
@@ -88,9 +89,10 @@ def test_banking77_has_no_identical_texts(tmp_path: Path, shared_data: Path) -> 
     assert found.dropped["exact_dedup"] == 0
 
 
-def test_two_test_rows_of_clinc150_stand_in_train_and_19_after_normalising(tmp_path: Path, shared_data: Path) -> None:
+def test_two_test_rows_of_clinc150_stand_in_train_and_28_as_compared(tmp_path: Path, shared_data: Path) -> None:
+    """19 after normalising, nine more without spaces: "dont" and "don't"."""
     found = prepared(tmp_path, clinc150(shared_data, "data_full", "train"), clinc150(shared_data, "data_full", "test"))
-    assert found.test_rows_in_train == {"identical": 2, "equal": 19}
+    assert found.test_rows_in_train == {"identical": 2, "equal": 28}
 
 
 def test_the_small_clinc150_is_contained_in_the_full_one(tmp_path: Path, shared_data: Path) -> None:
@@ -101,17 +103,13 @@ def test_the_small_clinc150_is_contained_in_the_full_one(tmp_path: Path, shared_
 def test_goemotions_repeats_183_texts_exactly(tmp_path: Path, shared_data: Path) -> None:
     found = prepared(tmp_path, goemotions(shared_data, "train"), goemotions(shared_data, "test"), IDENTICAL)
     assert found.dropped["exact_dedup"] == 183
-    assert found.test_rows_in_train == {"identical": 37, "equal": 109}
+    assert found.test_rows_in_train == {"identical": 37, "equal": 93}
 
 
-def test_goemotions_repeats_554_texts_after_normalising_two_of_which_have_no_word(
-    tmp_path: Path, shared_data: Path
-) -> None:
-    # ':((' and '(:)' both normalise to nothing, as ':^(' before them does: as smileys they are three texts, and stay
+def test_goemotions_repeats_479_texts_after_normalising(tmp_path: Path, shared_data: Path) -> None:
+    # 554 by their words: the others differ in an emoji, a smiley or a sign
     found = prepared(tmp_path, goemotions(shared_data, "train"), goemotions(shared_data, "test"), SAME_TEXT)
-    assert found.dropped["exact_dedup"] + found.flagged["exact_dedup"] == 554
-    flagged = {event["id"] for event in read_jsonl(tmp_path / "ledger.jsonl") if event["action"] == "flag"}
-    assert {row["input"] for row in read_jsonl(tmp_path / "train.jsonl") if row["id"] in flagged} == {":((", "(:)"}
+    assert (found.dropped["exact_dedup"], found.flagged["exact_dedup"]) == (479, 0)
 
 
 def test_150_rows_of_goemotions_have_one_of_58_texts_under_several_label_sets(
@@ -137,7 +135,7 @@ def test_the_small_sets_of_restaurant8k_are_contained_in_the_large_ones(
 
 @pytest.mark.parametrize(
     ("identity", "expected"),
-    [(None, {"identical": 140, "equal": 293}), ("{userInput.text}\n{context}", {"identical": 112})],
+    [(None, {"identical": 140, "equal": 294}), ("{userInput.text}\n{context}", {"identical": 112})],
 )
 def test_test_rows_of_restaurant8k_stand_in_train_by_text_or_by_text_and_context(
     identity: str | None, expected: dict[str, int], tmp_path: Path, shared_data: Path
@@ -148,5 +146,5 @@ def test_test_rows_of_restaurant8k_stand_in_train_by_text_or_by_text_and_context
 
 def test_aqua_has_254_pairs_that_differ_in_formatting(tmp_path: Path, shared_data: Path) -> None:
     found = prepared(tmp_path, aqua(shared_data, "dev.json"), aqua(shared_data, "dev.tok.json"))
-    assert len(found.leaks) == 251  # the others are below a similarity of 0.8
-    assert sum(event["reason"].startswith("equal to") for event in found.leaks) == 231
+    assert len(found.leaks) == 252  # the others are below a similarity of 0.8
+    assert sum(event["reason"].startswith("equal to") for event in found.leaks) == 238

@@ -12,8 +12,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from ftkit.prepare.texts.normal import BATCH_TEXTS, compact, folded, normalised
 from ftkit.prepare.threads import Threads
 
 if TYPE_CHECKING:
@@ -29,13 +31,6 @@ if TYPE_CHECKING:
     Flags: TypeAlias = NDArray[np.bool_]
 
 SHINGLE_CHARS = 5
-BATCH_TEXTS = 4_000  # normalised at a time: one thread's share
-_NO_WORD = r"(?:[^\p{L}\p{M}\p{N}_]\p{M}*)+|^\p{M}+"
-_NO_LETTERS = (  # beside ASCII: none is a part of a word, before NFKC or after
-    r"\x{a0}‘’“”–—…•·×÷−€£¥¢§©®°±←→⇒\x{200d}\x{2600}-\x{2775}\x{2800}-\x{28ff}\x{1f300}-\x{1f6ff}\x{1f900}-\x{1f9ff}"
-)
-_NOT_EASY = rf"[^\x00-\x7f{_NO_LETTERS}]"
-_WORD_BYTES = bytes(code if chr(code).isalnum() or code == ord("_") else ord(" ") for code in range(128)).lower()
 
 
 class Texts(Protocol):
@@ -79,57 +74,10 @@ class Column:
             yield table[self._name]
 
 
-def normalised(texts: polars.Series) -> polars.Series:
-    """NFKC, lower case, words joined by one space: a word is a run of letters, marks, digits and underscores.
-
-    A run begins with a letter, a digit or an underscore: a mark alone, such as an emoji's variation selector, is none.
-    """
-    import polars
-
-    if len(texts) > BATCH_TEXTS:  # what fits in a processor's cache takes two thirds of the time
-        parts = [texts[begin : begin + BATCH_TEXTS] for begin in range(0, len(texts), BATCH_TEXTS)]
-        return polars.concat(map(normalised, parts))
-    places = (texts.str.len_bytes() != texts.str.len_chars()).fill_null(True).arg_true()  # beyond ASCII, or no text
-    if places.len():
-        places = places.filter(texts.gather(places).str.contains(_NOT_EASY).fill_null(True))
-    plain = _normalised_easy(texts)
-    return plain.scatter(places, _normalised(texts.gather(places))) if places.len() else plain
-
-
-def _normalised(texts: polars.Series) -> polars.Series:
-    plain = texts.str.normalize("NFKC").str.to_lowercase()
-    return plain.str.replace_all(_NO_WORD, " ").str.strip_chars(" ")
-
-
-def _normalised_easy(texts: polars.Series) -> polars.Series:
-    """The same for ASCII and _NO_LETTERS, ten times as fast: all bytes beyond ASCII are gaps."""
-    import numpy as np
-    import polars
-    import pyarrow as pa
-
-    from ftkit.prepare.texts.ngrams import bytes_of
-
-    data, bounds = bytes_of(texts)
-    words = np.frombuffer(data.tobytes().translate(_WORD_BYTES + b" " * 128), np.uint8)
-    is_gap: Flags = words == ord(" ")
-    is_dropped = np.zeros(words.size, bool)  # a gap behind another one, or at the beginning of a text
-    np.logical_and(is_gap[1:], is_gap[:-1], out=is_dropped[1:])
-    sizes = np.diff(bounds)
-    filled = np.flatnonzero(sizes)
-    begins = bounds[filled]
-    is_dropped[begins] = is_gap[begins]
-    if filled.size:
-        sizes[filled] -= np.add.reduceat(is_dropped.view(np.uint8), begins, dtype=np.int64)
-    bounds = np.append(0, np.cumsum(sizes))
-    kept = polars.Series(words).filter(polars.Series(~is_dropped)).to_numpy()  # a quarter of the time of numpy
-    array = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(bounds), pa.py_buffer(kept))
-    return polars.Series(texts.name, polars.from_arrow(array)).str.strip_chars_end(" ")
-
-
 def text_keys(texts: polars.Series) -> polars.Series:
     """Equal for texts that count as the same: the normalised text, or where it has no word, a space and the text.
 
-    '👍' and '👎' normalise to the same nothing, and are not the same.
+    '?!' and '…' normalise to the same nothing, and are not the same.
     """
     import polars
 
@@ -228,7 +176,8 @@ def text_key(text: str) -> str:
 class Plain:
     """Texts as they are compared: normalised, `ngrams.padded`, in UTF-8, one after another in `text`.
 
-    A text is `sizes` bytes long. `distinct`: those that count as the same have one number, see `text_keys`.
+    A text is `sizes` bytes long. `distinct`: those that count as the same have one number, see `text_keys`. Where they
+    were folded, disguises of a text count as the same too: other accents, look-alike letters, other blanks.
     """
 
     text: Spool[np.uint8]
@@ -238,11 +187,13 @@ class Plain:
 
 
 @contextmanager
-def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], object] = int) -> Iterator[Plain]:
+def read_plain(
+    *texts: Texts, fold: bool = False, threads: int = 1, on_progress: Callable[[int], object] = int
+) -> Iterator[Plain]:
     """Texts, and other texts behind them, read once; what is large lies in a temporary file as long as the context.
 
-    `threads` change nothing but the time. `on_progress` is told how many texts were read since. Raises MachineError
-    where the temporary file finds no room.
+    With `fold` they are `folded`. `threads` change nothing but the time. `on_progress` is told how many texts were read
+    since. Raises MachineError where the temporary file finds no room.
     """
     import numpy as np
 
@@ -257,7 +208,7 @@ def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], obj
     with Spool(np.uint8) as text:
         sizes, halves = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.uint64)]
         with Threads(threads) as workers:
-            for some, its_sizes, its_halves in workers.in_turn(_plain, parts):
+            for some, its_sizes, its_halves in workers.in_turn(partial(_plain, fold=fold), parts):
                 text.append(some)
                 sizes.append(its_sizes)
                 halves.append(its_halves)
@@ -268,7 +219,7 @@ def read_plain(*texts: Texts, threads: int = 1, on_progress: Callable[[int], obj
         yield Plain(text, np.cumsum(all_sizes) - all_sizes, all_sizes, distinct)
 
 
-def _plain(some: tuple[polars.Series, bool]) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
+def _plain(some: tuple[polars.Series, bool], *, fold: bool) -> tuple[NDArray[np.uint8], Positions, NDArray[np.uint64]]:
     """Of texts, or of their keys."""
     import numpy as np
 
@@ -276,7 +227,11 @@ def _plain(some: tuple[polars.Series, bool]) -> tuple[NDArray[np.uint8], Positio
 
     texts, are_keys = some
     keys = texts if are_keys else text_keys(texts)
-    text, bounds = bytes_of(padded(plain_of(keys), SHINGLE_CHARS))
+    plain = plain_of(keys)
+    if fold:
+        plain = folded(plain)
+        keys = keys.zip_with(is_wordless(keys), compact(plain))
+    text, bounds = bytes_of(padded(plain, SHINGLE_CHARS))
     return text, np.diff(bounds), fingerprints(keys)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ftkit.prepare.texts.similarity import normalised, plain_of, text_keys
+from ftkit.prepare.texts.normal import normalised
+from ftkit.prepare.texts.similarity import plain_of, text_keys
 from ftkit.prepare.texts.words import num_words
 
 if TYPE_CHECKING:
