@@ -48,7 +48,8 @@ def listen() -> None:
 
 def deaf() -> None:
     """The work is done: a signal changes nothing any more."""
-    for number in SIGNALS:
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    for number in (*SIGNALS, signal.SIGPROF):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kill_points import Killed, KillPoints
 from tiny_models import byte_level, context, model_of
 from tiny_trainings import MANY, SETTINGS, Run, assert_same_bytes, judge
 
 from ftkit.contracts import Trainable
 from ftkit.engine.load import wrap
 from ftkit.engine.train import ONE_BY_ONE, Evaluation, FitResult, fit, seeded
-from ftkit.errors import StoppedError
+from ftkit.errors import MachineError, StoppedError
 from ftkit.training.methods.lora import Lora
 from ftkit.training.methods.lora import build as build_lora
 
@@ -191,3 +194,45 @@ def test_without_an_evaluation_the_last_step_counts_and_a_stop_is_survived(metho
         Run(tmp_path / "stopped", method=method, evaluates=False, stop_after_step=5).start()
     assert_same_bytes(Run(tmp_path / "stopped", method=method, evaluates=False).start(), whole)
     assert (whole[0].best_step, whole[0].best_value) == (8, None)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "mkdir */step-000006.tmp",
+        "write */step-000006.tmp/weights.safetensors",
+        "write */step-000006.tmp/optimizer.safetensors",
+        "write */step-000006.tmp/steps.jsonl.tmp",
+        "write */step-000006.tmp/state.json.tmp",
+        "replace */step-000006.tmp/state.json.tmp",
+        "rename */step-000006.tmp",
+        "rename */step-000003",
+        "unlink weights.safetensors",
+    ],
+)
+def test_a_training_killed_within_a_checkpoint_loses_no_more_than_its_steps(
+    point: str, never_stopped: Whole, tmp_path: Path
+) -> None:
+    whole, done = never_stopped
+    points = KillPoints(tmp_path, point)
+    with points.watching(), suppress(Killed):
+        Run(tmp_path).start()
+    assert points.is_over
+    trained = len([row for row in Run(tmp_path).log if "loss" in row])
+    again = Run(tmp_path)
+    assert_same_bytes(again.start(), done)
+    assert (tmp_path / "steps.jsonl").read_bytes() == (whole.folder / "steps.jsonl").read_bytes()
+    (line,) = [line for line in again.progress.said if line.startswith("training continues after step")]
+    assert trained - int(line.split()[4]) <= SETTINGS.checkpoint_every_steps
+
+
+def test_a_disk_that_is_full_within_a_checkpoint_is_named_with_what_it_needs(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(MachineError) as caught:
+            Run(tmp_path).start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "weights.safetensors: no room on the disk: 0.0 MiB are needed" in str(caught.value)
+    assert caught.value.exit_code == 4
