@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ftkit.errors import ArtifactError, BusyError
@@ -199,14 +199,20 @@ def read_json(path: Path) -> Any:
     """Read one JSON file. Raises ArtifactError where it cannot be parsed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
 
 def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
     """Read one JSON file as a record. Raises ArtifactError that names file and key where it does not fit."""
+    record: AnyRecord = read_as(path, kind)
+    return record
+
+
+def read_as(path: Path, kind: type[Any]) -> Any:
+    """Read one JSON file as values of a type. Raises ArtifactError that names file and key where it does not fit."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
         raise ArtifactError(f"{path}: {mismatch(error.errors()[0])}; was another version of ftkit here?") from None
 

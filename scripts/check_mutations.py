@@ -1,8 +1,7 @@
 """Meet 500 recipes, 500 model folders and 500 run directories that are wrong somewhere, as the command line does.
 
-No traceback, no case over 2 s of processor time beyond what the sound one takes, every message names file or key. Each
-case is deterministic by its number: `check_mutations.py model 17` shows one. Cases run in a process forked from one that
-has imported.
+No traceback, no case over 2 s of processor time, every message names the file or the key. Each case is known by its
+number: `check_mutations.py model 17` shows one. Cases run in a process forked from one that has imported.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ |= {
+    "PYTHONPATH": str(ROOT),
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",

@@ -10,15 +10,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter, prompter_of
 from ftkit.answers.search import Candidate
 from ftkit.errors import ArtifactError
 from ftkit.prepare.summary import Summary
-from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
+from ftkit.records import Example, Guard, Prediction, dump, read_examples, read_numbered_jsonl, read_predictions
 from ftkit.registry import names, suggest
-from ftkit.store import MANIFEST, Artifact, JsonRecord, mismatch, read_json, read_record, write_json
+from ftkit.store import MANIFEST, Artifact, JsonRecord, mismatch, read_as, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
 
@@ -102,7 +102,7 @@ class Baseline:
     @property
     def candidates(self) -> list[Candidate]:
         """Every prompt tried, with its valid score, or why it was not tried."""
-        return [Candidate.model_validate(row) for row in read_jsonl(self.path / "candidates.jsonl")]
+        return _read_lines(self.path / "candidates.jsonl", Candidate)
 
     @property
     def valid_predictions(self) -> list[Prediction]:
@@ -147,12 +147,12 @@ class Trained:
     @property
     def guards(self) -> list[Guard]:
         """Checks of the trained rows."""
-        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
+        return list(read_as(self.path / "guards.json", list[Guard]))
 
     @property
     def steps(self) -> list[dict[str, Any]]:
         """One object per optimizer step, and per evaluation on valid."""
-        return list(read_jsonl(self.path / "steps.jsonl"))
+        return _read_lines(self.path / "steps.jsonl", dict[str, int | float | None])
 
     @property
     def valid_predictions(self) -> list[Prediction]:
@@ -179,7 +179,13 @@ class Evaluated:
     @property
     def chosen(self) -> dict[str, str]:
         """Names of the `prompting` and the `fine_tuned` arm, chosen on valid before test was opened."""
-        return dict(read_json(self.path / "arms.json")["chosen"])
+        path = self.path / "arms.json"
+        value = read_json(path)
+        _check_keys(path, "", value, ("arms", "chosen"))
+        _check_keys(path, "chosen", value["chosen"], ("prompting", "fine_tuned"), only=False)
+        if not all(isinstance(name, str) for name in value["chosen"].values()):
+            raise _misfit(path, "chosen", "expected names of arms")
+        return dict(value["chosen"])
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -189,12 +195,12 @@ class Evaluated:
     @property
     def floors(self) -> dict[str, dict[str, float]]:
         """Metrics of the floors on test."""
-        return dict(read_json(self.path / "floors.json"))
+        return dict(read_as(self.path / "floors.json", dict[str, dict[str, float]]))
 
     @property
     def guards(self) -> list[Guard]:
         """Checks that need the model or the rows."""
-        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
+        return list(read_as(self.path / "guards.json", list[Guard]))
 
 
 @dataclass(frozen=True)
@@ -238,7 +244,22 @@ def _read_arms(path: Path) -> list[Arm]:
     for place, each in enumerate(arms):
         _check_keys(path, f"arms.{place}", each, [field.name for field in fields(Arm)])
         _check_prompter(path, f"arms.{place}.prompter", each["prompter"])
+        for key in ("name", "model", "side"):
+            if not isinstance(each[key], str):
+                raise _misfit(path, f"arms.{place}.{key}", f"is a {type(each[key]).__name__}; expected a text")
     return [Arm.from_json(each) for each in arms]
+
+
+def _read_lines(path: Path, kind: Any) -> list[Any]:
+    """Lines of JSON as values of a type. Raises ArtifactError that names file, line and key where one does not fit."""
+    types: TypeAdapter[Any] = TypeAdapter(kind)
+    found = []
+    for number, row in read_numbered_jsonl(path):
+        try:
+            found.append(types.validate_json(dump(row), strict=True))
+        except ValidationError as error:
+            raise _misfit(path, str(number), mismatch(error.errors()[0])) from None
+    return found
 
 
 def _check_prompter(path: Path, place: str, value: Any) -> None:
