@@ -100,10 +100,9 @@ def problem(mutation: Mutation, done: Done) -> str:
     if re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text):
         return "a control character reaches the terminal"
     errors = "\n".join(line for line in done.err.splitlines() if line.startswith("error: "))
-    if done.code and Path(mutation.file).name not in errors:
-        head = mutation.key.partition(".")[0]
-        if not (mutation.file == "recipe.yaml" and head and head in errors):
-            return f"does not name {mutation.file}: {errors[:300]}"
+    names = (Path(mutation.file).name, *Path(mutation.file).parts[:-1][:1], mutation.key.rpartition(".")[2] or "?")
+    if done.code and not any(name in errors for name in names):
+        return f"names neither {mutation.file} nor {mutation.key}: {errors[:300]}"
     return ""
 
 
