@@ -198,9 +198,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises ArtifactError where it cannot be parsed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_content(path).decode())
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file. A pipe in its place would never end."""
+    if path.exists() and not path.is_file():
+        raise ArtifactError(f"{path}: is not a file; delete it and run the recipe again")
+    return path.read_bytes()
 
 
 def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
@@ -212,7 +219,7 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
 def read_as(path: Path, kind: type[Any]) -> Any:
     """Read one JSON file as values of a type. Raises ArtifactError that names file and key where it does not fit."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
+        return TypeAdapter(kind).validate_json(_content(path), strict=True)
     except ValidationError as error:
         raise ArtifactError(f"{path}: {mismatch(error.errors()[0])}; was another version of ftkit here?") from None
 

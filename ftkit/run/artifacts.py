@@ -76,9 +76,14 @@ class Prepared:
     )
 
     def split(self, name: str) -> list[Example]:
-        """Rows of `train`, `valid` or `test`, in their frozen order."""
+        """Rows of `train`, `valid` or `test`, in their frozen order. Raises ArtifactError for a label that is none."""
         assert name in self.splits, f"{name} is not declared as read"
-        return read_examples(self.path / f"{name}.jsonl")
+        path = self.path / f"{name}.jsonl"
+        rows, labels = read_examples(path), {*self.summary.labels}
+        for number, row in enumerate(rows if labels else (), 1):
+            if row.target not in labels:
+                raise _misfit(path, f"{number}: target", f"{row.target!r} is none of the labels of summary.json")
+        return rows
 
     @property
     def summary(self) -> Summary:

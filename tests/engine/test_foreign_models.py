@@ -76,7 +76,7 @@ def test_a_token_beyond_the_embeddings_is_named_where_a_text_holds_it(base: Path
     tokenizer.save_pretrained(base)
     renderer = load_renderer(spec_of(base), context(tmp_path))
     assert renderer.render(MESSAGES[:1], "near").target_ids
-    with pytest.raises(DataError, match="the token '<far>' has the id 400, and the model knows 400: take it out"):
+    with pytest.raises(DataError, match="the token '<far>' has the id 343, and the model knows 343: take it out"):
         renderer.render([{"role": "user", "content": "how <far>?"}], "near")
 
 

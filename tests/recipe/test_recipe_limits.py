@@ -32,7 +32,7 @@ def refusal(tmp_path: Path, *overrides: str) -> str:
         ("train.wording={instruction: {text: '{labels:>9}'}}", "{labels} takes no format"),
         (
             "train.method={lora: {rank: 100000000000000000000000000000}}",
-            "--set train.method:1:14: lora.rank: 100000000000000000000000000000 is too large",
+            "--set train.method:1:15: lora.rank: 100000000000000000000000000000 is too large",
         ),
         ("train.method={lora: {rank: 1000000}}", "rank: input should be less than or equal to 16384"),
         ("train.learning_rate=1e300", "--set train.learning_rate:1:1: 1e300 is too large"),
