@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
 
 import typer
 
-from ftkit.errors import FtkitError, MachineError, RecipeError, visible
+from ftkit.errors import FtkitError, MachineError, RecipeError, is_out_of_memory, visible
 
 if TYPE_CHECKING:
     from ftkit.contracts import Context
@@ -149,7 +149,7 @@ def duplicates(
     styles = {"plain": "", "differs": "bold yellow", "faint": "dim", "head": "bold"}
     for pair in shown:
         for line in rendered(pair, console.width, brackets=not console.is_terminal):
-            print_styled(console, Text.assemble(*((span.text, styles[span.style]) for span in line)))
+            print_styled(Text.assemble(*((span.text, styles[span.style]) for span in line)))
 
 
 @app.command()
@@ -180,13 +180,10 @@ def check(
     if as_json:
         _print_json(findings.as_json())
         return
-    from rich.console import Console
-
     from ftkit.run.terminal import print_styled
 
-    console = Console(highlight=False, soft_wrap=True)
     for text in rendered(findings):
-        print_styled(console, text)
+        print_styled(text)
 
 
 @app.command()
@@ -340,7 +337,7 @@ def main() -> None:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", MachineError.exit_code)
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             _fail("out of memory; lower machine.micro_batch, or take a smaller model", MachineError.exit_code)
         if "No space left on device" in str(error):  # from libraries that write without Python's files
             _fail(str(error).splitlines()[0], MachineError.exit_code)
@@ -352,12 +349,6 @@ def _fail(message: str, code: int) -> None:
     for line in message.splitlines() or [""]:
         _show(f"error: {line}", to=sys.stderr)
     sys.exit(code)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Also torch's own errors, by name and words: torch may not be loaded, and has no class for its CPU's."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
@@ -386,11 +377,13 @@ def _print_json(value: Any) -> None:
 def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
     """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
     from ftkit.contracts import Context
+    from ftkit.hub import stay_offline
     from ftkit.run.terminal import Terminal
     from ftkit.stop import stop_flag
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)
+    stay_offline() if offline else None
     with Terminal().shown() as terminal, stop_flag() as check_stop:
         yield Context(
             progress=terminal,

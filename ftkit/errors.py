@@ -84,3 +84,9 @@ class InterruptedRunError(FtkitError):
     """Ctrl-C arrived; the same command continues."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Also torch's own errors, by name and words: torch may not be loaded, and has no class for its CPU's."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "DefaultCPUAllocator: can't allocate memory" in str(error)

@@ -5,7 +5,9 @@ Knows no recipe and no component, nor what the files hold. Offline, what was ask
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,19 @@ from ftkit.store import write_bytes
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _NOUNS = {"model": "model", "dataset": "data set"}
+
+
+_SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
+_LOADED = ("huggingface_hub.constants", "datasets.config", "evaluate.config")
+
+
+def stay_offline() -> None:
+    """Keep every library of this process off the network for good: those not loaded yet, and those that are."""
+    os.environ |= dict.fromkeys(_SWITCHES, "1") | {"HF_HUB_DISABLE_TELEMETRY": "1"}
+    for module in (sys.modules[name] for name in _LOADED if name in sys.modules):
+        for switch in _SWITCHES:
+            if hasattr(module, switch):
+                setattr(module, switch, True)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from ftkit.errors import DataError
 
@@ -122,12 +123,17 @@ def read_predictions(path: Path) -> list[Prediction]:
 def _read_records(path: Path, kind: type[Record]) -> list[Record]:
     names = {field.name for field in fields(kind)}
     needed = {field.name for field in fields(kind) if field.default is MISSING}
+    types: TypeAdapter[Record] = TypeAdapter(kind)
     records = []
     for number, row in read_numbered_jsonl(path):
         if not needed <= row.keys() <= names:
             wrong = sorted((needed - row.keys()) | (row.keys() - names))
             raise DataError(f"{path}:{number}: not a {kind.__name__}: keys {wrong} are missing or unknown")
-        records.append(kind(**row))
+        try:
+            records.append(types.validate_json(json.dumps(row), strict=True))
+        except ValidationError as error:
+            key = ".".join(map(str, error.errors()[0]["loc"]))
+            raise DataError(f"{path}:{number}: {key}: {error.errors()[0]['msg'].lower()}") from None
     return records
 
 

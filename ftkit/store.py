@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ftkit.errors import ArtifactError, BusyError, MachineError
@@ -276,15 +276,28 @@ def no_room(path: Path, num_bytes: int) -> MachineError:
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises ArtifactError where it cannot be parsed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_content(path).decode())
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of a file. A pipe in its place would never end."""
+    if path.exists() and not path.is_file():
+        raise ArtifactError(f"{path}: is not a file; delete it and run the recipe again")
+    return path.read_bytes()
+
+
 def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
     """Read one JSON file as a record. Raises ArtifactError that names file and key where it does not fit."""
+    record: AnyRecord = read_as(path, kind)
+    return record
+
+
+def read_as(path: Path, kind: type[Any]) -> Any:
+    """Read one JSON file as values of a type. Raises ArtifactError that names file and key where it does not fit."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(_content(path), strict=True)
     except ValidationError as error:
         raise ArtifactError(f"{path}: {mismatch(error.errors()[0])}; was another version of ftkit here?") from None
 

@@ -1,4 +1,4 @@
-"""Recipes, model folders and run directories that are wrong somewhere: each made by rule from its number, ever the same.
+"""Recipes, model folders and run directories that are wrong somewhere, each made by rule from its number.
 
 Knows the files as a user has them, and how a command has to take what is wrong with one.
 """
@@ -100,10 +100,9 @@ def problem(mutation: Mutation, done: Done) -> str:
     if re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text):
         return "a control character reaches the terminal"
     errors = "\n".join(line for line in done.err.splitlines() if line.startswith("error: "))
-    if done.code and Path(mutation.file).name not in errors:
-        head = mutation.key.partition(".")[0]
-        if not (mutation.file == "recipe.yaml" and head and head in errors):
-            return f"does not name {mutation.file}: {errors[:300]}"
+    names = (Path(mutation.file).name, *Path(mutation.file).parts[:-1][:1], mutation.key.rpartition(".")[2] or "?")
+    if done.code and not any(name in errors for name in names):
+        return f"names neither {mutation.file} nor {mutation.key}: {errors[:300]}"
     return ""
 
 
@@ -156,12 +155,15 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
+_OFTEN = [*sorted(COMMANDS), *["run"] * 4, *["predict", "compare", "report"] * 2]
+
+
 def mutated_run(place: Path, number: int) -> Mutation:
-    """Spoil one file of the finished run `runs/small`; half of the time its manifest then says that it was always so."""
+    """Spoil one file of the finished run `runs/small`; its manifest may then say that it was always so."""
     rng = random.Random(f"run {number}")
     run_dir = place / "runs" / "small"
     path = rng.choice([path for path in sorted(run_dir.rglob("*")) if path.is_file() and path.name != ".lock"])
-    name, command = path.relative_to(run_dir).as_posix(), COMMANDS[rng.choice(sorted(COMMANDS))]
+    name, command = path.relative_to(run_dir).as_posix(), COMMANDS[rng.choice(_OFTEN)]
     if rng.random() < 0.05:
         return Mutation(name, "", _no_file(path, rng), command)
     key, what = "", "bytes"

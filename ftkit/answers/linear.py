@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ftkit.contracts import Context
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
 from ftkit.errors import ArtifactError
 from ftkit.prepare.texts.words import TERM_COUNTS, terms
 from ftkit.records import Example, Message
-from ftkit.store import read_json
+from ftkit.store import read_as
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,10 +116,17 @@ def save_linear(model: LinearModel, folder: Path) -> None:
 
 def load_linear(folder: Path) -> LinearModel:
     """The model `save_linear` wrote. Raises ArtifactError where the files do not fit one another."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    facts, tensors = read_json(folder / FACTS), load_file(folder / WEIGHTS)
-    labels, terms = tuple(map(str, facts["labels"])), tuple(map(str, facts["terms"]))
-    if tensors["weights"].shape != (len(labels), len(terms)):
+    facts = read_as(folder / FACTS, dict[Literal["labels", "terms"], tuple[str, ...]])
+    labels, terms = facts.get("labels", ()), facts.get("terms", ())
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ArtifactError(f"{folder / WEIGHTS}: damaged: {error}; run the recipe again") from None
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    expected = {"idf": (len(terms),), "weights": (len(labels), len(terms)), "bias": (len(labels),)}
+    if shapes != expected or not labels or len({*terms}) < len(terms):
         raise ArtifactError(f"{folder}: {FACTS} and {WEIGHTS} are not of one model; run the recipe again")
     return LinearModel(labels, terms, tensors["idf"], tensors["weights"], tensors["bias"])

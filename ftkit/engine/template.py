@@ -1,6 +1,6 @@
-"""Chat templates of others: jinja in the sandbox of transformers, with limits of time and size.
+"""Chat templates of others: jinja in a sandbox, with limits of time and size.
 
-Knows a tokenizer and messages, no token ids. A template is a program: each turn of a loop, call, and value that it makes
+Knows a tokenizer and messages, no token ids. A template is a program: each turn of a loop, call and value that it makes
 is counted before it is paid, so that no step is long.
 """
 
@@ -207,7 +207,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         assert isinstance(tree, nodes.Template)
         return tree.set_environment(self)  # type: ignore[return-value]
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
         return _weigh(_OPERATORS[operator](left, right))
 
     def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
@@ -236,7 +236,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 @cache
 def _compiled(text: str) -> Any:
-    """The template; its language is that of transformers, with whose globals, filters and tags templates are written."""
+    """The template; its language is that of transformers, whose globals, filters and tags it takes."""
     from transformers.utils.chat_template_utils import _compile_jinja_template
 
     theirs = _compile_jinja_template("").environment

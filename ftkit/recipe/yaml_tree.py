@@ -154,7 +154,8 @@ def _convert(node: yaml.Node, path: KeyPath, tree: Tree, seen: set[int]) -> Yaml
     text: str = node.value
     value = parse_scalar(text) if node.style is None else text
     if isinstance(value, (int, float)) and abs(value) > LARGEST:
-        tree.problems.append(f"{place}: {_dotted(path)}: {_cut(text)} is too large; expected at most {LARGEST:g}")
+        where = ": ".join([place, *([_dotted(path)] if path else [])])
+        tree.problems.append(f"{where}: {_cut(text)} is too large; expected at most {LARGEST:g}")
     return value
 
 

@@ -10,15 +10,24 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ftkit.answers.prompt import Arm, FrozenPrompts, Prompter, prompter_of
 from ftkit.answers.search import Candidate
 from ftkit.errors import ArtifactError
 from ftkit.prepare.summary import Summary
-from ftkit.records import Example, Guard, Prediction, read_examples, read_jsonl, read_predictions
+from ftkit.records import (
+    Example,
+    Guard,
+    Prediction,
+    dump,
+    read_examples,
+    read_jsonl,
+    read_numbered_jsonl,
+    read_predictions,
+)
 from ftkit.registry import names, suggest
-from ftkit.store import MANIFEST, Artifact, JsonRecord, mismatch, read_json, read_record, write_json
+from ftkit.store import MANIFEST, Artifact, JsonRecord, mismatch, read_as, read_json, read_record, write_json
 from ftkit.training.record import TrainingRecord
 from ftkit.verdict.results import Metrics, Verdict
 
@@ -77,9 +86,14 @@ class Prepared:
     )
 
     def split(self, name: str) -> list[Example]:
-        """Rows of `train`, `valid` or `test`, in their frozen order."""
+        """Rows of `train`, `valid` or `test`, in their frozen order. Raises ArtifactError for a label that is none."""
         assert name in self.splits, f"{name} is not declared as read"
-        return read_examples(self.path / f"{name}.jsonl")
+        path = self.path / f"{name}.jsonl"
+        rows, labels = read_examples(path), {*self.summary.labels}
+        for number, row in enumerate(rows if labels else (), 1):
+            if row.target not in labels:
+                raise _misfit(path, f"{number}: target", f"{row.target!r} is none of the labels of summary.json")
+        return rows
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """Rows of a split as they are written, one by one."""
@@ -107,7 +121,7 @@ class Baseline:
     @property
     def candidates(self) -> list[Candidate]:
         """Every prompt tried, with its valid score, or why it was not tried."""
-        return [Candidate.model_validate(row) for row in read_jsonl(self.path / "candidates.jsonl")]
+        return _read_lines(self.path / "candidates.jsonl", Candidate)
 
     @property
     def valid_predictions(self) -> list[Prediction]:
@@ -152,12 +166,12 @@ class Trained:
     @property
     def guards(self) -> list[Guard]:
         """Checks of the trained rows."""
-        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
+        return list(read_as(self.path / "guards.json", list[Guard]))
 
     @property
     def steps(self) -> list[dict[str, Any]]:
         """One object per optimizer step, and per evaluation on valid."""
-        return list(read_jsonl(self.path / "steps.jsonl"))
+        return _read_lines(self.path / "steps.jsonl", dict[str, int | float | None])
 
     @property
     def valid_predictions(self) -> list[Prediction]:
@@ -184,7 +198,13 @@ class Evaluated:
     @property
     def chosen(self) -> dict[str, str]:
         """Names of the `prompting` and the `fine_tuned` arm, chosen on valid before test was opened."""
-        return dict(read_json(self.path / "arms.json")["chosen"])
+        path = self.path / "arms.json"
+        value = read_json(path)
+        _check_keys(path, "", value, ("arms", "chosen"))
+        _check_keys(path, "chosen", value["chosen"], ("prompting", "fine_tuned"), only=False)
+        if not all(isinstance(name, str) for name in value["chosen"].values()):
+            raise _misfit(path, "chosen", "expected names of arms")
+        return dict(value["chosen"])
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -199,7 +219,7 @@ class Evaluated:
     @property
     def guards(self) -> list[Guard]:
         """Checks that need the model or the rows."""
-        return [Guard(**guard) for guard in read_json(self.path / "guards.json")]
+        return list(read_as(self.path / "guards.json", list[Guard]))
 
 
 @dataclass(frozen=True)
@@ -243,7 +263,22 @@ def _read_arms(path: Path) -> list[Arm]:
     for place, each in enumerate(arms):
         _check_keys(path, f"arms.{place}", each, [field.name for field in fields(Arm)])
         _check_prompter(path, f"arms.{place}.prompter", each["prompter"])
+        for key in ("name", "model", "side"):
+            if not isinstance(each[key], str):
+                raise _misfit(path, f"arms.{place}.{key}", f"is a {type(each[key]).__name__}; expected a text")
     return [Arm.from_json(each) for each in arms]
+
+
+def _read_lines(path: Path, kind: Any) -> list[Any]:
+    """Lines of JSON as values of a type. Raises ArtifactError that names file, line and key where one does not fit."""
+    types: TypeAdapter[Any] = TypeAdapter(kind)
+    found = []
+    for number, row in read_numbered_jsonl(path):
+        try:
+            found.append(types.validate_json(dump(row), strict=True))
+        except ValidationError as error:
+            raise _misfit(path, str(number), mismatch(error.errors()[0])) from None
+    return found
 
 
 def _check_prompter(path: Path, place: str, value: Any) -> None:

@@ -21,8 +21,9 @@ SHOW_AFTER_S = 2.0
 LINE_EVERY_S = 10.0
 
 
-def print_styled(console: Console, text: Text) -> None:
-    """A text in its styles; what others wrote in it cannot steer the terminal."""
+def print_styled(text: Text) -> None:
+    """A text in its styles on stdout; what others wrote in it cannot steer the terminal."""
+    console = Console(highlight=False, soft_wrap=True)
     parts = ((visible(part.text), part.style or "") for part in text.render(console))
     console.print(Text.assemble(*parts))
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.hub import Repository, commit_of, explained, first_line, gated
+from ftkit.hub import Repository, commit_of, explained, first_line, gated, stay_offline
 from ftkit.prepare.formats.arrow_types import ArrowTable
 from ftkit.prepare.rows import BATCH_ROWS
 from ftkit.prepare.sources import Part, SourceConfig, tabular
@@ -73,11 +73,10 @@ def read(config: Hub, ctx: Context) -> Iterator[Batch]:
 
 def _load(config: Hub, ctx: Context) -> _Rows:
     import datasets
-    from huggingface_hub import constants
 
     commit = commit_of(config.on_hub, offline=ctx.offline)
-    if ctx.offline:  # both libraries read their switch at import; the user asked this whole process to stay offline
-        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    if ctx.offline:
+        stay_offline()
     with explained(config.on_hub, offline=ctx.offline):
         try:
             rows: _Rows = datasets.load_dataset(
