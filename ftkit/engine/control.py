@@ -79,7 +79,8 @@ class Controls:
                 token |= {"content": _name(token["id"]), "normalized": False}
         twin = Tokenizer.from_str(json.dumps(state))
         names = {_name(id) if text in self._ids else text: id for text, id in real.items()}
-        return twin, {twin.token_to_id(name): id for name, id in names.items()}
+        known = ((twin.token_to_id(name), id) for name, id in names.items())
+        return twin, {own: id for own, id in known if own is not None}
 
 
 def _name(id: int) -> str:

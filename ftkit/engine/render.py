@@ -72,6 +72,7 @@ class Renderer:
         anchor, anchored = self._tokenized([ANCHOR, ANCHOR + "x"])
         keeps = tokenizer.decode(anchored) == ANCHOR + "x" and anchored[: len(anchor)] == anchor
         self._anchor_ids, self._anchor = (anchor, ANCHOR) if keeps else ([], "")
+        self._added = self._added_before_answers(turn)
         self._loses_text = not all(self._tokenized(RARE))
         self._require_input_is_read()
 
@@ -117,7 +118,8 @@ class Renderer:
             self.tokenizer.decode(
                 [*self._anchor_ids, *kept], skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-        ).removeprefix(self._anchor)
+        )
+        text = text.removeprefix(self._anchor).removeprefix(self._added)
         return plain.unescape(text) if self._by_lines else text
 
     def _said(self, messages: Sequence[Message]) -> list[Message]:
@@ -180,9 +182,13 @@ class Renderer:
             )
         tail = whole_ids[len(context_ids) :]
         end = next((index for index, id in enumerate(tail) if id in self.eos_ids), None)
-        if end is None and self._end_id is None:
-            raise DataError(f"nothing ends the answer {target!r}: neither template nor tokenizer has an end-of-turn")
-        target_ids = [*tail, self._end_id] if end is None else tail[: end + 1]
+        target_ids = tail if end is None else tail[: end + 1]
+        if end is None:
+            if self._end_id is None:
+                raise DataError(
+                    f"nothing ends the answer {target!r}: neither template nor tokenizer has an end-of-turn"
+                )
+            target_ids = [*tail, self._end_id]
         self._require_target(target, target_ids)
         return target_ids
 
@@ -197,6 +203,13 @@ class Renderer:
                 f"…{found[start:][:60]!r}; an answer must stand in the template as it is, behind the generation "
                 "prompt and before the end of turn: change the row, model.chat_template_kwargs, or the model's template"
             )
+
+    def _added_before_answers(self, turn: Sequence[Message]) -> str:
+        """The blank that some tokenizers put in front of every text behind a control token."""
+        self._added = ""
+        before, whole = self._tokenized([self._text(turn[:1]), self._text(turn, whole=True)])
+        text = self.decode(whole[len(before) :])
+        return text.removesuffix("x") if text.strip(" ") == "x" else ""
 
     def _end_of_turn(self, special: set[int]) -> int | None:
         """The id the template writes behind an answer: the first special id, else the first."""
