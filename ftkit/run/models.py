@@ -149,8 +149,8 @@ def _template_note(spec: ModelSpec, ctx: Context, *, has_demonstrations: bool) -
     """What is to be said of the chat template. Raises DataError where it does not take what prompts are made of."""
     question: Message = {"role": "user", "content": "a"}
     answer: Message = {"role": "assistant", "content": "b"}
+    renderer = load_renderer(spec, ctx)
     try:
-        renderer = load_renderer(spec, ctx)
         renderer.render([question], "b")
         if has_demonstrations:
             renderer.render([question, answer, question], "b")

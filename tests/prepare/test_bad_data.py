@@ -200,11 +200,11 @@ LABELS = "task={classify: {labels: [delivery, login, refund]}}"
 @pytest.mark.parametrize(
     ("label", "text", "clean", "code"),
     [
-        (" login ", "a parcel", "[whitespace]", 0),
+        (" login ", "a parcel", "[{whitespace: {targets: true, blanks: one}}]", 0),
         (" login ", "a parcel", "[]", 3),
         ("n/a", "a", "[{length: {min_words: 2}}]", 0),
         ("n/a", "a parcel", "[{length: {min_words: 2}}]", 3),
-        (" login ", "a parcel", "[exact_dedup, {whitespace: {field: target}}]", 0),
+        (" login ", "a parcel", "[exact_dedup, {whitespace: {targets: true, blanks: one}}]", 0),
     ],
     ids=["made regular", "as it is", "dropped", "not dropped", "behind a comparing step"],
 )

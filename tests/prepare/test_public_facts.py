@@ -133,15 +133,13 @@ def test_the_small_sets_of_restaurant8k_are_contained_in_the_large_ones(
     assert found.test_rows_in_train["identical"] == count
 
 
-@pytest.mark.parametrize(
-    ("identity", "expected"),
-    [(None, {"identical": 140, "equal": 294}), ("{userInput.text}\n{context}", {"identical": 112})],
-)
-def test_test_rows_of_restaurant8k_stand_in_train_by_text_or_by_text_and_context(
-    identity: str | None, expected: dict[str, int], tmp_path: Path, shared_data: Path
+@pytest.mark.parametrize("identity", [None, "{userInput.text}\n{context}"])
+def test_test_rows_of_restaurant8k_stand_in_train_whatever_else_an_identity_compares(
+    identity: str | None, tmp_path: Path, shared_data: Path
 ) -> None:
     train, test = restaurant8k(shared_data, "train_0"), restaurant8k(shared_data, "test")
-    assert expected.items() <= prepared(tmp_path, train, test, identity=identity).test_rows_in_train.items()
+    found = prepared(tmp_path, train, test, identity=identity).test_rows_in_train
+    assert (found["identical"], found["equal"]) == (140, 294)
 
 
 def test_aqua_has_254_pairs_that_differ_in_formatting(tmp_path: Path, shared_data: Path) -> None:

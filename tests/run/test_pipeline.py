@@ -233,7 +233,7 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bytes(set_up: SetUp, f
 def test_continuing_under_another_thread_count_says_so_and_is_recorded(set_up: SetUp, tmp_path: Path) -> None:
     run_here(set_up, tmp_path, until="baseline")
     with pytest.raises(StoppedError):
-        run_here(set_up, tmp_path, ctx=set_up.context(check_stop=stopping_after(8)))
+        run_here(set_up, tmp_path, ctx=set_up.context(check_stop=stopping_after(40)))
     other = run_here(set_up, tmp_path, "machine.threads=2", "train.checkpoint_steps=3", until="train")
     said = "\n".join(other.said)
     assert "continued with threads 2, begun with 1" in said

@@ -258,7 +258,7 @@ def test_the_random_numbers_of_the_caller_are_left_alone(base: Path, ctx: Contex
         ([{"messages": turns("a", "")}], r"^rows\[0\]: the target is empty"),
         ([ROWS[0], {**ROWS[0], "sent": date(2026, 1, 1)}], r"^rows\[1\]: not a row of plain JSON values: .* date"),
         ([{**ROWS[0], "_json": "a"}], r"^rows\[0\]: the key '_json' is ftkit's own"),
-        ([{**ROWS[0], "id": "R7", "target": 4}], r"^rows\[0\] \(id 'R7'\): 'target' is 4; expected a string"),
+        ([{**ROWS[0], "id": "R7", "target": {"a": 4}}], r"^rows\[0\] \(id 'R7'\): 'target' is "),
         ([{**ROWS[0], "history": [{"role": "user"}]}], r"^rows\[0\]: message 1 of 'history' has no content"),
         (
             [ROWS[0], {"input": "a", "target": None}],
@@ -267,7 +267,6 @@ def test_the_random_numbers_of_the_caller_are_left_alone(base: Path, ctx: Contex
         ([ROWS[0], {"messages": [{"role": "user", "content": "a"}]}], r"rows\[1\]: 'messages' has no assistant turn"),
         ([{"messages": [{"role": "user"}]}], r"rows\[0\]: message 1 of 'messages' has no content"),
         ([{"input": "a", "target": "long " * 300}], r"rows\[0\]: prompt rows needs .* A target is never cut"),
-        ([{"input": "a", "target": "<|im_end|>"}], r"rows\[0\]: the answer .* ends a turn of this model"),
     ],
 )
 def test_rows_that_cannot_be_trained_are_named(
