@@ -156,8 +156,9 @@ def _place(repository: Repository) -> str:
 
 def _said_last(repository: Repository) -> str:
     reference = _reference(repository)
-    if reference.is_file():
-        return reference.read_text(encoding="ascii").strip()
+    said = reference.read_text(encoding="utf-8", errors="replace").strip() if reference.is_file() else ""
+    if _COMMIT.match(said):  # what is damaged was not said
+        return said
     snapshots = [path.name for path in _folder(repository).glob("snapshots/*")]
     if len(snapshots) == 1 and repository.revision is None:
         return snapshots[0]

@@ -41,10 +41,8 @@ sys.meta_path.insert(0, Hook())
 CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
 TICKS = os.sysconf("SC_CLK_TCK")
 MANY = (
-    "data.source.jsonl.path=many.jsonl",
-    "data.clean=[exact_dedup]",
-    "train.max_steps=4",
-    "train.checkpoint_steps=2",
+    *("data.source.jsonl.path=many.jsonl", "data.clean=[exact_dedup]", "data.limit={valid: 300, test: 300}"),
+    *("train.max_steps=4", "train.checkpoint_steps=2"),
 )
 
 
@@ -125,6 +123,8 @@ def main() -> None:
             ended = finished(started(place, Path(folder, f"whole-{len(whole)}"), overrides), place, 0.0)
             whole[overrides] = ended.cpu_s
             print(f"the whole run: {ended.cpu_s:.1f} s of processor time, code {ended.code}", flush=True)
+            if ended.code != 0:
+                sys.exit(ended.output)
         for count in range(options.num):
             number = (signal.SIGTERM, signal.SIGINT)[count // 2 % 2]
             overrides, runs_dir = ((), MANY)[count % 2], Path(folder, f"runs-{count}")

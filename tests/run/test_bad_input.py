@@ -229,8 +229,8 @@ def test_bad_input_loses_nothing_that_was_published(prepared: Path) -> None:
             '{"prepare": "prepare-1", "compare": "compare-1"}',
             "made by an older ftkit, whose runs this one does not read",
         ),
-        ('{"format": 4, "stages": {}, "verdicts": []}', "of format 4; this ftkit reads 3"),
-        ('{"format": 2, "stages": {}, "verdicts": "all"}', "verdicts: input should be a valid"),
+        ('{"format": 2, "stages": {}, "verdicts": []}', "of format 2; this ftkit reads 3"),
+        ('{"format": 3, "stages": {}, "verdicts": "all"}', "verdicts: input should be a valid"),
     ],
 )
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -12,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from damaged_runs import anew, damage, files_of, unfinished, wrong_after_damage
 from forked import Forked
+from killed_runs import Begun, killed_and_continued
 from small_runs import (
     CLOCKED,
     ROOT,
@@ -24,6 +27,9 @@ from small_runs import (
     start,
     wait_until,
 )
+
+from ftkit.errors import ArtifactError
+from ftkit.stop import STOPPED
 
 Moment = Callable[[], bool]
 ATTEMPTS = 8
@@ -138,6 +144,110 @@ def test_a_run_killed_in_three_stages_ends_with_the_same_bytes(
     assert "training continues after step" in log_of(run_dir)
     assert hashes(run_dir, but=CLOCKED) == expected
     assert not list(run_dir.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "point"),
+    [
+        ("prepare", "replace */latest.json.tmp"),
+        ("baseline", "write */tried/1.json.tmp"),
+        ("baseline", "rename */tried"),
+        ("baseline", "unlink 0.json"),
+        ("train-lora", "write */adapter_model.safetensors"),
+        ("train-lora", "rename */checkpoints"),
+        ("train-lora", "rename *.partial"),
+        ("train-lora", "unlink optimizer.safetensors"),
+        ("evaluate", "write */answered/1.jsonl"),
+        ("evaluate", "rename */answered"),
+        ("evaluate", "rename *.partial"),
+        ("evaluate", "unlink 1.jsonl"),
+    ],
+)
+def test_a_stage_killed_at_a_point_continues_to_the_same_bytes(
+    stage: str, point: str, ran: SetUp, tmp_path: Path
+) -> None:
+    """All points: scripts/check_kills.py."""
+    assert killed_and_continued(Begun(ran, ran.folder / "runs" / "small"), tmp_path, stage, point)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "point"),
+    [
+        ("baseline", "rename *.partial"),
+        ("train-lora", "rename *.partial"),
+        ("evaluate", "write */answered/3.jsonl"),
+    ],
+)
+def test_what_is_damaged_in_an_unfinished_run_is_made_again(stage: str, point: str, ran: SetUp, tmp_path: Path) -> None:
+    """More of it: scripts/check_damage.py. One file of each kind is damaged here, all at once."""
+    begun, rng = Begun(ran, ran.folder / "runs" / "small"), random.Random(5)
+    run_dir = unfinished(begun, tmp_path, stage, point)
+    kept = [path for path in files_of(run_dir, finished=False) if path.parent != run_dir]
+    assert {path.suffix for path in kept} >= {".json", ".jsonl"}
+    for path in kept:
+        damage(path, rng)
+    assert wrong_after_damage(begun, kept[0], tmp_path, until=stage, finished=False) == ""
+
+
+@pytest.mark.parametrize("name", ["test.jsonl", "predictions.jsonl", "manifest.json", "adapter_model.safetensors"])
+def test_what_is_damaged_in_a_finished_run_is_named(name: str, ran: SetUp, tmp_path: Path) -> None:
+    begun = Begun(ran, ran.folder / "runs" / "small")
+    path = next(each for each in files_of(anew(begun.finished, tmp_path), finished=True) if each.name == name)
+    damage(path, random.Random(5))
+    with pytest.raises(ArtifactError, match=name):
+        begun.run(tmp_path, until="compare")
+
+
+@pytest.mark.parametrize(
+    "name", [".lock", "run.log", "recipe.yaml.tmp", "recipe.resolved.json", "latest.json.tmp", "{evaluate}.partial"]
+)
+def test_nothing_is_written_through_a_link_in_a_run_directory(name: str, ran: SetUp, tmp_path: Path) -> None:
+    begun = Begun(ran, ran.folder / "runs" / "small")
+    run_dir = begun.copied(tmp_path, before="evaluate")
+    (outside := tmp_path / "outside").mkdir()
+    evaluated = next(begun.finished.glob("evaluate-*")).name
+    link = run_dir / name.format(evaluate=evaluated)
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside if link.suffix == ".partial" else outside / "file")
+    with pytest.raises(ArtifactError) as caught:
+        begun.run(tmp_path, until="compare")
+    assert str(caught.value).startswith(f"{link}: is a link")
+    assert list(outside.iterdir()) == []
+
+
+# --- signals, from the first line on --------------------------------------------------------------
+
+SLOW = {  # what a process is in when the signal comes
+    "a slow regular expression": "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
+    "a library that lets no handler in": "import torch; a = torch.rand(4000, 4000)\nwhile True: a = (a @ a).sigmoid()",
+}
+
+
+@pytest.mark.parametrize(
+    ("inside", "number", "code"),
+    [
+        *((inside, *how) for inside in ("listen()", "held") for how in ((signal.SIGTERM, 75), (signal.SIGINT, 130))),
+        *zip(SLOW, (signal.SIGTERM, signal.SIGINT), (75, 130), strict=True),  # these take seconds
+    ],
+)
+def test_a_signal_ends_what_does_not_look_at_it(inside: str, number: int, code: int, tmp_path: Path) -> None:
+    """Before the first work at once, then within five seconds of processor time."""
+    lines = {
+        "listen()": f"listen()\nos.kill(os.getpid(), {number})\nwhile True: pass",
+        "held": f"signal.pthread_sigmask(signal.SIG_BLOCK, [{number}])\nos.kill(os.getpid(), {number})\nlisten()\n"
+        "while True: pass",
+    }
+    work = lines.get(inside) or (
+        f"listen()\nwith stop_flag():\n"
+        f" subprocess.Popen(['sh', '-c', 'sleep 0.2; kill -{number} ' + str(os.getpid())])\n"
+        + "\n".join(f" {line}" for line in SLOW[inside].splitlines())
+    )
+    (tmp_path / "slow.py").write_text(
+        f"import os, signal, subprocess\nfrom ftkit.stop import listen, stop_flag\n{work}\n", encoding="utf-8"
+    )
+    process = Forked("slow", [], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    _, said = process.communicate()
+    assert (process.returncode, said.splitlines()[-1]) == (code, f"error: {STOPPED}")
 
 
 # --- the whole thing ------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context
 from ftkit.engine.load import ModelSpec, load
 from ftkit.engine.local import LocalModel
-from ftkit.errors import BusyError, DataError, RecipeError, StoppedError
+from ftkit.errors import ArtifactError, BusyError, DataError, RecipeError, StoppedError
 from ftkit.recipe.schema import load_data_recipe
 from ftkit.recipe.train_block import Train
 from ftkit.records import read_jsonl, write_jsonl
@@ -338,3 +338,18 @@ def test_the_log_holds_no_clock_and_no_path(base: Path, ctx: Context, tmp_path: 
     Trainer(base, "lora", ROWS, output_dir=tmp_path / "out", ctx=ctx, **QUICK).fit()
     keys = {key for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines() for key in json.loads(line)}
     assert keys == {"step", "epoch", "loss", "learning_rate", "grad_norm", "num_target_tokens"}
+
+
+@pytest.mark.parametrize("name", ["steps.jsonl", "checkpoints", "adapter"])
+def test_nothing_is_written_through_a_link_and_other_links_are_nobodys_business(
+    name: str, base: Path, ctx: Context, tmp_path: Path
+) -> None:
+    (outside := tmp_path / "outside").mkdir()
+    (out := tmp_path / "out").mkdir()
+    (out / "notes").symlink_to(outside)
+    (out / name).symlink_to(outside)
+    with pytest.raises(ArtifactError, match=f"out/{name}: is a link"):
+        Trainer(base, "lora", ROWS, output_dir=out, ctx=ctx, **QUICK).fit()
+    (out / name).unlink()
+    Trainer(base, "lora", ROWS, output_dir=out, ctx=ctx, **QUICK).fit()
+    assert list(outside.iterdir()) == []
