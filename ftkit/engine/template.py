@@ -210,7 +210,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
         return _weigh(_OPERATORS[operator](left, right))
 
-    def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
         if function in (self.charge, self.weigh, self.joined):
             return function(*args)
         given = [*args, *kwargs.values()]
