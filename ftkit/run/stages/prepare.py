@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-VERSION = 3
+VERSION = 4
 CHECKED_ROWS = 20
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")
 
