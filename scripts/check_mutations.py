@@ -81,7 +81,7 @@ def met(kind: str, numbers: Sequence[int], sound: Path, scratch: Path) -> Iterat
 
 
 def main() -> None:
-    """Print what is wrong, then the figures of each kind. Only what makes stages anew may take as long as a run does."""
+    """Print what is wrong, then the figures of each kind. What makes stages anew may take as long as a run does."""
     import peft  # noqa: F401
     from small_runs import make_set_up, run_here
 

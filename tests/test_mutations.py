@@ -1,4 +1,4 @@
-"""What is wrong somewhere is refused in words, or does no harm: a sample of what scripts/check_mutations.py runs whole."""
+"""What is wrong somewhere is refused in words, or does no harm: a sample of scripts/check_mutations.py."""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ class Renderer:
             if ids and max(ids) >= self._num_ids:
                 token = self.tokenizer.convert_ids_to_tokens(max(ids))
                 raise DataError(
-                    f"the token {token!r} has the id {max(ids)}, and the model knows {self._num_ids}: take it out of "
+                    f"the token {token!r} has the id {max(ids)}, and the model knows {self._num_ids} (vocab_size "
+                    "in config.json): take it out of "
                     "the text, or of the tokenizer (added_tokens in tokenizer.json)"
                 )
         return found

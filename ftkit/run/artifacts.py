@@ -201,7 +201,7 @@ class Evaluated:
         path = self.path / "arms.json"
         value = read_json(path)
         _check_keys(path, "", value, ("arms", "chosen"))
-        _check_keys(path, "chosen", value["chosen"], ("prompting", "fine_tuned"), only=False)
+        _check_keys(path, "chosen", value["chosen"], (), only=False)
         if not all(isinstance(name, str) for name in value["chosen"].values()):
             raise _misfit(path, "chosen", "expected names of arms")
         return dict(value["chosen"])
