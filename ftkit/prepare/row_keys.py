@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Keep: TypeAlias = Literal["first", "longest", "newest"]
 Normalize: TypeAlias = Literal["words", "case", "none"]
-WHAT_COUNTS = "of inputs: NFKC, lower case, words joined by one space; case: punctuation counts too; none: all counts"
+WHAT_COUNTS = "of inputs: NFKC, lower case, words and signs; case: punctuation counts too; none: all counts"
 KEYED_ROWS = 8_000  # whose keys are made at a time: one thread's share
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = r"^[+-]?\d+$"
