@@ -101,6 +101,30 @@ def asked(count: int, begin: int = 0) -> list[dict[str, Any]]:
 IDS = {"id": "id", "input": "input", "target": "target"}
 
 
+@pytest.mark.parametrize("by", ["hash", {"kfold": {"fold": 2}}, "random", "stratified", "time"])
+@pytest.mark.parametrize("identity", [None, "{id}"])
+def test_no_two_splits_share_a_row_however_often_it_stands_in_the_source(
+    by: Any, identity: str | None, tmp_path: Path
+) -> None:
+    """Conversations of one to three turns, each of few texts, in other letters and customers at times."""
+    dice = random.Random(5)
+
+    def said() -> str:
+        return dice.choice([str, str.upper, str.title])(words(dice.randrange(200)) + dice.choice(["", "!", " ?"]))
+
+    rows = []
+    for number in range(150):
+        turns = [{"role": ("user", "assistant")[n % 2], "content": said()} for n in range(dice.choice([2, 2, 4]))]
+        start = dice.choice([0, 0, 0, 1])  # without a first turn of the user the answer is a text alone
+        rows.append({"id": f"r{number}", "messages": turns[start:], "day": number % 40, "who": f"c{number // 2}"})
+    split = {"valid": 0.2, "test": 0.3, "by": by, "time": "day", "group": "who"}
+    given = source(tmp_path / "t.jsonl", rows, id="id")
+    done = prepared(tmp_path / "out", given, split=split, decontaminate={"identity": identity})
+    train, valid, test = (done.split(name) for name in ("train", "valid", "test"))
+    for one, other in ((train, test), (train, valid), (valid, test)):
+        assert no_test_row_in_train(one, other).detail == "no equal row, no shared group"
+
+
 def test_conversations_that_end_alike_are_no_leak(tmp_path: Path) -> None:
     def turns(*said: str) -> dict[str, Any]:
         roles = ("user", "assistant")
