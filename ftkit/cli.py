@@ -377,14 +377,13 @@ def _print_json(value: Any) -> None:
 def _context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
     """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
     from ftkit.contracts import Context
-    from ftkit.hub import stay_offline
+    from ftkit.hub import libraries_offline
     from ftkit.run.terminal import Terminal
     from ftkit.stop import stop_flag
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)
-    stay_offline() if offline else None
-    with Terminal().shown() as terminal, stop_flag() as check_stop:
+    with libraries_offline(offline), Terminal().shown() as terminal, stop_flag() as check_stop:
         yield Context(
             progress=terminal,
             check_stop=check_stop,

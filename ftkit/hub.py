@@ -23,16 +23,36 @@ _NOUNS = {"model": "model", "dataset": "data set"}
 
 
 _SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
+_ON = ("1", "on", "yes", "true")
 _LOADED = ("huggingface_hub.constants", "datasets.config", "evaluate.config")
 
 
-def stay_offline() -> None:
-    """Keep every library of this process off the network for good: those not loaded yet, and those that are."""
-    os.environ |= dict.fromkeys(_SWITCHES, "1") | {"HF_HUB_DISABLE_TELEMETRY": "1"}
+@contextmanager
+def libraries_offline(wanted: bool) -> Iterator[None]:
+    """Where it is wanted, keep every library off the network: those not loaded yet, and those that are."""
+    if not wanted:
+        yield
+        return
+    switches = dict.fromkeys(_SWITCHES, "1") | {"HF_HUB_DISABLE_TELEMETRY": "1"}
+    before = {name: os.environ.get(name) for name in switches}
+    os.environ |= switches
+    _set_switches(True)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        _set_switches(any((before[name] or "").lower() in _ON for name in _SWITCHES))
+
+
+def _set_switches(off: bool) -> None:
     for module in (sys.modules[name] for name in _LOADED if name in sys.modules):
         for switch in _SWITCHES:
             if hasattr(module, switch):
-                setattr(module, switch, True)
+                setattr(module, switch, off)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ftkit.contracts import Context, Json
 from ftkit.engine.foreign import check_model_files
 from ftkit.errors import MachineError
-from ftkit.hub import Repository, snapshot, stay_offline
+from ftkit.hub import Repository, snapshot
 from ftkit.store import cached_file_digest, file_digest
 
 WEIGHTS = ("*.safetensors",)
@@ -53,8 +53,6 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
     `weights=False` leaves the weights where they are. Raises MachineError where the model is missing, gated,
     out of reach, pickled, or no model at all.
     """
-    if ctx.offline:
-        stay_offline()
     folder = ctx.resolve(str(spec.path)) if spec.path is not None else _download(spec, ctx, weights=weights)
     if not folder.is_dir():
         raise MachineError(

@@ -97,10 +97,10 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
     with explained(lambda: tokenizer_file(folder), "the tokenizer cannot be loaded"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=runs_own_code(spec, ctx))
         tokenizer.init_kwargs.pop("local_files_only", None)  # says whether we are offline, and would be saved
-    try:
-        return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs, num_ids=num_ids)
-    except DataError as error:
-        raise DataError(f"{spec.name}: {error}") from None
+        try:
+            return Renderer(tokenizer, eos_ids=eos_ids, chat_template_kwargs=spec.chat_template_kwargs, num_ids=num_ids)
+        except DataError as error:
+            raise DataError(f"{spec.name}: {error}") from None
 
 
 def load(spec: ModelSpec, ctx: Context) -> LoadedModel:

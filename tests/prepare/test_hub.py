@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from hub_standin import COMMIT, Hub, environment, files_of, serving
 from small_runs import SetUp, make_rows, make_set_up
 from word_vectors import model
 
+from ftkit.hub import libraries_offline
 from ftkit.run.artifacts import Compared, Prepared
 from ftkit.store import file_digest, read_json
 
@@ -276,3 +278,22 @@ def test_a_fast_check_of_a_recipe_with_embeddings_asks_nobody(embedded: Path) ->
         env = environment(hub.endpoint, embedded / "home")
         (done,) = ftkit_apart([["check", "recipe.yaml", "--fast"]], cwd=embedded, env=env)
     assert (done.code, hub.asked) == (0, []), done.err
+
+
+def test_offline_keeps_libraries_off_the_network_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "0")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+
+    def switches() -> tuple[str | None, str | None, bool]:
+        names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+        return (*(os.environ.get(name) for name in names), huggingface_hub.constants.HF_HUB_OFFLINE)  # type: ignore[return-value]
+
+    before = switches()
+    with libraries_offline(False):
+        assert switches() == before == (None, "0", False)
+    with libraries_offline(True):
+        assert switches() == ("1", "1", True)
+    assert switches() == before

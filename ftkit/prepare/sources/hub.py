@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ftkit.contracts import Batch, Context
 from ftkit.errors import DataError, MachineError
-from ftkit.hub import Repository, commit_of, explained, first_line, gated, stay_offline
+from ftkit.hub import Repository, commit_of, explained, first_line, gated, libraries_offline
 from ftkit.prepare.formats.arrow_types import ArrowTable
 from ftkit.prepare.rows import BATCH_ROWS
 from ftkit.prepare.sources import Part, SourceConfig, tabular
@@ -75,9 +75,7 @@ def _load(config: Hub, ctx: Context) -> _Rows:
     import datasets
 
     commit = commit_of(config.on_hub, offline=ctx.offline)
-    if ctx.offline:
-        stay_offline()
-    with explained(config.on_hub, offline=ctx.offline):
+    with libraries_offline(ctx.offline), explained(config.on_hub, offline=ctx.offline):
         try:
             rows: _Rows = datasets.load_dataset(
                 config.repository, config.config_name, split=config.split, revision=commit
