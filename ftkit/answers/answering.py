@@ -13,7 +13,7 @@ from ftkit.answers.asking import Asker, ask_all, mean_loss
 from ftkit.answers.prompt import NO_FRAME, Normalization, Prompter, shared_frame
 from ftkit.contracts import Context, Scores, TaskSpec, Totals
 from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling
-from ftkit.errors import DataError, MachineError
+from ftkit.errors import ArtifactError, DataError, MachineError
 from ftkit.records import Example, Message, Prediction
 from ftkit.registry import Choice
 
@@ -65,7 +65,7 @@ def score_labels(
     ]
     asker = Asker.of_task(answerer, prompter, task)
     asked = ask_all(asker, [*free_rows, *examples], ctx, description=f"tokenising {prompter.label}").questions
-    scores = answerer.label_scores(asked, ctx=ctx, description=f"scoring {prompter.label}")
+    scores = _scores(answerer, asked, ctx, description=f"scoring {prompter.label}")
     if scores is None:
         raise MachineError("task: classify needs log-probabilities of the labels, which this model does not give")
     free = [
@@ -79,8 +79,19 @@ def target_scores(
     answerer: Answerer, questions: Sequence[Question], ctx: Context, *, description: str
 ) -> list[ContinuationScore] | None:
     """The score of each row's target, of questions that ask for targets; None where the answerer gives none."""
-    scores = answerer.label_scores(questions, ctx=ctx, description=description)
+    scores = _scores(answerer, questions, ctx, description=description)
     return None if scores is None else [each[0] for each in scores]
+
+
+def _scores(
+    answerer: Answerer, questions: Sequence[Question], ctx: Context, *, description: str
+) -> list[list[ContinuationScore]] | None:
+    """What the answerer gives. Raises ArtifactError for a score that is not finite, whatever answers."""
+    scores = answerer.label_scores(questions, ctx=ctx, description=description)
+    for question, row in zip(questions, scores or [], strict=bool(scores)):
+        if not all(math.isfinite(score.sum) for score in row):
+            raise ArtifactError(f"{question.example.id}: {description}: a score is not finite (NaN or infinity)")
+    return scores
 
 
 def label_predictions(arm: str, scores: LabelScores, task: TaskSpec, normalize: str) -> list[Prediction]:

@@ -6,6 +6,7 @@ Knows the texts of rows and their labels; no tokenizer, no language model. Saved
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+NEVER = math.log(5e-324)
 FACTS, WEIGHTS = "linear.json", "linear.safetensors"
 
 
@@ -45,11 +47,11 @@ class LinearModel:
     def label_scores(
         self, questions: Sequence[Question], *, ctx: Context, description: str
     ) -> list[list[ContinuationScore]]:
-        """Log-probability of each choice, minus infinity for one that train does not hold."""
+        """Log-probability of each choice; for one that train does not hold, of the smallest number above 0."""
         known = {label: place for place, label in enumerate(self.labels)}
         rows = self._log_probabilities([question.example.input for question in questions])
         return [
-            [ContinuationScore(row[known[each]] if each in known else float("-inf"), 1) for each in question.choices]
+            [ContinuationScore(row[known[each]] if each in known else NEVER, 1) for each in question.choices]
             for question, row in zip(questions, rows, strict=True)
         ]
 
@@ -61,12 +63,18 @@ class LinearModel:
         return [Completion(self.labels[row.index(max(row))], 0, False) for row in rows]
 
     def _log_probabilities(self, texts: Sequence[str]) -> list[list[float]]:
+        import numpy as np
         from scipy.special import log_softmax
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         words = TfidfVectorizer(vocabulary=list(self.terms), **TERM_COUNTS)
         words.idf_ = self.idf_T
         logits_RL = words.transform(_terms(texts)) @ self.weights_LT.T + self.bias_L
+        if not np.isfinite(logits_RL).all():
+            raise ArtifactError(
+                f"the linear model on word counts gives scores that are not finite: {WEIGHTS} is damaged; "
+                "run the recipe again"
+            )
         rows: list[list[float]] = log_softmax(logits_RL, axis=1).tolist()
         return rows
 

@@ -12,6 +12,7 @@ import torch
 
 from ftkit.contracts import Context
 from ftkit.engine.batching import Budget, limits_logits, pad_left, plan, vocabulary, widen
+from ftkit.engine.finite import not_finite
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.score import autocast
 from ftkit.errors import DataError, MachineError
@@ -36,7 +37,7 @@ def generate(
     """The most probable next token, again and again, until an id that ends a turn; in the contexts' order.
 
     A row stops after `max_new_tokens`, or where the model's context ends. Raises DataError for a context that
-    leaves no room for one token.
+    leaves no room for one token, NotFiniteError where the likeliest token cannot be told.
     """
     for index, ids in enumerate(contexts_ids):
         if not 0 < len(ids) < loaded.context_length:
@@ -92,8 +93,12 @@ def _greedy(loaded: LoadedModel, contexts_ids: Sequence[list[int]], max_new_toke
             **options,
         )
         cache = output.past_key_values
-        next_B = widen(output.logits[:, -1]).argmax(dim=-1)
-        for row, id in zip(rows, next_B.tolist(), strict=True):
+        logits_BV = widen(output.logits[:, -1])
+        next_B = logits_BV.argmax(dim=-1)  # of a NaN, if there is one
+        are_finite = logits_BV.gather(1, next_B[:, None])[:, 0].isfinite().tolist()
+        for row, id, is_finite in zip(rows, next_B.tolist(), are_finite, strict=True):
+            if not is_finite:
+                raise not_finite(loaded, [*contexts_ids[row], *written[row]])
             written[row].append(id)
         going = [
             index

@@ -6,6 +6,7 @@ vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ftkit.engine.batching import (
     vocabulary,
     widen,
 )
+from ftkit.engine.finite import not_finite
 from ftkit.engine.load import LoadedModel
 from ftkit.errors import MachineError
 
@@ -75,6 +77,8 @@ def score(
 ) -> list[list[ContinuationScore]]:
     """Scores of every continuation of every request, in their order. Log-softmax in float32 or wider.
 
+    Raises NotFiniteError, which names base or adapter, for a score that is no finite number.
+
     Batches by a plan of lengths alone, so that results do not depend on where a run was interrupted. Families
     whose attention cannot share a context are scored in plain batches, and that is said once.
     """
@@ -93,10 +97,17 @@ def score(
         for batch in plan(lengths, Budget.of(ctx.machine, loaded.device), logits_per_row=wide):
             batch_scores = _score_batch(loaded, [requests[i] for i in batch], [forests[i] for i in batch])
             for index, scores in zip(batch, batch_scores, strict=True):
+                _require_finite(loaded, requests[index], scores)
                 results[index] = scores
             bar.advance(len(batch))
             ctx.check_stop()
     return results
+
+
+def _require_finite(loaded: LoadedModel, request: Request, scores: Sequence[ContinuationScore]) -> None:
+    for ids, score in zip(request.continuations_ids, scores, strict=True):
+        if not math.isfinite(score.sum):
+            raise not_finite(loaded, [*request.context_ids, *ids])
 
 
 def _score_batch(

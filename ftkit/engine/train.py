@@ -23,6 +23,7 @@ from ftkit.contracts import Bar, Context, Trainable
 from ftkit.engine.batching import Budget, base_of, plan, vocabulary
 from ftkit.engine.checkpoint import Best, Checkpoints, State
 from ftkit.engine.dropout import drops
+from ftkit.engine.finite import NotFiniteError, not_finite
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.loss import Row, loss_of, mean_weight_one, num_targets, summed_loss
 from ftkit.engine.settings import Schedule, TrainSettings
@@ -72,7 +73,8 @@ def fit(
 
     `work_dir/steps.jsonl` gets one line per optimizer step and per evaluation. `evaluate` is called with the
     model in evaluation mode. Raises DivergedError before a loss or gradient that is not finite reaches the
-    weights, DataError for rows without a target, MachineError for more than one process or too little memory.
+    weights, NotFiniteError where it is the base's, DataError for rows without a target, MachineError for more than one
+    process or too little memory.
     """
     _check(rows)
     loop = _Loop(trainable, rows, settings, loaded, evaluate, work_dir, ctx)
@@ -184,7 +186,10 @@ class _Loop:
     def _evaluate(self, evaluate: Callable[[], Evaluation]) -> bool:
         """Evaluate and log; True where these weights are the best of all trained ones."""
         self.model.eval()
-        evaluation = evaluate()
+        try:
+            evaluation = evaluate()
+        except NotFiniteError as error:
+            raise self._named(error) from None
         if not math.isfinite(evaluation.value) or not math.isfinite(evaluation.loss):
             what = f"step {self.state.step}: the loss on valid is {evaluation.loss}"
             raise DivergedError(f"{what}; use a lower learning rate")
@@ -215,6 +220,8 @@ class _Loop:
         self.model.train()
         loss = self._backward(batch, step)
         norm = float(clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm))
+        if not math.isfinite(loss):
+            self._require_finite_base(list(batch.values()))
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise DivergedError(
                 f"step {step}: loss {loss}, gradient norm {norm}; the weights before it are kept in the last "
@@ -277,6 +284,24 @@ class _Loop:
                 loss.backward()
             total += loss.item()
         return total
+
+    def _require_finite_base(self, rows: Sequence[Row]) -> None:
+        """Raise NotFiniteError where a loss is not finite since that of the base is not."""
+        self.model.eval()
+        faults = (not_finite(self.loaded, row.ids) for row in rows if not math.isfinite(self._loss_of(row)))
+        fault = next(faults, None)
+        if fault is not None and isinstance(self._named(fault), NotFiniteError):
+            raise fault
+
+    def _loss_of(self, row: Row) -> float:
+        with torch.no_grad():
+            return float(summed_loss(self.model, [row], _autocast(self.loaded)))
+
+    def _named(self, fault: NotFiniteError) -> NotFiniteError | DivergedError:
+        """The base's fault as it is; else training left the finite numbers. Untrained, a whole model is the base."""
+        if fault.is_base and (hasattr(self.model, "disable_adapter") or self.state.step == 0):
+            return fault
+        return DivergedError(f"step {self.state.step}: {fault}; use a lower train.learning_rate")
 
     def _write_log(self, line: dict[str, Any]) -> None:
         if not all(math.isfinite(value) for value in line.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,19 @@ def test_a_label_that_train_does_not_hold_is_never_chosen() -> None:
     model = fitted(["delivery", "refund"])
     task = TaskSpec("classify", ("delivery", "login", "refund"), 0, lambda text: text)
     (row,) = predict("linear", model, WORDS, task, [Example("1", "password is wrong", "login", "1")], Context())
-    assert scores(model, ["x"], ("login",)) == [[float("-inf")]]
+    assert scores(model, ["x"], ("login",)) == [[math.log(5e-324)]]
     assert row.parsed in ("delivery", "refund")
     assert (row.prompt_tokens, row.completion_tokens, row.flags) == (0, 0, ())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_linear_model_whose_numbers_are_not_finite_answers_nothing(value: float) -> None:
+    model = fitted(["delivery", "refund"])
+    model.weights_LT[0, model.terms.index("parcel")] = value
+    asked = [Question(Example("1", "my parcel", "", "1"), [], ("delivery",), [], [], False)]
+    for ask in (model.label_scores, lambda *rest, **more: model.complete(*rest, Sampling(9), **more)):
+        with pytest.raises(ArtifactError, match="the linear model on word counts gives scores that are not finite"):
+            ask(asked, ctx=Context(), description="")
 
 
 def test_it_writes_the_likeliest_label() -> None:
