@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from ftkit.contracts import Context
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
@@ -53,3 +55,11 @@ class LocalModel:
             description=description,
         )
         return [Completion(self.renderer.decode(each.ids), len(each.ids), each.truncated) for each in generated]
+
+
+def without_adapter(answerer: object) -> AbstractContextManager[Any] | None:
+    """While it lasts, a local model answers as its base alone would; None where nothing is trained onto a base."""
+    if not isinstance(answerer, LocalModel) or not hasattr(answerer.loaded.model, "disable_adapter"):
+        return None
+    bare: AbstractContextManager[Any] = answerer.loaded.model.disable_adapter()
+    return bare

@@ -7,6 +7,7 @@ needs, and is `not_applicable` where what answered has none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ftkit.answers.prompt import Arm, shown_turns
 from ftkit.engine.answerer import Question
@@ -14,6 +15,7 @@ from ftkit.prepare.row_keys import example_keys
 from ftkit.records import Example, Guard
 
 SCORES = "log-probabilities"
+ROUNDING = 2e-6  # of a score in float32, that adding zeros leaves
 
 
 def guard(name: str, is_passed: bool, detail: str) -> Guard:
@@ -26,21 +28,49 @@ def lacking(name: str, need: str, answerers: Sequence[str]) -> Guard:
     return Guard(name, "not_applicable", f"needs {need}, which {', '.join(answerers)} cannot give")
 
 
-def adapter_changes_logits(arms: Sequence[Arm], fingerprints: Mapping[str, Sequence[float] | None]) -> Guard:
-    """Every tuned model scores the probe rows otherwise than its base does. Needs log-probabilities of both."""
+@dataclass(frozen=True)
+class ProbeScores:
+    """Scores of some targets by one model: asked together, each alone, and together without its adapter.
+
+    `without` is None where the model has none.
+    """
+
+    together: Sequence[float]
+    alone: Sequence[float]
+    without: Sequence[float] | None = None
+
+    @property
+    def noise(self) -> float:
+        """By how much scores differ that are computed in other batches."""
+        return max((abs(one - other) for one, other in zip(self.together, self.alone, strict=True)), default=0.0)
+
+
+def adapter_changes_logits(arms: Sequence[Arm], probes: Mapping[str, ProbeScores | None]) -> Guard:
+    """Every tuned model scores the probe rows otherwise than its base does, and by more than rounding does.
+
+    Rounding is what scores of one model differ by in other batches. Needs log-probabilities of both.
+    """
     name = "adapter_changes_logits"
-    tuned = [arm for arm in arms if arm.side == "fine_tuned"]
-    pairs = [(arm, _base_of(arm, arms)) for arm in tuned]
-    mute = sorted({arm.model for pair in pairs for arm in pair if fingerprints[arm.name] is None})
+    pairs = [(arm, _base_of(arm, arms)) for arm in arms if arm.side == "fine_tuned"]
+    found = {arm.name: probes[arm.name] for pair in pairs for arm in pair}
+    mute = sorted({arm.model for pair in pairs for arm in pair if found[arm.name] is None})
     if mute:
         return lacking(name, SCORES, mute)
-    scores = {arm.name: list(fingerprints[arm.name] or ()) for pair in pairs for arm in pair}
-    if not all(scores.values()):
+    scores = {arm: each for arm, each in found.items() if each is not None}
+    if not all(each.together for each in scores.values()):
         return Guard(name, "not_applicable", "no valid row fits the context with its target: nothing to compare")
-    same = sorted({arm.model for arm, base in pairs if scores[arm.name] == scores[base.name]})
-    num_probes = max(map(len, scores.values()), default=0)
-    detail = f"{', '.join(same)}: scores equal the base model's" if same else f"{num_probes} probe scores differ"
-    return guard(name, not same, detail)
+    same = sorted({arm.model for arm, base in pairs if _is_its_base(scores[arm.name], scores[base.name])})
+    num_probes = max((len(each.together) for each in scores.values()), default=0)
+    told = "scores are those of the base model, but for rounding"
+    return guard(name, not same, f"{', '.join(same)}: {told}" if same else f"{num_probes} probe scores differ")
+
+
+def _is_its_base(tuned: ProbeScores, base: ProbeScores) -> bool:
+    """Whether what was trained does nothing: the adapter adds nothing at all, or no more than other batches would."""
+    if tuned.without is not None and list(tuned.without) == list(tuned.together):
+        return True
+    changed = max(abs(one - other) for one, other in zip(tuned.together, base.together, strict=True))
+    return changed <= 2 * max(tuned.noise, base.noise) + ROUNDING * max(map(abs, base.together))
 
 
 def _base_of(tuned: Arm, arms: Sequence[Arm]) -> Arm:

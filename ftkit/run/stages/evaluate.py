@@ -19,7 +19,8 @@ from ftkit.answers.floors import floor_predictions
 from ftkit.answers.linear import fit_linear, save_linear
 from ftkit.answers.prompt import Arm, Prompter
 from ftkit.contracts import Context, TaskSpec
-from ftkit.engine.answerer import Answerer
+from ftkit.engine.answerer import Answerer, Question
+from ftkit.engine.local import without_adapter
 from ftkit.recipe.schema import MetricChoice, TaskChoice
 from ftkit.records import Example, Prediction, Side, read_predictions, write_jsonl
 from ftkit.registry import Choice, Config
@@ -68,7 +69,7 @@ def run(config: EvaluateConfig, inputs: EvaluateInputs, task: TaskSpec, out: Pat
     write_jsonl(out / "predictions.jsonl", (row for arm in arms for row in predictions[arm.name]))
     write_jsonl(out / "floors.jsonl", scored(floor_predictions(task, train, tests), config.metrics))
     checks = [
-        guards.adapter_changes_logits(arms, {name: answered.fingerprint for name, answered in answers.items()}),
+        guards.adapter_changes_logits(arms, {name: answered.probes for name, answered in answers.items()}),
         guards.no_test_row_in_train(train, tests),
         guards.demonstrations_from_train(arms, train),
         guards.arms_frozen_before_test(
@@ -144,7 +145,7 @@ class _Answered:
 
     rows: list[Prediction]
     seconds: float
-    fingerprint: list[float] | None
+    probes: guards.ProbeScores | None
     arms_sha256: str
 
 
@@ -171,12 +172,12 @@ def _answer_all(
         if not missing:
             continue
         answerer = described.load()
-        fingerprint = _fingerprint(answerer, inputs, ctx)
+        probes = _probe_scores(answerer, inputs, ctx)
         for arm in missing:
             ctx.check_stop()
             beside, begun = file_digest(out / "arms.json"), time.monotonic()
             rows = predict(arm.name, answerer, arm.prompter, task, tests, ctx)
-            done[arm.name] = _Answered(rows, time.monotonic() - begun, fingerprint, beside)
+            done[arm.name] = _Answered(rows, time.monotonic() - begun, probes, beside)
             _keep(arm, done[arm.name], places[arm.name])
         del answerer
     return {arm.name: done[arm.name] for arm in arms}
@@ -186,7 +187,8 @@ def _keep(arm: Arm, answered: _Answered, place: Path) -> None:
     """Write answers, then the proof that they are whole."""
     rows = place.with_suffix(".jsonl")
     write_jsonl(rows, answered.rows)
-    facts = {"seconds": answered.seconds, "fingerprint": answered.fingerprint, "arms": answered.arms_sha256}
+    probes = answered.probes and asdict(answered.probes)
+    facts = {"seconds": answered.seconds, "probes": probes, "arms": answered.arms_sha256}
     keep_json(place.with_suffix(".json"), {"arm": arm.name, "rows": file_digest(rows), **facts})
 
 
@@ -198,15 +200,28 @@ def _known(arm: Arm, place: Path, frozen: str, ctx: Context) -> _Answered | None
     if not rows.is_file() or [facts["arm"], facts["arms"], facts["rows"]] != [arm.name, frozen, file_digest(rows)]:
         ctx.progress.say(f"{rows}: damaged, or beside other arms; made again")
         return None
-    return _Answered(read_predictions(rows), facts["seconds"], facts["fingerprint"], facts["arms"])
+    probes = facts["probes"] and guards.ProbeScores(**facts["probes"])
+    return _Answered(read_predictions(rows), facts["seconds"], probes, facts["arms"])
 
 
-def _fingerprint(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> list[float] | None:
+def _probe_scores(answerer: Answerer, inputs: EvaluateInputs, ctx: Context) -> guards.ProbeScores | None:
     """Scores of the targets of some valid rows under one prompt, the same for all models; None where there are none."""
     if answerer.renderer is None:
         return None
     asker = Asker.of_targets(answerer, inputs.baseline.prompts.prompts[0])
     fitting = (row for row in inputs.prepared.split("valid") if asker.fits(asker.ask(emptied(row))))
     probes = [question for row in islice(fitting, NUM_PROBES) if (question := asker.fitted(row)) is not None]
-    scores = target_scores(answerer, probes, ctx, description="probing")
-    return None if scores is None else [each.sum for each in scores]
+
+    def scores_of(questions: Sequence[Question]) -> list[float] | None:
+        scores = target_scores(answerer, questions, ctx, description="probing")
+        return None if scores is None else [each.sum for each in scores]
+
+    together = scores_of(probes)
+    if together is None:
+        return None
+    alone = [score for probe in probes for score in scores_of([probe]) or []]
+    bare = without_adapter(answerer)
+    if bare is None:
+        return guards.ProbeScores(together, alone)
+    with bare:
+        return guards.ProbeScores(together, alone, scores_of(probes))
