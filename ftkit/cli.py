@@ -236,18 +236,18 @@ def compare(
 @app.command()
 def predict(
     run_dir: RunPath,
-    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="JSONL, rows as the recipe's source has them")],
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="rows as the recipe's source has them; -: stdin")],
     arm: Annotated[str, typer.Option(help="arm to answer with; default: the one to ship")] = "",
+    form: Annotated[str, typer.Option("--format", help="jsonl or csv")] = "jsonl",
+    on_error: Annotated[str, typer.Option(help="a row that cannot be asked: report it, or stop")] = "report",
     offline: Offline = False,
 ) -> None:
-    """Answer new rows with the arm to ship. One JSON object a line goes to stdout."""
-    from ftkit.records import dump
-    from ftkit.run.finished import predict_rows
+    """Answer new rows with the arm to ship: JSONL, CSV or parquet in; JSON lines or CSV to stdout."""
+    from ftkit.run.predicting import predict_rows
 
     with _context(offline=offline) as ctx:
-        answers = list(predict_rows(run_dir, rows, arm=arm, ctx=ctx))
-    for answer in answers:
-        _show(dump(answer))
+        for line in predict_rows(run_dir, rows, arm=arm, form=form, on_error=on_error, ctx=ctx):
+            _show(line)
 
 
 @app.command()

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ftkit.answers.asking import Asker, ask_all, mean_loss
-from ftkit.answers.prompt import NO_FRAME, Normalization, Prompter, shared_frame
+from ftkit.answers.prompt import Normalization, Prompter
 from ftkit.contracts import Context, Scores, TaskSpec, Totals
 from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling
 from ftkit.errors import ArtifactError, DataError, MachineError
-from ftkit.records import Example, Message, Prediction
+from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
 
 CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021 (arXiv 2102.09690), section 4
@@ -31,11 +31,11 @@ class LabelScores:
 
     def decide(self, task: TaskSpec, normalize: str) -> list[str]:
         """The best label of each row; the earlier one of equals."""
-        chosen = []
-        for row in self.scores:
-            values = [self._normalised(score, index, normalize) for index, score in enumerate(row)]
-            chosen.append(task.labels[values.index(max(values))])
-        return chosen
+        return [task.labels[row.index(max(row))] for row in self.of_labels(normalize)]
+
+    def of_labels(self, normalize: str) -> list[list[float]]:
+        """The score of each label for each row."""
+        return [[self._normalised(score, index, normalize) for index, score in enumerate(row)] for row in self.scores]
 
     def target_loss(self, task: TaskSpec) -> float:
         """Mean negative log-probability of a target token over all rows."""
@@ -53,16 +53,8 @@ class LabelScores:
 def score_labels(
     answerer: Answerer, prompter: Prompter, task: TaskSpec, examples: Sequence[Example], ctx: Context
 ) -> LabelScores:
-    """Score every label of the task behind every row, and behind content-free inputs for calibration.
-
-    Those stand under the system turns and the tools that all rows share.
-    """
-    system, tools = shared_frame(examples) or NO_FRAME
-    history = tuple(Message(role="system", content=text) for text in system)
-    free_rows = [
-        Example(id=f"content-free {text!r}", input=text, target="", group="", history=history, tools=tools)
-        for text in CONTENT_FREE
-    ]
+    """Score every label of the task behind every row, and behind content-free inputs for calibration."""
+    free_rows = [Example(id=f"content-free {text!r}", input=text, target="", group="") for text in CONTENT_FREE]
     asker = Asker.of_task(answerer, prompter, task)
     asked = ask_all(asker, [*free_rows, *examples], ctx, description=f"tokenising {prompter.label}").questions
     scores = _scores(answerer, asked, ctx, description=f"scoring {prompter.label}")

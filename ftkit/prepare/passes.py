@@ -104,10 +104,10 @@ class _Done:
 def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
     """Batch after batch goes through all steps, and gets its keys."""
 
-    def cleaned(batch: Table) -> tuple[list[_Done], Table]:
+    def led_through(batch: Table) -> tuple[list[_Done], Table]:
         done = []
         for step, _ in leg.steps:
-            result, seconds = _timed(partial(_cleaned, step, batch, work.ctx, keep=leg.keep))
+            result, seconds = _timed(partial(cleaned, step, batch, work.ctx, keep=leg.keep))
             dropped = compacted(_dropped_of(batch, result.events))
             done.append(_Done(batch.height, result.events, dropped, seconds))
             again = partial(_kept_by, step, ctx=work.ctx)
@@ -116,7 +116,7 @@ def _one_pass(rows: Rows, leg: _Leg, work: Workshop) -> Rows:
 
     def batches() -> Iterator[Table]:
         with Threads(work.ctx.machine.num_threads) as workers:
-            for done, batch in workers.in_turn(cleaned, rows):
+            for done, batch in workers.in_turn(led_through, rows):
                 work.ctx.check_stop()
                 for (_, number), each in zip(leg.steps, done, strict=True):
                     work.ledger.add(number, each.num_rows, each.events)
@@ -215,16 +215,17 @@ def _softened(events: Table) -> Table:
     return events.with_columns(action=polars.col("action").replace("drop", "flag"))
 
 
-def _cleaned(step: Choice, came: Table, ctx: Context, *, keep: bool) -> Cleaned:
-    cleaned: Cleaned = step(came, ctx)
-    cleaned = _with_dropped_rows(came, cleaned) if keep else cleaned
-    _account_for(step.name, came, cleaned)
-    return cleaned
+def cleaned(step: Choice, came: Table, ctx: Context, *, keep: bool) -> Cleaned:
+    """A batch as a step that sees one row at a time leaves it. `keep`: every row stays, drops become flags."""
+    made: Cleaned = step(came, ctx)
+    made = _with_dropped_rows(came, made) if keep else made
+    _account_for(step.name, came, made)
+    return made
 
 
 def _kept_by(step: Choice, rows: Table, *, ctx: Context) -> Table:
     """What a step makes of rows, none dropped."""
-    return _cleaned(step, rows, ctx, keep=True).table
+    return cleaned(step, rows, ctx, keep=True).table
 
 
 def _account_for(step: str, came: Table, cleaned: Cleaned) -> None:

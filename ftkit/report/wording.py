@@ -127,7 +127,9 @@ def one_sentence(result: Judged) -> str:
     """All of it on one line: what to do, what speaks against it, the numbers, and what they mean."""
     if isinstance(result, Verdict) and result.verdict == "invalid":  # what failed matters more than the numbers
         return " ".join([headline(result), *meaning(result), numbers(result)])
-    return " ".join([headline(result), *cautions(result), numbers(result), *meaning(result), *cheaper(result)])
+    return " ".join(
+        [headline(result), *cautions(result), numbers(result), *meaning(result), *shortened(result), *cheaper(result)]
+    )
 
 
 def cheaper(result: Judged) -> list[str]:
@@ -137,6 +139,21 @@ def cheaper(result: Judged) -> list[str]:
     tokens = {name: result.arms[name].prompt_tokens_mean for name in (*result.cheaper, result.ship)}
     named = ", ".join(f"{name} ({count(tokens[name])} tokens a request)" for name in result.cheaper)
     return [f"Not told apart from {result.ship} ({count(tokens[result.ship])} tokens a request), and cheaper: {named}."]
+
+
+def shortened(result: Judged) -> list[str]:
+    """What shortened inputs could have changed in the deciding pair; nothing where none was shortened."""
+    if not isinstance(result, Verdict) or result.uncut is None:
+        return []
+    pair, share = result.uncut.contrast, is_share(result, result.primary.metric)
+    counts = " and ".join(f"{count(result.arms[arm].num_cut)} for {arm}" for arm in (pair.a, pair.b))
+    text = f"Inputs were shortened to fit the context: {counts}."
+    if pair.difference is None:
+        return [f"{text} No row is whole in both arms, so what that cost cannot be told."]
+    ends = interval(pair.interval, share=share, signed=True, margin=result.primary.margin)
+    gap = difference(pair.difference, share=share, margin=result.primary.margin)
+    rows = count(result.uncut.num_rows)
+    return [f"{text} On the {rows} rows that are whole in both, the difference is {gap} ({ends})."]
 
 
 def guard_name(name: str) -> str:

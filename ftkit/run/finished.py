@@ -1,29 +1,22 @@
-"""What can be done with a finished run: read its verdict, answer new rows.
+"""What can be done with a finished run: read its verdict, load its arms. `predicting` and `exporting` use them.
 
 Reads run directories; changes none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ftkit.answers.answering import predict
 from ftkit.answers.prompt import Arm
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.files import changed_files, identify
-from ftkit.errors import ArtifactError, DataError, MachineError, RecipeError
-from ftkit.prepare.intake import options_of, shape_in_recipe
-from ftkit.prepare.shapes import ShapeConfig, recognise, table_by_id
-from ftkit.prepare.shapes.columns import Columns
+from ftkit.errors import ArtifactError, RecipeError
 from ftkit.recipe.schema import Recipe
-from ftkit.recipe.templates import names_in
-from ftkit.records import Example, read_numbered_jsonl
-from ftkit.registry import Choice, choice_of, suggest
+from ftkit.registry import suggest
 from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained, made_of
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
@@ -31,7 +24,7 @@ from ftkit.run.models import ArmModel, arm_models, model_spec, task_spec
 from ftkit.store import MANIFEST, verify
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Table
+    pass
 
 
 @dataclass(frozen=True)
@@ -125,77 +118,3 @@ def prepared_folder(run_dir: Path) -> Path:
     if "prepare" not in stages:
         raise RecipeError(f"{run_dir}: its rows are not prepared yet; run the same command again")
     return verify(run_dir / stages["prepare"]).path
-
-
-def predict_rows(run_dir: Path, rows: Path, *, arm: str = "", ctx: Context) -> Iterator[dict[str, Any]]:
-    """Answers of an arm to the rows of a JSONL file, in their order: id, answer, raw, flags."""
-    run = open_run(run_dir)
-    examples = rows_to_answer(rows, run.recipe.data.source[0], ctx)
-    chosen = run.arm(arm)
-    model = run.model(chosen, ctx)
-    if model.precision != chosen.precision:
-        ctx.progress.say(f"{chosen.name} was scored in {chosen.precision}; here it answers in {model.precision}")
-    for row in predict(chosen.name, model.load(), chosen.prompter, run.task, examples, ctx):
-        yield {"id": row.id, "answer": row.parsed, "raw": row.raw, "flags": list(row.flags)}
-
-
-def rows_to_answer(path: Path, source: Choice, ctx: Context) -> list[Example]:
-    """The rows of a JSONL file as a run asks them that has this source; a target is neither needed nor read.
-
-    Raises DataError that names file and line.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    import polars
-
-    rows = dict(read_numbered_jsonl(path))
-    if not rows:
-        raise DataError(f"{path}: has no rows")
-    table = table_by_id({f"{path}:{number}": row for number, row in rows.items()})
-    shape = _shape_of(source, table, path, ctx)
-    _refuse_missing(path, rows, shape)
-    id_column = options_of(source).id
-    names = [str(row.get(id_column, number)) if id_column else str(number) for number, row in rows.items()]
-    places = dict(zip(names, table["id"], strict=True)) if len(set(names)) == len(names) else None
-    if places is not None:  # a template may name the id
-        table = table.with_columns(polars.Series("id", names, polars.String))
-    try:
-        asked = shape.questions(table)
-    except DataError as error:
-        raise DataError(f"{path}:{next(iter(rows))}: {error}") from None
-    for name, reason in asked.faults.items():
-        raise DataError(f"{name if places is None else places[name]}: {reason}")
-    return [
-        Example(id=name, input=each["input"], target="", group=name, history=tuple(each.get("history") or ()))
-        for name, each in zip(names, asked.table.to_dicts(), strict=True)
-    ]
-
-
-def _shape_of(source: Choice, table: Table, path: Path, ctx: Context) -> ShapeConfig:
-    """The shape that the recipe names, or that the run recognised: from its source, or else from the rows at hand."""
-    chosen, unread = shape_in_recipe(source), ""
-    if chosen is None:
-        try:
-            table = next(source(ctx)).table
-        except (DataError, MachineError) as error:
-            unread = str(error)
-        try:
-            chosen = choice_of("shapes").model_validate(recognise(table))
-        except DataError as error:
-            raise DataError(
-                f"{path}: {error}\nThe run saw the shape in its source, which cannot be read now ({unread}): "
-                "bring it back, or give these rows the columns of the answer too, as null"
-            ) from None
-    options = chosen.options
-    assert isinstance(options, ShapeConfig), f"the Config of shape {chosen.name!r} is no ShapeConfig"
-    return options
-
-
-def _refuse_missing(path: Path, rows: Mapping[int, Mapping[str, Any]], shape: ShapeConfig) -> None:
-    """Raise DataError for the first row that lacks a column of the input, where columns are named."""
-    named = names_in(shape.input) if isinstance(shape, Columns) else ()
-    heads = [name if name in row else name.partition(".")[0] for row in rows.values() for name in named]
-    for number, row in rows.items():
-        for head in dict.fromkeys(heads):
-            if head not in row and head != "id":
-                raise DataError(f"{path}:{number}: {head!r} is missing{suggest(head, row)}; a text is expected")

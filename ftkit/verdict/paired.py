@@ -18,7 +18,7 @@ from ftkit.registry import Choice
 from ftkit.store import derive_seed
 from ftkit.verdict.power import groups_needed, minimum_detectable_difference, rows_in
 from ftkit.verdict.resampling import corpus_bootstrap_interval
-from ftkit.verdict.results import ArmContrast, ArmMetrics, FileComparison, FileOutcome, MetricValue, Primary
+from ftkit.verdict.results import ArmContrast, ArmMetrics, FileComparison, FileOutcome, MetricValue, Primary, UncutRows
 from ftkit.verdict.stats import (
     Contrast,
     Outcome,
@@ -29,6 +29,7 @@ from ftkit.verdict.stats import (
     row_contrast,
 )
 
+CUT = "input_cut"  # the flag of an answer to a shortened input
 NUM_NAMED = 3  # ids named in an error or a guard's detail
 OUTCOMES_OF_FILES: Mapping[Outcome, FileOutcome] = {
     "fine_tuned": "a",
@@ -125,6 +126,20 @@ def contrast_of(
         return difference_alone(scores_a - scores_b, groups=groups)
     bounded = metric.options.bounded
     return row_contrast(_rows(scores_a), _rows(scores_b), groups=groups, seed=seed, level=level, is_bounded=bounded)
+
+
+def cut_rows(
+    metric: Choice, a: Sequence[Prediction], b: Sequence[Prediction], *, level: float, seed: int
+) -> UncutRows | None:
+    """The contrast A − B on the rows whose input was shortened in neither; None where none was shortened in either."""
+    whole = [pair for pair in zip(a, b, strict=True) if not any(CUT in row.flags for row in pair)]
+    if len(whole) == len(a):
+        return None
+    contrast = None
+    if whole:
+        one, other = zip(*whole, strict=True)
+        contrast = contrast_of(metric, one, other, level=level, seed=seed)
+    return UncutRows(num_rows=len(whole), contrast=ArmContrast.of(contrast, a=a[0].arm, b=b[0].arm))
 
 
 def metric_value(metric: Choice, rows: Sequence[Prediction], *, level: float, seed: int) -> MetricValue:

@@ -60,6 +60,13 @@ class ArmContrast(JsonRecord):
         )
 
 
+class UncutRows(JsonRecord):
+    """The deciding pair once more, on the rows whose input neither arm shortened. Decides nothing."""
+
+    num_rows: int = Field(description="rows whose input was cut in neither arm")
+    contrast: ArmContrast = Field(description="the deciding pair on these rows")
+
+
 class OfMetric(JsonRecord):
     """What is about one metric."""
 
@@ -100,6 +107,7 @@ class ArmResult(ArmMetrics, OfModel):
     num_unparsed: int = Field(description="answers that could not be read, counted as wrong")
     num_empty: int = Field(description="answers without a character")
     num_truncated: int = Field(description="answers stopped by max_new_tokens")
+    num_cut: int = Field(description="inputs shortened to fit the model's context")
     prompt_tokens_mean: float = Field(description="tokens of a prompt, mean over rows")
     completion_tokens_mean: float = Field(description="tokens of an answer, mean over rows")
 
@@ -159,6 +167,9 @@ class Verdict(Against, Evidence, Decided):
         description="metrics of answers that read nothing, by name: majority (the commonest of train), empty, copy"
     )
     guards: tuple[Guard, ...] = Field(description="checks that must hold for the numbers to mean anything")
+    uncut: UncutRows | None = Field(
+        None, description="the deciding pair on the rows whose input neither arm shortened; null where none was"
+    )
 
 
 class FilesDecided(JsonRecord):

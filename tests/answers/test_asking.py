@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import CHATML, byte_level
 
-from ftkit.answers.answering import score_labels
 from ftkit.answers.asking import Asker, ask_all, learnable, mean_loss
 from ftkit.answers.prompt import Prompter, Skipped, shown_turns
 from ftkit.answers.prompting.few_shot import FewShot, fit
@@ -278,20 +277,6 @@ def test_a_prompt_of_any_strategy_shows_what_its_label_says_or_is_skipped(name: 
         shown = [turn for row_id in made.train_rows for turn in shown_turns(by_id[row_id])]
         assert [turn for turn in turns if turn["role"] != "system"][: len(shown)] == shown
         assert made.label == name or f"k={len(made.train_rows)}" in made.label
-
-
-def test_what_calibrates_stands_under_the_system_turn_that_all_rows_share() -> None:
-    class Noting(Tokenizing):
-        def label_scores(
-            self, questions: Sequence[Question], *, ctx: Context, description: str
-        ) -> list[list[ContinuationScore]]:
-            asked_of.extend(question.messages for question in questions)
-            return [[ContinuationScore(-1.0, 1) for _ in question.choices] for question in questions]
-
-    asked_of: list[list[Message]] = []
-    answerer = Noting(Renderer(byte_level()), 4_000)
-    score_labels(answerer, BARE, CLASSIFY, [chat("R1", "a", "b")], Context())  # type: ignore[arg-type]
-    assert [messages[0] for messages in asked_of] == [SYSTEM] * 4
 
 
 # --- tools ---------------------------------------------------------------------------------------

@@ -352,7 +352,8 @@ def test_rows_to_predict_without_their_column_are_named_by_line(place: Path, ran
     Path("new.jsonl").write_text('{"id": "1", "text": "a parcel"}\n{"id": "2", "txt": "a parcel"}\n', encoding="utf-8")
     done = ftkit("predict", "runs/small", "new.jsonl")
     assert done.code == 3
-    assert errors(done) == ["new.jsonl:2: 'text' is missing; did you mean 'txt'?; a text is expected"]
+    assert "new.jsonl:2: 'text' is null; expected a string" in done.err
+    assert errors(done) == ["1 of 2 rows are not answered: their 'error' says why"]
     done = ftkit("predict", "runs/small", "nix.jsonl")
     assert (done.code, errors(done)) == (3, ["nix.jsonl: no such file"])
     done = ftkit("predict", "runs/small", ROWS, "--arm", "lora+zero_shto")

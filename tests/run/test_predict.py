@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 from commands import ftkit
+from golden_examples import Shape, golden
+from shaping import from_json
 from small_runs import SetUp, run_here
 
 from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context
 from ftkit.errors import DataError
+from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import load_data_recipe
-from ftkit.records import write_jsonl
-from ftkit.registry import Choice
+from ftkit.records import Example, write_jsonl
+from ftkit.registry import choice_of, names
 from ftkit.run.artifacts import Prepared
-from ftkit.run.finished import rows_to_answer
 from ftkit.run.pipeline import prepare_rows
+from ftkit.run.predicting import new_rows, predict_rows
 
 RECIPE = """
 name: rows
@@ -60,14 +67,25 @@ def jsonl(options: str = "") -> str:
     return f"{{jsonl: {{path: rows.jsonl{options}}}}}"
 
 
-def source_of(folder: Path, source: str) -> Choice:
-    (folder / "rows.yaml").write_text(RECIPE.replace("SOURCE", source), encoding="utf-8")
-    return load_data_recipe(folder / "rows.yaml").data.source[0]
+def source_of(folder: Path, source: str, *, clean: str = "[]") -> Data:
+    text = RECIPE.replace("SOURCE", source).replace("clean: []", f"clean: {clean}")
+    (folder / "rows.yaml").write_text(text, encoding="utf-8")
+    return load_data_recipe(folder / "rows.yaml").data
 
 
-def asked(folder: Path, source: Choice, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+def examples_in(path: Path, data: Data) -> list[Example]:
+    """The rows of a file as examples; the first that is none is raised as it would be reported."""
+    examples = []
+    for row in chain.from_iterable(new_rows(path, data, Context(base_dir=path.parent))):
+        if row.example is None:
+            raise DataError(f"{row.place}: {row.fault}")
+        examples.append(row.example)
+    return examples
+
+
+def asked(folder: Path, data: Data, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
     write_jsonl(folder / "new.jsonl", rows)
-    return [PROMPTER.messages(row) for row in rows_to_answer(folder / "new.jsonl", source, Context(base_dir=folder))]
+    return [PROMPTER.messages(row) for row in examples_in(folder / "new.jsonl", data)]
 
 
 @pytest.mark.parametrize(
@@ -123,15 +141,15 @@ def test_a_row_of_every_turn_is_asked_for_its_last(tmp_path: Path) -> None:
             "2: 'messages': not valid JSON: expected a value at",
         ),
         (", shape: messages", [OPEN_CHATS[0], {"text": "hi"}], "2: 'messages' is null; expected a list of messages"),
-        (", shape: alpaca", [{"instructoin": "a"}], "1: shape alpaca: there is no column 'instruction'; did you mean"),
+        (", shape: alpaca", [{"instructoin": "a"}], " shape alpaca: there is no column 'instruction'; did you mean"),
         (", shape: alpaca", [{"instruction": "a"}, {"instruction": 4}], "2: 'instruction' is 4; expected a string"),
         (
             ", input: text",
             [{"text": "a"}, {"txt": "a"}],
-            "2: 'text' is missing; did you mean 'txt'?; a text is expected",
+            "2: 'text' is null; expected a string",
         ),
         (", input: text", [{"text": "a"}, {"text": None}], "2: 'text' is null; expected a string"),
-        (", input: text, id: id", [{"id": 1, "text": "a"}, {"id": 1, "text": None}], "2: 'text' is null"),
+        (", input: text, id: id", [{"id": 1, "text": "a"}, {"id": 1, "text": None}], '2: id "1" stands already in'),
         ("", [{"instruction": "a"}], " the rows have no known shape (columns: instruction)"),
     ],
 )
@@ -174,3 +192,130 @@ def test_predict_answers_conversations_as_the_run_that_generates_did(
     done = ftkit("predict", "runs/small", tmp_path / "new.jsonl", "--arm", "lora+zero_shot")
     assert done.code == 0, done.err
     assert {row["id"]: row["raw"] for row in map(json.loads, done.out.splitlines())} == expected
+
+
+# --- every shape, every format ---------------------------------------------------------------------
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Lists and objects stand in the cells as JSON."""
+    names_of = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names_of)
+        for row in rows:
+            cells = (row.get(name) for name in names_of)
+            writer.writerow([each if isinstance(each, str) else json.dumps(each) for each in cells])
+
+
+def write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Lists and objects are nested, but in a column of texts too."""
+    texts = {name for row in rows for name, value in row.items() if isinstance(value, str)}
+    nested = ({k: json.dumps(v) if k in texts and isinstance(v, list) else v for k, v in row.items()} for row in rows)
+    polars.DataFrame(list(nested)).write_parquet(path)
+
+
+WRITERS: dict[str, Callable[[Path, Sequence[dict[str, Any]]], None]] = {
+    "jsonl": write_jsonl,
+    "csv": write_csv,
+    "parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("name", names("shapes"))
+def test_a_row_of_every_shape_is_asked_without_its_answer_from_every_format(
+    name: str, ending: str, tmp_path: Path
+) -> None:
+    example = golden(Shape, name)
+    good = [row for row in example.rows if row["id"] not in example.faults]
+    shape = choice_of("shapes").model_validate({name: example.options})
+    learned = shape(from_json(*good)).table.to_dicts()
+    last = {row.get("conversation", row["id"]): row for row in learned}  # of every turn: the one that is asked for
+    targets = [row["target"] for row in learned]
+    answers = {key for row in good for key, value in row.items() if value in targets} if learned[0]["input"] else set()
+    new = [{key: None if key in answers else value for key, value in row.items()} for row in good]
+    WRITERS[ending](tmp_path / f"new.{ending}", new)
+    options = json.dumps({"path": "rows.jsonl", "id": "id", "shape": {name: example.options}})
+    found = examples_in(tmp_path / f"new.{ending}", source_of(tmp_path, f"{{jsonl: {options}}}"))
+    assert [row.id for row in found] == [row["id"] for row in good]
+    assert [(row.input, list(row.history), row.tools, row.target) for row in found] == [
+        (row["input"], row.get("history") or [], row.get("tools"), "") for row in last.values()
+    ]
+
+
+def test_a_row_is_cleaned_as_a_given_test_row_is_and_never_dropped(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "new.jsonl", [{"text": "a   b  "}, {"text": "a b c"}])
+    for targets, input_ in (("true", "a b"), ("false", "a   b  ")):  # without it test rows stay as they came
+        clean = f"[{{whitespace: {{blanks: one, targets: {targets}}}}}, {{length: {{max_words: 2}}}}]"
+        data = source_of(tmp_path, jsonl(", input: text"), clean=clean)
+        assert [row.input for row in examples_in(tmp_path / "new.jsonl", data)] == [input_, "a b c"]
+
+
+CASES = {
+    "alpaca.jsonl": lambda row: f"{row['instruction']}\n\n{row['input']}",
+    "chat_system.jsonl": lambda row: row["messages"][-2]["content"],
+    "chat_thanks.jsonl": lambda row: row["messages"][-2]["content"],
+    "plain_text.jsonl": lambda row: "",
+    "preference.jsonl": lambda row: row["prompt"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_case_is_asked_what_its_rows_ask(case: str, tmp_path: Path, root: Path) -> None:
+    path = root.parent / "shared" / "cases" / case
+    if not path.exists():
+        pytest.skip("the cases are not here")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = examples_in(path, source_of(tmp_path, f"{{jsonl: {{path: {path}}}}}"))
+    assert [row.input for row in found] == [CASES[case](row) for row in rows]
+
+
+# --- what is written -------------------------------------------------------------------------------
+
+
+ROWS = [{"id": "n0", "text": "money back", "answer": "x", "n": [1]}, {"id": "n1"}, {"id": "n2", "text": "my parcel"}]
+
+
+def lines_of(folder: Path, rows: Path, **options: str) -> tuple[list[str], str]:
+    """The lines, and the error that ended them."""
+    lines: list[str] = []
+    answers = predict_rows(folder / "runs/small", rows, arm="lora+zero_shot", ctx=Context(base_dir=folder), **options)
+    try:
+        for line in answers:
+            lines.append(line)
+    except DataError as error:
+        return lines, str(error)
+    return lines, ""
+
+
+def test_a_line_has_the_rows_own_columns_its_scores_and_why_it_is_not_answered(ran: SetUp, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "new.jsonl", ROWS)
+    lines, error = lines_of(ran.folder, tmp_path / "new.jsonl")
+    first, second, third = map(json.loads, lines)
+    assert (first["id"], first["text"], first["row.answer"], first["n"]) == ("n0", "money back", "x", [1])
+    assert first["scores"].keys() == {"delivery", "login", "refund"}
+    assert first["answer"] == max(first["scores"], key=first["scores"].get)
+    assert 1 / 3 <= first["confidence"] <= 1
+    assert (second["answer"], second["error"]) == (None, "'text' is null; expected a string")
+    assert (third["id"], "error" in third) == ("n2", False)
+    assert error == "1 of 3 rows are not answered: their 'error' says why"
+    stopped, error = lines_of(ran.folder, tmp_path / "new.jsonl", on_error="stop")
+    assert (stopped, error.splitlines()[0]) == (
+        lines[:1],
+        f"{tmp_path / 'new.jsonl'}:2: 'text' is null; expected a string",
+    )
+
+
+def test_answers_as_csv_hold_what_the_lines_of_json_hold(
+    ran: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jsonl(tmp_path / "new.jsonl", ROWS)
+    as_json = [json.loads(line) for line in lines_of(ran.folder, tmp_path / "new.jsonl")[0]]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "new.jsonl").read_bytes())))
+    lines, error = lines_of(ran.folder, Path("-"), form="csv")
+    rows = list(csv.DictReader(lines))
+    assert [row["answer"] for row in rows] == [row["answer"] or "" for row in as_json]
+    assert [row["error"] for row in rows] == ["", "'text' is null; expected a string", ""]
+    assert float(rows[2]["score login"]) == as_json[2]["scores"]["login"]
+    assert error == "1 of 3 rows are not answered: their 'error' says why"

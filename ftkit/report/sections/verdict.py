@@ -25,7 +25,7 @@ from ftkit.report.markup import (
 )
 from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary, row_scores
-from ftkit.report.wording import SIMPLE, cautions, cheaper, guard_name, headline, meaning, numbers
+from ftkit.report.wording import SIMPLE, cautions, cheaper, guard_name, headline, meaning, numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def render(config: VerdictOptions, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
     verdict = comparison.verdict
     title = headline(verdict)
-    sentences = [*cautions(verdict), numbers(verdict), *meaning(verdict), *cheaper(verdict)]
+    sentences = [*cautions(verdict), numbers(verdict), *meaning(verdict), *shortened(verdict), *cheaper(verdict)]
     if verdict.verdict == "invalid":  # what failed matters more than numbers that cannot be trusted
         sentences = [*meaning(verdict), numbers(verdict)]
     kind, word = ("simple", SIMPLER) if verdict.ship in SIMPLE else (verdict.verdict, CHIPS[verdict.verdict])

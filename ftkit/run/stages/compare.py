@@ -25,10 +25,12 @@ from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.store import derive_seed, write_bytes, write_json
 from ftkit.verdict.cost import Rates, request_money
 from ftkit.verdict.paired import (
+    CUT,
     Aligned,
     align,
     check_predictions,
     contrast_of,
+    cut_rows,
     metric_value,
     what_it_takes,
 )
@@ -39,6 +41,7 @@ from ftkit.verdict.results import (
     MetricValue,
     Primary,
     SecondaryContrast,
+    UncutRows,
     Verdict,
 )
 from ftkit.verdict.shipping import Sides, shipping
@@ -176,6 +179,15 @@ def _metric_values(
     return values
 
 
+def _uncut(config: CompareConfig, aligned: Aligned, pair: tuple[str, str]) -> UncutRows | None:
+    """The deciding pair on the rows whose input neither arm shortened."""
+    if not aligned.tests:
+        return None
+    a, b = (aligned.by_arm[arm] for arm in pair)
+    seed = derive_seed(config.seed, "compare", "uncut", *pair)
+    return cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
+
+
 def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: tuple[str, str]) -> Contrast:
     seed = derive_seed(config.seed, "compare", "contrast", metric.name, *pair)
     a, b = (aligned.by_arm[arm] for arm in pair)
@@ -260,6 +272,7 @@ def _verdict(
         arms=results,
         floors=_floors(config, floor_rows),
         guards=tuple(guards),
+        uncut=_uncut(config, aligned, sides.pair),
     )
     return verdict.model_copy(update={"sentence": one_sentence(verdict)})
 
@@ -300,6 +313,7 @@ def _arm_result(arm: Arm, rows: Sequence[Prediction], metrics: dict[str, MetricV
         num_unparsed=flags["unparsed"],
         num_empty=flags["empty"],
         num_truncated=flags["truncated"],
+        num_cut=flags[CUT],
         prompt_tokens_mean=_mean([row.prompt_tokens for row in rows]),
         completion_tokens_mean=_mean([row.completion_tokens for row in rows]),
     )
