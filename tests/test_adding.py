@@ -36,22 +36,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ftkit.answers.prompt import Prompter, Strategy
+from ftkit.answers.prompt import Prompter, Strategy, shown_turns
 from ftkit.contracts import TaskSpec
 from ftkit.records import Example, Message
 from ftkit.registry import component
 
 
 class Showing(Prompter):
-    shown: dict[str, list[str]]
+    shown: dict[str, list[Message]]
 
     @property
-    def train_rows(self) -> Mapping[str, tuple[str, str]]:
-        return {id: (asked, answered) for id, (asked, answered) in self.shown.items()}
+    def train_rows(self) -> Mapping[str, Sequence[Message]]:
+        return self.shown
 
     def earlier_turns(self, example: Example) -> list[Message]:
-        pairs = [(("user", asked), ("assistant", answered)) for asked, answered in self.shown.values()]
-        return [{"role": role, "content": content} for pair in pairs for role, content in pair]
+        return [turn for turns in self.shown.values() for turn in turns]
 
 
 class Longest(Strategy):
@@ -63,7 +62,7 @@ class Longest(Strategy):
 @component
 def fit(config: Longest, task: TaskSpec, train: Sequence[Example], seed: int) -> list[Prompter]:
     rows = sorted(train, key=lambda row: (-len(row.input), row.id))[: config.k]
-    return [Showing(label=f"longest(k={config.k})", shown={row.id: [row.input, row.target] for row in rows})]
+    return [Showing(label=f"longest(k={config.k})", shown={row.id: shown_turns(row) for row in rows})]
 '''
 STRATEGY_EXAMPLE = {
     "about": "A short row is no demonstration.",
