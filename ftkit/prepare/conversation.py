@@ -25,6 +25,7 @@ ROLES = {  # OpenAI, ShareGPT, LLaMA-Factory, axolotl, OpenAssistant, Gemma
 }
 _ROLE_KEYS = ("role", "from")
 _CONTENT_KEYS = ("content", "value", "text")
+_READ = {*_ROLE_KEYS, *_CONTENT_KEYS, "tool_calls", "function_call", "weight"}
 
 
 class NoExampleError(ValueError):
@@ -95,6 +96,13 @@ def messages_in(value: Value) -> list[Value] | None:
     if not isinstance(messages, list) or not messages:
         return None
     return messages if all(isinstance(each, dict) and _first(each, _ROLE_KEYS) for each in messages) else None
+
+
+def unread_fields(message: Value) -> set[str]:
+    """The fields of a message that hold something and that are not read."""
+    if not isinstance(message, dict):
+        return set()
+    return {str(name) for name, value in message.items() if name not in _READ and value not in (None, "", [], {})}
 
 
 def system_message(value: Value, column: str | None) -> list[Said]:

@@ -15,14 +15,14 @@ from ftkit.contracts import Batch, Context, Shaped
 from ftkit.errors import DataError, RecipeError
 from ftkit.prepare.cleaning import events
 from ftkit.prepare.formats.json_rows import NOT_TEXT
+from ftkit.prepare.ids import names_of_pool, with_ids_that_differ
 from ftkit.prepare.ledger import Ledger
 from ftkit.prepare.passes import Workshop
-from ftkit.prepare.row_keys import column_fingerprints
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.shapes import as_text, own_columns, recognise
 from ftkit.prepare.shapes.columns import Columns, fill
 from ftkit.prepare.sources import FileSource, SourceConfig
-from ftkit.prepare.texts.similarity import numbered
+from ftkit.prepare.unused import unused
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.templates import names_in
 from ftkit.registry import Choice, choice_of, suggest
@@ -138,7 +138,7 @@ def read_all(data: Data, work: Workshop, stamps: Stamps) -> dict[str, Rows]:
         work.ctx.progress.say(f"{name}: {len(tables[name]):,} rows read")
     if number is not None:
         work.ledger.say(number)
-    return _with_ids_that_differ(tables, work)
+    return with_ids_that_differ(tables, work)
 
 
 def _refuse_changed(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -151,7 +151,7 @@ def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
     """The rows that are to be split, of one source, or of several one after another with the column `source`."""
     import polars
 
-    names = _names_of_pool(tables)
+    names = names_of_pool(tables)
     if len(names) == 1:
         return tables[names[0]]
     columns = dict.fromkeys(column for name in names for column in tables[name].columns)
@@ -161,10 +161,6 @@ def pool_of(tables: Mapping[str, Rows], work: Workshop) -> Rows:
     for name in names:
         tables[name].delete()
     return made
-
-
-def _names_of_pool(tables: Mapping[str, Rows]) -> list[str]:
-    return [name for name in tables if name.partition(".")[0] == "source"]
 
 
 def aligned(table: Table, columns: Sequence[str]) -> Table:
@@ -201,6 +197,7 @@ class _Reading:
     ctx: Context
     shape: Choice | None = None
     said: set[str] = field(default_factory=set)
+    has_looked: bool = False
 
     def batches(self) -> Iterator[Batch]:
         """The source's batches, each with every column that the recipe names: null where the batch has no such column.
@@ -270,9 +267,7 @@ class _Reading:
             shaped: Shaped = self.shape(table)
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}{options_of(self.source).no_header}") from None
-        for note in [each for each in shaped.notes if each not in self.said]:
-            self.said.add(note)
-            self.ctx.progress.say(f"{self.name}: {note}")
+        self._say([*shaped.notes, *self._unused(table)])
         own = table.select("id", **self._own_columns(table))
         is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
         weight, light = options_of(self.source).weight, own.filter(~is_good)
@@ -282,6 +277,19 @@ class _Reading:
             places = zip(batch.table["id"], batch.places, strict=True)
             faults = {place: faults[name] for name, place in places if name in faults}
         return self._with_own_columns(shaped.table, own.filter(is_good)), {**batch.faults, **faults}
+
+    def _say(self, notes: Sequence[str]) -> None:
+        for note in [each for each in notes if each not in self.said]:
+            self.said.add(note)
+            self.ctx.progress.say(f"{self.name}: {note}")
+
+    def _unused(self, table: Table) -> list[str]:
+        """What the rows carry and nothing reads, by the first of them."""
+        if self.has_looked or self.shape is None:
+            return []
+        self.has_looked = True
+        named = {each.column for each in self._named()} | {options_of(self.source).id or "id"}
+        return unused(self.shape, table, named)
 
     def _shape_of(self, table: Table) -> Choice:
         shape = shape_in_recipe(self.source)
@@ -365,36 +373,3 @@ def _as_events(faults: Mapping[str, str]) -> Table:
 
     names, reasons = (polars.Series(list(part), dtype=polars.String) for part in (faults.keys(), faults.values()))
     return events("drop", names, reasons)
-
-
-def _with_ids_that_differ(tables: dict[str, Rows], work: Workshop) -> dict[str, Rows]:
-    import numpy as np
-
-    prints = {name: column_fingerprints(rows, "id") for name, rows in tables.items()}
-    for name, rows in tables.items():
-        again = numbered(prints[name]).again
-        if again.size:
-            twice = rows.take(again[:1], "id")["id"][0]
-            raise DataError(f"data.{name}: id {twice!r} stands twice; ids must differ")
-    pool = _names_of_pool(tables)
-    others = [name for name in tables if name not in pool]
-    own = np.concatenate([prints[name] for name in pool])
-    distinct = numbered(own)
-    clashing = pool if distinct.again.size else []
-    both = np.concatenate([own[distinct.place], *(prints[name] for name in others)]) if others else own[:0]
-    clashing = [*clashing, *(others if numbered(both).again.size else [])]  # rows to be dealt keep theirs if they can
-    if clashing:
-        names = ", ".join(clashing)
-        work.ctx.progress.say(f"ids stand in several sources: those of {names} get the name of their source in front")
-    for name in clashing:
-        rows = tables[name]
-        tables = {**tables, name: work.replace(rows, (_prefixed(batch, name) for batch in rows))}
-    return tables
-
-
-def _prefixed(table: Table, source: str) -> Table:
-    import polars
-
-    name = polars.format("{}/{}", polars.lit(source), polars.col("id"))
-    group = polars.format("{}/{}", polars.lit(source), polars.col("group"))
-    return table.with_columns(id=name, group=polars.when("named_group").then("group").otherwise(group))

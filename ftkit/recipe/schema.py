@@ -90,7 +90,9 @@ class Search(Config):
     """The search for the best prompt: instructions × prompts × normalisations, judged on valid."""
 
     instructions: list[str] = Field(
-        default=[], min_length=1, description="wordings; {labels} stands for the labels; left out: the task's defaults"
+        default=[],
+        description="wordings; {labels} stands for the labels, '' for none. Left out: none where rows are "
+        "conversations, else the task's own",
     )
     prompts: list[PromptChoice] = Field(
         default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
@@ -168,13 +170,11 @@ LEFT_OPEN = object()  # a default that is known once the rows are prepared
 TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
     "classify": [
         ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup", "label_conflicts"]),
-        ("baseline", "instructions", ["Classify the text. Answer with one of: {labels}.", "Classify the text."]),
         ("evaluate", "metrics", ["accuracy", "macro_f1"]),
         ("compare", "primary", _first_metric),
     ],
     "generate": [
         ("data", "clean", ["fix_text", "length", "exact_dedup", "near_dedup"]),
-        ("baseline", "instructions", ["Answer the question."]),
         ("evaluate", "metrics", _with_primary),
         ("compare", "primary", _first_metric),
     ],

@@ -45,6 +45,7 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
     valid, test = prepared.split("valid"), Prepared(prepared.path).split("test")  # not the stage's own to open
     require_references(task, [*valid, *test], recipe.evaluate.metrics)
     require_no_leak(train, test)
+    _say_what_is_not_shown(recipe, reader, train, ctx)
     for variant in recipe.variants:
         if variant.num_rows is not None and variant.num_rows > len(train):
             wanted = f"train.variants.{variant.label}.num_rows {variant.num_rows:,}"
@@ -65,6 +66,18 @@ def require_room(recipe: Recipe, prepared: Prepared, task: TaskSpec, ctx: Contex
         asker = Asker.of_task(reader, prompter, task)
         if _first_without_room(asker, [*valid, *test]) and asker.room(judged).is_enough:
             _require_room_to_ask(asker, [*valid, *test])
+
+
+def _say_what_is_not_shown(recipe: Recipe, reader: Tokenizing, train: Sequence[Example], ctx: Context) -> None:
+    """Tools that the chat template has no place for; system turns of rows beside an instruction that all share."""
+    num_tools = sum(row.tools is not None for row in train)
+    if num_tools and not reader.renderer.shows_tools:
+        ctx.progress.say(f"{num_tools:,} of {len(train):,} train rows have tools; the chat template does not show them")
+    own = {turn["content"] for row in train for turn in row.history if turn["role"] == "system"}
+    if len(own) > 1 and any(recipe.baseline.instructions):
+        ctx.progress.say(
+            f"train rows have {len(own):,} different system turns, which stand above the instruction that all share"
+        )
 
 
 def require_references(task: TaskSpec, rows: Sequence[Example], metrics: Sequence[Choice]) -> None:

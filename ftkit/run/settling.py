@@ -1,4 +1,4 @@
-"""What a recipe leaves to its targets, settled once they are prepared: the metrics, and how numbers are written.
+"""What a recipe leaves to its rows, settled once they are prepared: wordings, metrics, and how numbers are written.
 
 Looks at the first rows of train, any beginning of which is a fair draw of it; never at valid or test.
 """
@@ -13,17 +13,24 @@ from ftkit.answers.answer_text import answer_words
 from ftkit.answers.number_reading import ReadsNumbers
 from ftkit.answers.numbers import Reading, number
 from ftkit.contracts import Context
+from ftkit.prepare.intake import shape_in_recipe
+from ftkit.prepare.shapes import ConversationConfig
 from ftkit.recipe.schema import Evaluate, Generate, MetricChoice, Recipe, TaskChoice
 from ftkit.registry import Choice, Config
 from ftkit.run.artifacts import Prepared
 
 NUM_TARGETS = 1_000
 SHORT = 8  # words: names, dates, options, titles; of longer targets hardly one is ever met to the letter
+INSTRUCTIONS = {
+    "classify": ["Classify the text. Answer with one of: {labels}.", "Classify the text."],
+    "generate": ["Answer the question."],
+}
 BESIDE = {"numeric_match": "exact_match", "exact_match": "token_f1", "token_f1": "exact_match"}
 
 
 def settled(recipe: Recipe, prepared: Prepared, ctx: Context) -> Recipe:
     """The recipe with nothing left open; what was found is said. The same recipe where nothing was."""
+    recipe = _with_instructions(recipe, prepared, ctx)
     task, metrics = recipe.task.options, recipe.evaluate.metrics
     if metrics and all(map(_is_settled, [*(metric.options for metric in metrics), _extractor(task)])):
         return recipe
@@ -44,6 +51,19 @@ def settled(recipe: Recipe, prepared: Prepared, ctx: Context) -> Recipe:
             "compare": recipe.compare.model_copy(update={"primary": recipe.compare.primary or metrics[0].name}),
         }
     )
+
+
+def _with_instructions(recipe: Recipe, prepared: Prepared, ctx: Context) -> Recipe:
+    """The recipe's own, or the task's; in front of conversations, which say what is wanted, stands nothing."""
+    if recipe.baseline.instructions:
+        return recipe
+    named = [shape_in_recipe(source) for source in recipe.data.source]
+    are_talks = any(shape is not None and isinstance(shape.options, ConversationConfig) for shape in named)
+    are_talks |= any(row.get("history") or row.get("tools") for row in islice(prepared.rows("train"), NUM_TARGETS))
+    if are_talks:
+        ctx.progress.say("baseline.instructions is left out: rows are conversations, nothing is put in front")
+    instructions = [""] if are_talks else INSTRUCTIONS[recipe.task.name]
+    return recipe.model_copy(update={"baseline": recipe.baseline.model_copy(update={"instructions": instructions})})
 
 
 def _unsaid(line: str) -> None:

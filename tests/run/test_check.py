@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -142,3 +143,29 @@ def test_check_says_what_the_search_may_overlook_and_what_the_groups_of_test_all
 def test_zero_shot_beyond_the_budget_is_said_before_training_misses_it(place: Path) -> None:
     done = refused("baseline.prompts=[{few_shot: {k: 2}}, zero_shot]", "baseline.max_candidates=2")
     assert errors(done)[0].startswith("baseline.max_candidates is 2: no zero_shot prompt is among those that are tried")
+
+
+def test_tools_that_the_template_does_not_show_and_system_turns_beside_an_instruction_are_said(place: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    rows = [
+        {
+            "messages": [
+                {"role": "system", "content": f"Be brief {number % 3}."},
+                {"role": "user", "content": row["text"]},
+                {"role": "assistant", "content": row["label"]},
+            ],
+            "tools": tools if number % 2 else [],
+            "id": row["id"],
+        }
+        for number, row in enumerate(make_rows()[:120])
+    ]
+    write_rows(rows)
+    source = "data.source={jsonl: {path: rows.jsonl, id: id, shape: messages}}"
+    overrides = (source, "data.split.group=null", "data.clean=[]")
+    beside = "different system turns, which stand above the instruction that all share"
+    asked = ftkit("check", "recipe.yaml", *sets(*overrides))
+    assert asked.code == 0, asked.err
+    assert re.search(r"\d+ of \d+ train rows have tools; the chat template does not show them", asked.err)
+    assert f"train rows have 3 {beside}" in asked.err
+    bare = ftkit("check", "recipe.yaml", *sets(*overrides, "baseline.instructions=['']"))
+    assert (bare.code, beside in bare.err) == (0, False)

@@ -23,6 +23,7 @@ SUMMARY = "Opening hours change on the first of May, as the council decided on M
 
 def asked(task: Any = "generate", **blocks: Any) -> Recipe:
     source = {"jsonl": {"path": "rows.jsonl"}}
+    blocks = {"baseline": {"instructions": ["Say."]}, **blocks}
     return Recipe.model_validate(
         {"name": "r", "model": {"path": "base"}, "task": task, "data": {"source": source}, **blocks}
     )
@@ -85,6 +86,31 @@ def test_extractor_and_metric_are_settled_by_the_targets_and_said_once(tmp_path:
     assert settle(recipe, ["1.5"], tmp_path) == (recipe, [])
     named = asked(evaluate={"metrics": [{"numeric_match": {"decimal": ",", "percent": "hundredths"}}]})
     assert settle(named, ["1.5"], tmp_path) == (named, [])
+
+
+@pytest.mark.parametrize(
+    ("task", "history", "shape", "instructions"),
+    [
+        ("generate", [], None, ["Answer the question."]),
+        ("classify", [], None, ["Classify the text. Answer with one of: {labels}.", "Classify the text."]),
+        ("generate", [{"role": "system", "content": "Be brief."}], None, [""]),
+        ("classify", [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}], None, [""]),
+        ("generate", [], "messages", [""]),
+    ],
+)
+def test_nothing_is_put_in_front_of_conversations_that_the_recipe_does_not_ask_for(
+    task: str, history: list[Any], shape: str | None, instructions: list[str], tmp_path: Path
+) -> None:
+    rows = [{**row("R1", "text", "yes"), "history": history}]
+    where = Prepared(prepared(tmp_path, train=rows))
+    source = {"jsonl": {"path": "rows.jsonl", **({"shape": shape} if shape else {})}}
+    recipe = asked(task, baseline={}, data={"source": source})
+    said = Quiet()
+    assert settled(recipe, where, Context(progress=said)).baseline.instructions == instructions
+    line = "baseline.instructions is left out: rows are conversations, nothing is put in front"
+    assert (line in said.said) == (instructions == [""])
+    asks = asked(task, data={"source": source})
+    assert settled(asks, where, Context()).baseline.instructions == ["Say."]
 
 
 def test_a_recipe_that_leaves_it_open_is_read_back_from_its_values() -> None:
