@@ -24,9 +24,10 @@ DEFAULTS = {"margin": 0.02, "level": 0.95}
 
 @dataclass(frozen=True)
 class _Side:
-    """One arm's predictions, and the run that they are of, where they are of one."""
+    """One arm's predictions, the file they stand in, and the run that they are of, where they are of one."""
 
     rows: list[Prediction]
+    path: Path
     run: FinishedRun | None
 
 
@@ -52,7 +53,10 @@ def compare(
     level = _shared(sides, "level") if level is None else level
     if not 0 <= margin < 1 or not 0.5 <= level < 1:
         raise RecipeError(f"margin {margin}, level {level}; expected 0 ≤ margin < 1 and 0.5 ≤ level < 1")
-    return compare_predictions(sides[0].rows, sides[1].rows, metric=chosen, margin=margin, level=level, seed=seed)
+    try:
+        return compare_predictions(sides[0].rows, sides[1].rows, metric=chosen, margin=margin, level=level, seed=seed)
+    except DataError as error:
+        raise DataError(f"a is {sides[0].path}, b is {sides[1].path}: {error}") from None
 
 
 def _named(metric: str) -> Choice:
@@ -89,8 +93,9 @@ def _side(place: str | Path) -> _Side:
     if path.is_dir():
         run = open_run(path)
         wanted = run.arm(arm, asked_as=f"{path}#{{name}}").name
-        return _Side([row for row in run.evaluated.predictions if row.arm == wanted], run)
-    return _Side(_of_file(path, arm), None)
+        rows = [row for row in run.evaluated.predictions if row.arm == wanted]
+        return _Side(rows, run.evaluated.path / "predictions.jsonl", run)
+    return _Side(_of_file(path, arm), path, None)
 
 
 def _of_file(path: Path, arm: str) -> list[Prediction]:

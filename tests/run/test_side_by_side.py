@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import comparisons
 import pytest
-from comparisons import write_run
+from comparisons import ARMS, answers, write_run
 
 from ftkit import compare
 from ftkit.errors import DataError, RecipeError
+from ftkit.records import write_jsonl
 
 
 def test_two_arms_of_one_file_are_compared_by_name(tmp_path: Path) -> None:
@@ -31,3 +33,12 @@ def test_a_missing_file_and_an_unknown_metric_are_told_apart(tmp_path: Path) -> 
         compare(tmp_path / "none.jsonl", tmp_path / "none.jsonl")
     with pytest.raises(RecipeError, match="did you mean 'accuracy'"):
         compare(tmp_path, tmp_path, metric="acuracy")
+
+
+def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    one, twice = tmp_path / "one.jsonl", tmp_path / "twice.jsonl"
+    rows = answers(ARMS[0], comparisons.tests(4), right="012")
+    write_jsonl(one, rows)
+    write_jsonl(twice, [*rows, rows[0]])
+    with pytest.raises(DataError, match=rf"a is {one}, b is {twice}: side b: 1 ids stand twice \('r0000'\)"):
+        compare(one, twice)
