@@ -242,7 +242,7 @@ def predict(
     on_error: Annotated[str, typer.Option(help="a row that cannot be asked: report it, or stop")] = "report",
     offline: Offline = False,
 ) -> None:
-    """Answer new rows with the arm to ship: JSONL, CSV or parquet in; JSON lines or CSV to stdout."""
+    """Answer new rows with the arm to ship. JSONL, CSV or parquet in; JSON lines or CSV to stdout."""
     from ftkit.run.predicting import predict_rows
 
     with _context(offline=offline) as ctx:

@@ -14,7 +14,7 @@ import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from similarity_by_hand import normalise
+from similarity_by_hand import normalise_each
 
 from ftkit.contracts import Context, Marked
 from ftkit.errors import DataError
@@ -55,9 +55,9 @@ def left(rows: polars.DataFrame, marked: Marked) -> polars.DataFrame:
     return rows.filter(~polars.col("id").is_in(gone.implode()))
 
 
-def words_of(text: str) -> str:
-    """The normalised text, or the text where it has no word or sign."""
-    return normalise(text) or text
+def words_of(texts: Sequence[str]) -> list[str]:
+    """The normalised texts, or a text where it has no word or sign."""
+    return [plain or text for plain, text in zip(normalise_each(texts), texts, strict=True)]
 
 
 TEXTS = ["My card?", "my CARD", "my card", "My  card?", "👍", "👎", "ｍｙ card", "other"]
@@ -142,7 +142,10 @@ def test_exact_dedup_drops_what_a_dictionary_of_goemotions_finds(shared_data: Pa
     found = split_lines(shared_data / "goemotions" / "train.tsv")
     rows = polars.DataFrame(found, schema=["input", "target", "id"], orient="row")
     first: dict[tuple[str, str], str] = {}
-    pairs = [(name, first.setdefault((words_of(text), target), name)) for text, target, name in found]
+    words = words_of([text for text, _, _ in found])
+    pairs = [
+        (name, first.setdefault((plain, target), name)) for plain, (_, target, name) in zip(words, found, strict=True)
+    ]
     assert drops_of(apply("exact_dedup", rows)) == [(name, "drop", kept) for name, kept in pairs if name != kept]
     without_targets = rows.with_columns(target=polars.lit(""))
     assert len(apply("exact_dedup", without_targets, normalize="none").events) == 183  # shared/data/README.md
@@ -201,9 +204,10 @@ def test_label_conflicts_finds_what_a_dictionary_of_goemotions_finds(shared_data
     found = split_lines(shared_data / "goemotions" / "train.tsv")
     rows = polars.DataFrame(found, schema=["input", "target", "id"], orient="row")
     targets: dict[str, Counter[str]] = defaultdict(Counter)
-    for text, target, _ in found:
-        targets[words_of(text)][target] += 1
-    conflict = [(name, target, targets[words_of(text)]) for text, target, name in found]
+    words = words_of([text for text, _, _ in found])
+    for plain, (_, target, _) in zip(words, found, strict=True):
+        targets[plain][target] += 1
+    conflict = [(name, target, targets[plain]) for plain, (_, target, name) in zip(words, found, strict=True)]
     conflict = [row for row in conflict if len(row[2]) > 1]
     assert apply("label_conflicts", rows).events["id"].to_list() == [name for name, _, _ in conflict]
     lost = []
