@@ -62,6 +62,9 @@ def headline(result: Judged) -> str:
     """What to do."""
     if not isinstance(result, Verdict):
         return HEADLINES_OF_FILES[result.verdict].format(a=result.contrast.a, b=result.contrast.b)
+    if _nothing_works(result):
+        simple = f" nor {result.ship}" if result.ship in SIMPLE else ""
+        return _no_better(result, f"Neither {result.contrast.a} nor {result.contrast.b}{simple}")
     if result.ship in SIMPLE:
         return f"{_simpler(result)} {OF_THE_OTHERS[result.verdict]}"
     return HEADLINES[result.verdict].format(ship=result.ship)
@@ -69,20 +72,9 @@ def headline(result: Judged) -> str:
 
 def cautions(result: Judged) -> list[str]:
     """What may make shipping it a mistake: that it is not proven better than reading nothing."""
-    if not isinstance(result, Verdict):
-        return []
-    unproven = [each.a for each in result.floor if each.interval is None or each.interval.low <= 0]
-    if not unproven or result.ship not in unproven:
-        return []
-    floor = result.floor[0].b
-    value = _value(result, result.floors[floor][result.primary.metric])
-    pair = {result.contrast.a, result.contrast.b}
-    who = (
-        f"Neither {result.contrast.a} nor {result.contrast.b} is" if pair <= set(unproven) else f"{result.ship} is not"
-    )
-    return [
-        f"{who} proven better than {FLOORS.get(floor, floor)} ({value}): look at the rows, the metric or the model."
-    ]
+    if not isinstance(result, Verdict) or result.ship not in _unproven(result) or _nothing_works(result):
+        return []  # where nothing works, the headline says it
+    return [_no_better(result, f"Not even {result.ship}")]
 
 
 def numbers(result: Judged) -> str:
@@ -159,6 +151,21 @@ def shortened(result: Judged) -> list[str]:
 def guard_name(name: str) -> str:
     """A guard's name as words."""
     return name.replace("_", " ")
+
+
+def _unproven(result: Verdict) -> set[str]:
+    """Arms that are not proven better than reading nothing."""
+    return {each.a for each in result.floor if each.interval is None or each.interval.low <= 0}
+
+
+def _nothing_works(result: Verdict) -> bool:
+    return {result.contrast.a, result.contrast.b, result.ship} <= _unproven(result)
+
+
+def _no_better(result: Verdict, who: str) -> str:
+    floor = result.floor[0].b
+    than = f"{FLOORS.get(floor, floor)} ({_value(result, result.floors[floor][result.primary.metric])})"
+    return f"{who} is proven better than {than}: look at the rows, the metric or the model."
 
 
 def _simpler(result: Verdict) -> str:

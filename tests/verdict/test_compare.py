@@ -199,10 +199,10 @@ def test_the_sentence_is_the_same_in_verdict_json_and_report(tmp_path: Path) -> 
 def test_arms_that_are_no_better_than_reading_nothing_are_not_shipped_in_silence(tmp_path: Path) -> None:
     # 20 % of the rows are about delivery
     verdict = run(tmp_path, right=dict.fromkeys(comparisons.RIGHT, "23"), changes=ONE_METRIC)
-    assert (
-        "Neither lora+zero_shot nor base+few_shot is proven better than giving every row the commonest answer of train "
-        "(20.0 %): look at the rows, the metric or the model."
-    ) in verdict.sentence
+    assert verdict.sentence.startswith(
+        "Neither lora+zero_shot nor base+few_shot nor linear is proven better than giving every row the commonest "
+        "answer of train (20.0 %): look at the rows, the metric or the model. On the same 240 test rows"
+    )
     assert verdict.floors == {"majority": {"accuracy": pytest.approx(0.2)}}
 
 
@@ -352,3 +352,14 @@ def test_different_references_are_refused() -> None:
 def test_no_predictions_are_refused() -> None:
     with pytest.raises(DataError, match="side b holds no predictions"):
         compare_predictions(side(2, "0"), [], **OPTIONS)
+
+
+def test_a_prompt_that_is_shipped_and_no_better_than_reading_nothing_is_said_so(tmp_path: Path) -> None:
+    # the tuned model is better than the prompt, not surely by more than 17 points: the prompt would be kept
+    right = {"lora+zero_shot": "0236", "base+few_shot": "23", "base+zero_shot": "23", "linear": ""}
+    verdict = run(tmp_path, right=right, changes={**ONE_METRIC, "compare__margin": 0.17})
+    assert (verdict.verdict, verdict.ship) == ("inconclusive", "base+few_shot")
+    assert (
+        "until more rows decide. Not even base+few_shot is proven better than giving every row the commonest answer of "
+        "train (20.0 %): look at the rows, the metric or the model."
+    ) in verdict.sentence
