@@ -13,8 +13,26 @@ def main() -> None:
 
     try:
         command_line()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        _leave(end.code)
     finally:
         deaf()
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    """End at once: libraries take more than a second to be taken apart, in which no signal would be heard."""
+    import os
+    import sys
+
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, AttributeError):  # a reader that is gone; no stream at all
+        code = code or 1
+    os._exit(code)
 
 
 if __name__ == "__main__":

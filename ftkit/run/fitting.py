@@ -26,6 +26,7 @@ from ftkit.run.artifacts import Prepared
 from ftkit.run.guards import no_test_row_in_train
 from ftkit.run.models import model_spec
 
+NUM_RENDERED = 8  # rows that are rendered in any case; the others only where they may be too long
 SPARE_BYTES = 64  # of a turn: what the template writes around it, a target's end-of-turn
 
 
@@ -123,6 +124,8 @@ def _require_room_to_answer(reader: Tokenizing, prompter: Prompter, task: TaskSp
 def _require_room_to_learn(reader: Tokenizing, prompter: Prompter, train: Sequence[Example], *, is_cut: bool) -> None:
     asker = Asker.of_targets(reader, prompter)
     around = reader.count(prompter.messages(NOTHING))
+    for row in train[:NUM_RENDERED]:
+        asker.ask(row)  # refused where its target would not be what is learned
     for row in train:
         asked = emptied(row) if is_cut else row
         num_bytes = len(asked.input.encode()) + len(row.target.encode())
