@@ -9,10 +9,12 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["jsonl", "csv"]
 OnError: TypeAlias = Literal["report", "stop"]
 STDIN = Path("-")
+OURS = ("answer", "raw", "flags", "confidence", "scores", "error")
 PART_ROWS = 500  # that are asked together: what a stream of answers waits for
 
 
@@ -61,8 +64,8 @@ def predict_rows(
     """Answers of an arm to the rows of a file (`-`: of stdin), in their order, as lines of JSON or CSV.
 
     A line has the row's own columns and `answer`, `raw`, `flags`; to classify also `confidence` and the `scores` of the
-    labels; and `error`, which says why a row is not answered. With such rows a DataError ends it, or is raised at
-    the first of them where `on_error` is `stop`.
+    labels; and `error`, which says why a row is not answered. Columns of the row that are named like these stand under
+    `row.`. With rows that are not answered a DataError ends it, or is raised at the first where `on_error` is `stop`.
     """
     for option, value, known in (("--format", form, get_args(Form)), ("--on-error", on_error, get_args(OnError))):
         if value not in known:
@@ -88,14 +91,25 @@ def new_rows(path: Path, data: Data, ctx: Context) -> Iterator[list[NewRow]]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+
+    def line_of(row: NewRow) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", row.place.rpartition(path.name)[2])]
+
     shape: ShapeConfig | None = None
+    none: list[NewRow] = []  # rows that hold no example, until all rows before them are out
     for batch in _batches(path, data.source[0], ctx):
         shape = shape or _shape_of(data.source[0], batch.table, path, ctx)
+        empty = dict.fromkeys(own_columns(batch.table))
+        faults = [NewRow(place, {"id": place, **empty}, None, reason) for place, reason in batch.faults.items()]
+        none = sorted([*none, *faults], key=line_of)
         for begin in range(0, batch.table.height, PART_ROWS):
             part = slice(begin, begin + PART_ROWS)
-            yield _part(batch.table[part], batch.places[part].to_list(), shape, data, path=path, ctx=ctx)
-        if batch.faults:
-            yield [NewRow(place, {"id": place}, None, reason) for place, reason in batch.faults.items()]
+            rows = _part(batch.table[part], batch.places[part].to_list(), shape, data, path=path, ctx=ctx)
+            num_due = bisect_left(none, line_of(rows[-1]), key=line_of)
+            yield sorted([*rows, *none[:num_due]], key=line_of)
+            none = none[num_due:]
+    if none:
+        yield none
 
 
 def _part(
@@ -122,14 +136,15 @@ def _part(
 
 
 def _cleaned(table: Table, data: Data, ctx: Context) -> Table:
-    """The rows as prepare leaves test rows: changed by steps that say they change those, and never dropped."""
+    """The rows as prepare leaves the texts of test rows: changed by steps that change those, and never dropped."""
     import polars
 
     named = {"group": polars.col("id"), "named_group": polars.lit(False), "weight": polars.lit(1.0)}
     table = table.with_columns(**named)
     for step in data.clean:
-        mends_train_only = isinstance(step.options, MendingStep) and not step.options.targets
-        if isinstance(step.options, RowStep) and not step.options.train_only and not mends_train_only:
+        options = step.options
+        spares_test = isinstance(options, MendingStep) and not options.targets
+        if isinstance(options, RowStep) and options.changes_texts and not options.train_only and not spares_test:
             table = cleaned(step, table, ctx, keep=True).table
     return table
 
@@ -213,10 +228,20 @@ def _all_answered(
                 if on_error == "stop":
                     raise DataError(f"{where}\n--on-error report answers the other rows")
                 ctx.progress.say(where)
-            taken = {f"row.{name}" if name in line else name: _json(value) for name, value in row.columns.items()}
-            yield {**taken, **line}
+            yield {**_own(row.columns, task), **line}
     if num_failed:
         raise DataError(f"{num_failed:,} of {num_rows:,} rows are not answered: their 'error' says why")
+
+
+def _own(columns: Mapping[str, Any], task: TaskSpec) -> dict[str, Any]:
+    """A row's own columns, under names that no line of either form needs."""
+    ours, own = {*OURS, *(_score_column(label) for label in task.labels)}, {}
+    for name, value in columns.items():
+        free = name
+        while free in ours or (free != name and free in columns):
+            free = f"row.{free}"
+        own[free] = _json(value)
+    return own
 
 
 def _answered(
@@ -272,16 +297,21 @@ def _as_csv(lines: Iterable[dict[str, Any]], task: TaskSpec) -> Iterator[str]:
     """
     columns: list[str] = []
     for line in lines:
-        scores = line.pop("scores", {})
-        flat = line | {f"score {label}": scores.get(label) for label in task.labels} | {"error": line.get("error")}
+        scores, error = line.pop("scores", {}), line.pop("error", None)
+        of_labels = {_score_column(label): scores.get(label) for label in task.labels}
+        flat = line | ({"confidence": line.get("confidence")} if task.labels else {}) | of_labels | {"error": error}
         if not columns:
-            columns = list(flat) if "confidence" in flat or not task.labels else [*flat, "confidence"]
+            columns = list(flat)
             yield _csv_line(columns)
         if new := flat.keys() - columns:
             raise DataError(
                 f"{flat['id']}: has the columns {sorted(new)}, which the first row has not; take JSON lines"
             )
         yield _csv_line([_cell(flat.get(name)) for name in columns])
+
+
+def _score_column(label: str) -> str:
+    return f"score {label}"
 
 
 def _cell(value: Any) -> str:

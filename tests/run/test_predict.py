@@ -319,3 +319,46 @@ def test_answers_as_csv_hold_what_the_lines_of_json_hold(
     assert [row["error"] for row in rows] == ["", "'text' is null; expected a string", ""]
     assert float(rows[2]["score login"]) == as_json[2]["scores"]["login"]
     assert error == "1 of 3 rows are not answered: their 'error' says why"
+
+
+def test_lines_stand_in_the_order_of_the_rows_and_stop_ends_at_the_first_that_is_none(
+    ran: SetUp, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.jsonl"
+    new.write_text('{"id": \n{"id": "a", "text": "money"}\n[1]\n{"id": "b", "text": "mail"}\n', encoding="utf-8")
+    lines, _ = lines_of(ran.folder, new)
+    assert [json.loads(line)["id"] for line in lines] == [f"{new}:1", "a", f"{new}:3", "b"]
+    as_csv, error = lines_of(ran.folder, new, form="csv")
+    assert as_csv[0].startswith("id,text,answer,raw,flags,confidence,score delivery,")
+    assert [(row["id"], row["text"]) for row in csv.DictReader(as_csv)] == [
+        (f"{new}:1", ""), ("a", "money"), (f"{new}:3", ""), ("b", "mail"),
+    ]  # fmt: skip
+    assert error == "2 of 4 rows are not answered: their 'error' says why"
+    stopped, error = lines_of(ran.folder, new, on_error="stop")
+    assert (stopped, error.partition(": ")[0]) == ([], f"{new}:1")
+
+
+def test_a_row_that_is_none_waits_for_the_rows_before_it(tmp_path: Path) -> None:
+    rows = [{"id": None if k in (0, 700) else f"n{k}", "text": f"a {k}"} for k in range(1_200)]
+    polars.DataFrame(rows).write_parquet(tmp_path / "new.parquet")
+    parts = list(new_rows(tmp_path / "new.parquet", source_of(tmp_path, jsonl(", id: id, input: text")), Context()))
+    found = [row.columns["id"] for row in chain.from_iterable(parts)]
+    assert found == [row["id"] or f"{tmp_path / 'new.parquet'}:{k}" for k, row in enumerate(rows, 1)]
+    assert len(parts) > 2
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_no_column_of_a_row_is_lost_to_one_of_the_answer_nor_taken_for_it(
+    form: str, ran: SetUp, tmp_path: Path
+) -> None:
+    own = {"answer": "1", "row.answer": "2", "error": "3", "scores": "4", "confidence": "5", "score login": "6"}
+    write_jsonl(tmp_path / "new.jsonl", [{"id": "a", "text": "money", **own}, {"id": "b", "text": None, **own}])
+    lines, error = lines_of(ran.folder, tmp_path / "new.jsonl", form=form)
+    assert error == "1 of 2 rows are not answered: their 'error' says why"
+    for row in csv.DictReader(lines) if form == "csv" else map(json.loads, lines):
+        assert [row[f"row.{name}"] for name in ("row.answer", "answer", "error", "scores", "confidence")] == list(
+            "12345"
+        )
+        assert row["row.score login"] == "6"
+        assert bool(row.get("error")) == (row["id"] == "b")
+        assert row["answer"] != "1"
