@@ -252,6 +252,12 @@ def test_a_row_is_cleaned_as_a_given_test_row_is_and_never_dropped(tmp_path: Pat
         assert [row.input for row in examples_in(tmp_path / "new.jsonl", data)] == [input_, "a b c"]
 
 
+def test_what_is_masked_in_test_rows_is_masked_in_rows_to_predict(tmp_path: Path) -> None:
+    data = source_of(tmp_path, jsonl(", input: text"), clean="[personal_data, {language: {keep: [de]}}]")
+    write_jsonl(tmp_path / "new.jsonl", [{"text": "write to ann@example.org about the parcel"}])
+    assert [row.input for row in examples_in(tmp_path / "new.jsonl", data)] == ["write to <email> about the parcel"]
+
+
 CASES = {
     "alpaca.jsonl": lambda row: f"{row['instruction']}\n\n{row['input']}",
     "chat_system.jsonl": lambda row: row["messages"][-2]["content"],
