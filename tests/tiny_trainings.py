@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import torch
 from tiny_models import byte_level, model_of
 
 from ftkit.contracts import Context, Machine, Quiet, Trainable
+from ftkit.engine.forward import Way
 from ftkit.engine.load import LoadedModel, wrap
-from ftkit.engine.train import Evaluation, FitResult, Row, TrainSettings, fit, loss_of, seeded
+from ftkit.engine.loss import num_targets, summed_loss
+from ftkit.engine.train import Evaluation, FitResult, Row, TrainSettings, fit, seeded
 from ftkit.errors import StoppedError
 from ftkit.training.methods.full import Full
 from ftkit.training.methods.full import build as build_full
@@ -45,6 +48,11 @@ SETTINGS = TrainSettings(
 
 
 CPU = Machine(device="cpu")
+
+
+def loss_of(loaded: LoadedModel, rows: Sequence[Row], way: Way = "tree") -> torch.Tensor:
+    """Mean loss of the rows' target tokens."""
+    return summed_loss(loaded, rows, way=way) / num_targets(rows)
 
 
 @dataclass
@@ -102,7 +110,7 @@ class Run:
 
 def judge(loaded: LoadedModel) -> Evaluation:
     with torch.no_grad():
-        loss = loss_of(loaded.model, MANY[:4]).item()
+        loss = loss_of(loaded, MANY[:4]).item()
     return Evaluation(-round(loss, 2), loss)
 
 

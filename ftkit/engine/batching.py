@@ -6,58 +6,132 @@ Knows no loss, no score and no task.  B rows of a batch, L columns.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ftkit.contracts import Machine
+from ftkit.engine.tree import num_common
+from ftkit.errors import MachineError
 
 PAD_ID = 0  # any id: padding is masked by position, never by value
-CPU_TOKENS = 4096  # padded tokens of a batch; more does not make two cores faster
+CPU_TOKENS = 1024  # computed tokens of a batch; more does not make two cores faster
 GPU_TOKENS = 32768
 CPU_LOGITS = 2**27  # numbers of the logits of a batch, 0.5 GiB in float32
 GPU_LOGITS = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """What a batch may hold: `rows` where the machine block says so (0: no limit), padded tokens, logits."""
+class Load:
+    """What an item of a batch costs: `rows` sequences of `width` ids at most that begin with `ids`, `tokens` where what
+    they share is computed once, and so many `logits`.
+    """
 
+    ids: Sequence[int]
+    tokens: int
+    width: int
     rows: int
+    logits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a batch may hold: `items` where the machine block says so (0: no limit), computed tokens, logits."""
+
+    items: int
     tokens: int
     logits: int
 
     @classmethod
     def of(cls, machine: Machine, device: str) -> Budget:
-        """The budget of a device; `machine.micro_batch` replaces it by a number of rows."""
+        """The budget of a device; `machine.micro_batch` replaces it by a number of items."""
         if machine.micro_batch != "auto":
             return cls(machine.micro_batch, 2**62, 2**62)
         return cls(0, CPU_TOKENS, CPU_LOGITS) if device == "cpu" else cls(0, GPU_TOKENS, GPU_LOGITS)
 
-    def halved(self) -> Budget:
-        """Half of everything, after memory ran out."""
-        return Budget(self.rows // 2, self.tokens // 2, self.logits // 2)
+    def halved(self, num_items: int) -> Budget:
+        """Half of everything, after memory ran out at so many items."""
+        return Budget(max(1, num_items // 2), self.tokens // 2, self.logits // 2)
 
 
-def plan(lengths: Sequence[int], budget: Budget, *, logits_per_row: Sequence[int] | None = None) -> list[list[int]]:
-    """Indices of the rows of each batch, longest rows first: what does not fit memory fails at once."""
-    wide = logits_per_row if logits_per_row is not None else [0] * len(lengths)
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    batches: list[list[int]] = []
-    most_logits = 0
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Items that come together, and what they cost: tokens computed, and numbers of logits."""
+
+    items: tuple[int, ...]
+    tokens: int
+    logits: int
+
+    def fits(self, budget: Budget) -> bool:
+        is_small = self.tokens <= budget.tokens and self.logits <= budget.logits
+        return is_small and (not budget.items or len(self.items) <= budget.items)
+
+
+def plan(loads: Sequence[Load], budget: Budget, *, shares: bool) -> list[list[int]]:
+    """Indices of the items of each batch, the costliest batch first: what does not fit memory fails at once.
+
+    `shares`: items that begin alike come together, and what they share counts once; else items of like widths.
+    """
+    if shares:
+        order = sorted(range(len(loads)), key=lambda index: (list(loads[index].ids), index))
+    else:
+        order = sorted(range(len(loads)), key=lambda index: (-loads[index].width, index))
+    batches: list[_Batch] = []
     for index in order:
-        most_logits = max(most_logits, wide[index])
-        batch = batches[-1] if batches else []
-        rows = len(batch) + 1
-        fits = batch and rows * lengths[batch[0]] <= budget.tokens and rows * most_logits <= budget.logits
-        if fits and (not budget.rows or rows <= budget.rows):
-            batch.append(index)
+        grown = _grown(batches[-1], index, loads, shares=shares) if batches else None
+        if grown is not None and grown.fits(budget):
+            batches[-1] = grown
         else:
-            batches.append([index])
-            most_logits = wide[index]
-    return batches
+            batches.append(_grown(_Batch((), 0, 0), index, loads, shares=shares))
+    return [list(batch.items) for batch in sorted(batches, key=lambda batch: -batch.tokens)]
+
+
+def _grown(batch: _Batch, index: int, loads: Sequence[Load], *, shares: bool) -> _Batch:
+    load, items = loads[index], (*batch.items, index)
+    if shares:
+        num_common_ids = num_common(loads[batch.items[-1]].ids, load.ids) if batch.items else 0
+        return _Batch(items, batch.tokens + load.tokens - num_common_ids, batch.logits + load.logits)
+    rows = sum(loads[item].rows for item in items)
+    most = max(loads[item].logits for item in items)
+    return _Batch(items, rows * loads[items[0]].width, len(items) * most)
+
+
+def in_batches(
+    loads: Sequence[Load],
+    budget: Budget,
+    compute: Callable[[list[int]], None],
+    *,
+    shares: bool,
+    may_halve: bool = True,
+    begin: Callable[[], None] | None = None,
+    no_room: Callable[[list[int]], str],
+) -> Budget:
+    """Compute all items batch by batch; where CUDA's memory runs out, what is left in batches of half the size.
+
+    `begin` is called before the first batch, and again where memory ran out, whereupon all are computed anew. Returns
+    the budget that was enough. Raises MachineError with the words of `no_room` where a batch cannot be halved.
+    """
+    left = plan(loads, budget, shares=shares)
+    if begin is not None:
+        begin()
+    while left:
+        try:
+            compute(left[0])
+        except torch.OutOfMemoryError:
+            if not may_halve or len(left[0]) == 1:
+                raise MachineError(no_room(left[0])) from None
+            budget = budget.halved(len(left[0]))
+            items = sorted(index for batch in left for index in batch) if begin is None else range(len(loads))
+        else:
+            left = left[1:]
+            continue
+        torch.cuda.empty_cache()
+        left = [[items[place] for place in batch] for batch in plan([loads[i] for i in items], budget, shares=shares)]
+        if begin is not None:
+            begin()
+    return budget
 
 
 def pad_left(rows: Sequence[Sequence[int]], device: str) -> tuple[torch.Tensor, torch.Tensor]:

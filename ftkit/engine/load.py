@@ -49,8 +49,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 class LoadedModel:
     """A model in memory with its renderer. `context_length` is in tokens, `identity` as `identify` gives it.
 
-    `precision` is what it computes in. `takes_tree` is found out on first use: whether its attention can
-    share a row's context among continuations.
+    `precision` is what it computes in. `way` is found out on first use: how sequences that share tokens are computed.
     """
 
     model: Any
@@ -60,7 +59,7 @@ class LoadedModel:
     context_length: int
     identity: dict[str, Any]
     quantize: Literal["none", "nf4"] = "none"
-    takes_tree: bool | None = None
+    way: Literal["tree", "masked", "plain"] | None = None
 
 
 def resolve_device(machine: Machine) -> str:

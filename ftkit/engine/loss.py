@@ -1,7 +1,6 @@
 """The loss of training rows: negative log-likelihood of their targets, and nothing computed beyond it.
 
-Knows ids, masks and a model; no text, no optimizer.  B rows, L columns, K columns before targets, T targets,
-V vocabulary.
+Knows ids, masks and a model; no text, no optimizer.  T targets, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from ftkit.engine.batching import limits_logits, pad_right, widen
+from ftkit.engine.batching import Load, vocabulary, widen
+from ftkit.engine.forward import Way, forward
+from ftkit.engine.load import LoadedModel
 
 CHUNK = 2**24  # logits turned to float32 at a time, 64 MiB
 
@@ -51,42 +52,28 @@ def mean_weight_one(rows: Sequence[Row]) -> list[Row]:
     return [replace(row, weight=row.weight / mean) for row in rows]
 
 
-def loss_of(model: Any, rows: Sequence[Row]) -> torch.Tensor:
-    """Mean loss of the rows' target tokens, each times its row's weight: `summed_loss` over `num_targets`."""
-    return summed_loss(model, rows) / num_targets(rows)
+def load_of(row: Row, model: Any) -> Load:
+    """What a row costs in a batch."""
+    return Load(row.ids[: row.width], row.width, row.width, 1, len(row.targets) * vocabulary(model))
 
 
-def summed_loss(model: Any, rows: Sequence[Row], autocast: Any = None) -> torch.Tensor:
-    """Sum over target tokens of weight × negative log-likelihood.
+def summed_loss(loaded: LoadedModel, rows: Sequence[Row], *, way: Way) -> torch.Tensor:
+    """Sum over target tokens of weight × negative log-likelihood, the same numbers as row by row.
 
-    Rows are padded on the right, where causal attention never looks: no mask, no position ids, and the same
-    numbers as one by one. No cache: with one, packed rows would leak into each other. Logits only where a
-    target follows.
+    What rows begin with alike is computed once. Logits only where a target follows.
     """
-    device = str(next(model.parameters()).device)
-    ids_BL = pad_right([row.ids[: row.width] for row in rows], device)
-    columns = sorted({target - 1 for row in rows for target in row.targets})
-    options = {}
-    if limits_logits(model):
-        options["logits_to_keep"] = torch.tensor(columns, device=device)
-    if autocast is None:
-        logits_BKV = model(input_ids=ids_BL, use_cache=False, **options).logits
-    else:
-        with autocast:
-            logits_BKV = model(input_ids=ids_BL, use_cache=False, **options).logits
-    kept = {column: index for index, column in enumerate(columns if options else range(ids_BL.shape[1]))}
-    places = [
-        (index, kept[target - 1], row.ids[target], row.weight)
-        for index, row in enumerate(rows)
-        for target in row.targets
-    ]
-    row_T, column_T, target_T = torch.tensor([place[:3] for place in places], device=device).unbind(dim=1)
-    weight_T = torch.tensor([place[3] for place in places], device=device, dtype=torch.float32)
-    logits_TV = logits_BKV[row_T, column_T]
+    sequences = [row.ids[: row.width] for row in rows]
+    logits = forward(loaded, sequences, [[target - 1 for target in row.targets] for row in rows], way=way)
+    device = logits.values_WV.device
+    row_T = torch.tensor([place for places in logits.places for place in places], device=device)
+    target_T = torch.tensor([row.ids[target] for row in rows for target in row.targets], device=device)
+    weight_T = torch.tensor([row.weight for row in rows for _ in row.targets], device=device, dtype=torch.float32)
+    is_each_once = len(row_T) == len(logits.values_WV) and bool((row_T[1:] > row_T[:-1]).all())
+    logits_TV = logits.values_WV if is_each_once else logits.values_WV[row_T]
     size = max(1, CHUNK // logits_TV.shape[1])
-    if len(places) <= size:
+    if len(row_T) <= size:
         return _nll(logits_TV, target_T, weight_T)
-    parts = [slice(start, start + size) for start in range(0, len(places), size)]
+    parts = [slice(start, start + size) for start in range(0, len(row_T), size)]
     # recomputed in the backward pass: float32 copies of all logits never stand in memory at once
     sums = [checkpoint(_nll, logits_TV[p], target_T[p], weight_T[p], use_reentrant=False) for p in parts]
     return torch.stack(sums).sum()

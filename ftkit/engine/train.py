@@ -20,24 +20,26 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from ftkit.contracts import Bar, Context, Trainable
-from ftkit.engine.batching import Budget, base_of, plan, vocabulary
+from ftkit.engine.attention import tree_attention
+from ftkit.engine.batching import Budget, base_of, in_batches
+from ftkit.engine.capability import way_of
 from ftkit.engine.checkpoint import Best, Checkpoints, State
 from ftkit.engine.dropout import drops
 from ftkit.engine.finite import NotFiniteError, not_finite
 from ftkit.engine.load import LoadedModel
-from ftkit.engine.loss import Row, loss_of, mean_weight_one, num_targets, summed_loss
+from ftkit.engine.loss import Row, load_of, mean_weight_one, num_targets, summed_loss
 from ftkit.engine.settings import Schedule, TrainSettings
 from ftkit.errors import DataError, DivergedError, InterruptedRunError, MachineError, StoppedError
 from ftkit.records import dump
 from ftkit.store import FULL, derive_seed, digest, no_room, write_bytes
 
-__all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "loss_of", "refuse_several_processes", "seeded"]
+__all__ = ["Evaluation", "FitResult", "Row", "TrainSettings", "fit", "refuse_several_processes", "seeded"]
 
 STEP_LOG = "steps.jsonl"
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 ONE_BY_ONE = "with dropout rows are computed one by one: how they are batched changes nothing learned"
-RULES = 3  # of batches, weights and masks: a checkpoint that was made under others is not continued
+RULES = 4  # of batches, weights and masks: a checkpoint that was made under others is not continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class _Loop:
         self.row_by_row = drops(self.model)
         if self.row_by_row:
             ctx.progress.say(ONE_BY_ONE)
+        self.way = "plain" if self.row_by_row else way_of(loaded, ctx)
         self.state = State()
         fingerprint = self._fingerprint(loaded)
         self.checkpoints = Checkpoints(work_dir / "checkpoints", fingerprint, _environment(loaded), ctx.progress.say)
@@ -248,42 +251,40 @@ class _Loop:
     def _backward(self, batch: Mapping[int, Row], step: int) -> float:
         """Gradients of the loss over the global batch, by place in train, micro-batch by micro-batch; returns the loss.
 
-        Where CUDA's memory runs out and the machine block leaves the size to us, the micro-batch is halved.
+        Masks of dropout come from seed, step and row: there one micro-batch is one row.
         """
         places, rows = list(batch), list(batch.values())
-        while True:
-            self.optimizer.zero_grad(set_to_none=True)
-            wide = [len(row.targets) * vocabulary(self.model) for row in rows]
-            budget = replace(self.budget, rows=1) if self.row_by_row else self.budget
-            micro_batches = plan([row.width for row in rows], budget, logits_per_row=wide)
-            try:
-                return self._accumulate(
-                    [{places[index]: rows[index] for index in each} for each in micro_batches], step
-                )
-            except torch.OutOfMemoryError:
-                most = max(map(len, micro_batches))
-                if self.ctx.machine.micro_batch != "auto" or most == 1:
-                    raise MachineError(
-                        f"a micro-batch of {most} rows does not fit {self.loaded.device}; "
-                        "set machine.micro_batch lower or train.gradient_checkpointing: true"
-                    ) from None
-            self.budget = replace(self.budget.halved(), rows=max(1, most // 2))
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.cuda.empty_cache()
-            self.ctx.progress.say(f"memory ran out: the micro-batch is halved to {self.budget.rows} rows")
+        num, losses = num_targets(rows), [0.0]
 
-    def _accumulate(self, micro_batches: Sequence[Mapping[int, Row]], step: int) -> float:
-        """Masks of dropout come from seed, step and row: there one micro-batch is one row."""
-        whole = sum(num_targets(list(each.values())) for each in micro_batches)
-        total = 0.0
-        for number, each in enumerate(micro_batches):
-            if number:
+        def begin() -> None:
+            self.optimizer.zero_grad(set_to_none=True)
+            losses.clear()
+
+        def compute(items: list[int]) -> None:
+            if losses:
                 self.ctx.check_stop()  # the weights are still those of the step before
-            with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(min(each)))):
-                loss = summed_loss(self.model, list(each.values()), _autocast(self.loaded)) / whole
+            with seeded(derive_seed(self.settings.seed, "dropout", str(step), str(min(places[i] for i in items)))):
+                loss = summed_loss(self.loaded, [rows[i] for i in items], way=self.way) / num
                 loss.backward()
-            total += loss.item()
-        return total
+            losses.append(loss.item())
+
+        with tree_attention(self.model) if self.way == "tree" else nullcontext():
+            budget = in_batches(
+                [load_of(row, self.model) for row in rows],
+                replace(self.budget, items=1) if self.row_by_row else self.budget,
+                compute,
+                shares=self.way != "plain",
+                may_halve=self.ctx.machine.micro_batch == "auto",
+                begin=begin,
+                no_room=lambda items: (
+                    f"a micro-batch of {len(items)} rows does not fit {self.loaded.device}; "
+                    "set machine.micro_batch lower or train.gradient_checkpointing: true"
+                ),
+            )
+        if not self.row_by_row and budget != self.budget:
+            self.budget = budget
+            self.ctx.progress.say(f"memory ran out: the micro-batch is halved to {budget.items} rows")
+        return math.fsum(losses)
 
     def _require_finite_base(self, rows: Sequence[Row]) -> None:
         """Raise NotFiniteError where a loss is not finite since that of the base is not."""
@@ -295,7 +296,7 @@ class _Loop:
 
     def _loss_of(self, row: Row) -> float:
         with torch.no_grad():
-            return float(summed_loss(self.model, [row], _autocast(self.loaded)))
+            return float(summed_loss(self.loaded, [row], way="plain"))
 
     def _named(self, fault: NotFiniteError) -> NotFiniteError | DivergedError:
         """The base's fault as it is; else training left the finite numbers. Untrained, a whole model is the base."""
@@ -365,11 +366,6 @@ def _recompute_activations(model: Any, *, on: bool) -> None:
         getattr(base, f"{name}_checkpointing_enable")(**options)
     else:
         getattr(base, f"{name}_checkpointing_disable")()
-
-
-def _autocast(loaded: LoadedModel) -> Any:
-    """Weights that are trained are float32; where the model stands for bfloat16, it computes in that."""
-    return torch.autocast(loaded.device, dtype=torch.bfloat16) if loaded.precision == "bfloat16" else nullcontext()
 
 
 def _adamw(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:

@@ -31,7 +31,7 @@ def relative_difference(one: float, two: float) -> float:
 def test_scores_of_a_tree_equal_separate_rows(family: str, dtype: Any, tolerance: float, tmp_path: Path) -> None:
     loaded = loaded_of(family, dtype=dtype)
     found = score(loaded, REQUESTS, ctx=context(tmp_path))
-    assert loaded.takes_tree is True
+    assert loaded.way == "tree"
     for request, row in zip(REQUESTS, found, strict=True):
         for ids, one in zip(request.continuations_ids, row, strict=True):
             expected = oracle.log_probability(loaded.model, request.context_ids, ids).item()
@@ -46,25 +46,6 @@ def test_scores_do_not_depend_on_the_batch(micro_batch: Any, tmp_path: Path) -> 
     together = score(loaded, REQUESTS, ctx=context(tmp_path, micro_batch=micro_batch))
     for one, two in zip(alone, together, strict=True):
         assert [each.sum for each in one] == pytest.approx([each.sum for each in two], rel=1e-5)
-
-
-def test_a_family_with_a_window_is_scored_in_plain_batches_and_that_is_said(tmp_path: Path) -> None:
-    from transformers import AutoModelForCausalLM, MistralConfig
-
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = MistralConfig(vocab_size=400, num_key_value_heads=2, sliding_window=4, pad_token_id=None, **shape)
-    loaded = loaded_of()
-    loaded.model = AutoModelForCausalLM.from_config(config).eval()
-    ctx = context(tmp_path)
-    found = score(loaded, REQUESTS, ctx=ctx)
-    assert loaded.takes_tree is False
-    assert any("plain batches" in line for line in ctx.progress.said)  # type: ignore[attr-defined]
-    for request, row in zip(REQUESTS, found, strict=True):
-        expected = [
-            oracle.log_probability(loaded.model, request.context_ids, ids).item() for ids in request.continuations_ids
-        ]
-        assert [each.sum for each in row] == pytest.approx(expected, rel=1e-4)
 
 
 def test_nf4_scores_equal_separate_rows(tmp_path: Path) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import oracle
 import pytest
 import torch
 from tiny_models import byte_level, config_of, context, loaded_of, model_of, save_base, spec_of
-from tiny_trainings import MANY, ROWS, SETTINGS, Run, assert_same_bytes, weights_of
+from tiny_trainings import MANY, ROWS, SETTINGS, Run, assert_same_bytes, loss_of, weights_of
 from transformers import AutoModelForCausalLM
 
 from ftkit.contracts import Machine
 from ftkit.engine.dropout import drops
 from ftkit.engine.finite import NotFiniteError
+from ftkit.engine.forward import Way
 from ftkit.engine.load import load, wrap
 from ftkit.engine.settings import Schedule
-from ftkit.engine.train import ONE_BY_ONE, Evaluation, Row, _order, fit, loss_of
+from ftkit.engine.train import ONE_BY_ONE, Evaluation, Row, _order, fit
 from ftkit.errors import DataError, MachineError
 from ftkit.training.methods.full import Full
 from ftkit.training.methods.full import build as build_full
@@ -30,9 +31,11 @@ from ftkit.training.methods.lora import build as build_lora
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.float32, 1e-4)])
-def test_loss_and_gradients_equal_the_oracles(family: str, dtype: Any, tolerance: float) -> None:
-    model = loaded_of(family, dtype=dtype).model
-    found, expected = loss_of(model, ROWS), oracle.mean_loss(model, ROWS)
+@pytest.mark.parametrize("way", get_args(Way))
+def test_loss_and_gradients_equal_the_oracles(family: str, dtype: Any, tolerance: float, way: Way) -> None:
+    loaded = loaded_of(family, dtype=dtype)
+    model = loaded.model
+    found, expected = loss_of(loaded, ROWS, way), oracle.mean_loss(model, ROWS)
     assert found.item() == pytest.approx(expected.item(), rel=tolerance)
     parameters = list(model.parameters())
     ours = torch.autograd.grad(found, parameters)
@@ -51,7 +54,7 @@ def test_loss_and_gradients_of_an_adapter_on_nf4_equal_the_oracles(tmp_path: Pat
         for parameter in parameters:
             parameter.normal_(0, 0.1)
     loaded.model.eval()
-    found, expected = loss_of(trainable.model, ROWS), oracle.mean_loss(trainable.model, ROWS)
+    found, expected = loss_of(replace(loaded, model=trainable.model), ROWS), oracle.mean_loss(trainable.model, ROWS)
     assert found.item() == pytest.approx(expected.item(), rel=1e-3)
     for one, two in zip(torch.autograd.grad(found, parameters), torch.autograd.grad(expected, parameters), strict=True):
         assert (one - two).norm() <= 1e-3 * two.norm()
@@ -60,12 +63,12 @@ def test_loss_and_gradients_of_an_adapter_on_nf4_equal_the_oracles(tmp_path: Pat
 def test_a_large_vocabulary_is_computed_in_chunks_with_the_same_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     from ftkit.engine import loss
 
-    model = model_of()
-    parameters = list(model.parameters())
-    whole = loss_of(model, ROWS)
+    loaded = loaded_of()
+    parameters = list(loaded.model.parameters())
+    whole = loss_of(loaded, ROWS)
     gradients = torch.autograd.grad(whole, parameters)
     monkeypatch.setattr(loss, "CHUNK", 3 * 400)
-    chunked = loss_of(model, ROWS)
+    chunked = loss_of(loaded, ROWS)
     assert chunked.item() == pytest.approx(whole.item(), rel=1e-6)
     for one, two in zip(torch.autograd.grad(chunked, parameters), gradients, strict=True):
         torch.testing.assert_close(one, two)
@@ -173,8 +176,8 @@ def test_the_weight_of_a_row_means_the_same_in_any_batch(tmp_path: Path) -> None
 
 
 def test_the_loss_of_a_batch_is_divided_by_its_tokens_not_by_its_weights() -> None:
-    model = model_of()
-    light, heavy = (loss_of(model, [replace(MANY[0], weight=weight)]).item() for weight in (1.0, 5.0))
+    loaded = loaded_of()
+    light, heavy = (loss_of(loaded, [replace(MANY[0], weight=weight)]).item() for weight in (1.0, 5.0))
     assert heavy == pytest.approx(5 * light, rel=1e-6)
 
 

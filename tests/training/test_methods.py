@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import oracle
 import pytest
 import torch
 from pydantic import ValidationError
 from tiny_models import context, loaded_of, save_base, spec_of
+from tiny_trainings import loss_of
 
 from ftkit import Trainer
 from ftkit.contracts import MethodDefaults
+from ftkit.engine.forward import Way
 from ftkit.engine.load import LoadedModel, load
-from ftkit.engine.train import Row, loss_of
+from ftkit.engine.train import Row
 from ftkit.errors import RecipeError
 from ftkit.registry import choice_of, find, names
 
@@ -75,12 +78,14 @@ def test_training_by_any_method_lowers_the_loss(name: str, tmp_path: Path) -> No
     assert steps[-1]["loss"] < steps[0]["loss"]
 
 
+@pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("name", METHODS)
-def test_loss_and_gradients_of_any_method_equal_the_oracles(name: str, tmp_path: Path) -> None:
-    built = choose(name)(base_for(name, tmp_path))
+def test_loss_and_gradients_of_any_method_equal_the_oracles(name: str, way: Way, tmp_path: Path) -> None:
+    base = base_for(name, tmp_path)
+    built = choose(name)(base)
     moved(built.model)
     built.model.eval()
-    found, expected = loss_of(built.model, ROWS), oracle.mean_loss(built.model, ROWS)
+    found, expected = loss_of(replace(base, model=built.model), ROWS, way), oracle.mean_loss(built.model, ROWS)
     tolerance = 1e-4 if module_of(name).QUANTIZE == "none" else 1e-3  # of float32; of a quantised base
     assert found.item() == pytest.approx(expected.item(), rel=tolerance)
     parameters = list(trained(built.model).values())

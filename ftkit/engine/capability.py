@@ -1,0 +1,120 @@
+"""In which way a model may be computed: tried on a few ids before it is used.
+
+Knows a model and made-up ids; no text and no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ftkit.contracts import Context
+from ftkit.engine.attention import Past, Tree, tree_attention
+from ftkit.engine.batching import base_of, vocabulary
+from ftkit.engine.forward import Way, autocast, forward
+from ftkit.engine.load import LoadedModel
+from ftkit.engine.tree import pack
+
+TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}  # of the largest logit; a wrong mask or position is off by far more
+WINDOW = 5  # that layers with a window get while it is tried: a longer one would not show on few ids
+MASK_LAYERS = {"full_attention", "sliding_attention"}
+SAID: dict[Way, str] = {
+    "masked": "this model's own attention is used under a mask: what rows share is computed once in a batch",
+    "plain": "this model's attention cannot share tokens among rows: plain batches are used",
+}
+
+
+def way_of(loaded: LoadedModel, ctx: Context) -> Way:
+    """The fastest way that gives what rows one by one give; found out on first use, and said where it is slow."""
+    if loaded.way is None:
+        loaded.way = _found(loaded)
+        if loaded.way in SAID:
+            ctx.progress.say(SAID[loaded.way])
+    return loaded.way
+
+
+def _found(loaded: LoadedModel) -> Way:
+    model = loaded.model
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for way in ("tree", "masked"):
+                if _is_exact(loaded, way):
+                    return way
+    finally:
+        model.train(was_training)
+    return "plain"
+
+
+def _is_exact(loaded: LoadedModel, way: Way) -> bool:
+    """Whether two levels of shared tokens, and for the tree a kept prefix, give what separate rows give."""
+    ids = [number % vocabulary(loaded.model) for number in range(3, 43)]
+    prefix, rows = ids[:9], [ids[9:17], [*ids[17:23], *ids[23:26]], [*ids[17:23], *ids[26:28]], ids[28:40]]
+    sequences = [[*prefix, *row] for row in rows]
+    wanted = [list(range(len(prefix), len(each))) for each in sequences]
+    try:
+        with _short_windows(loaded.model):
+            if way == "tree" and not _hands_all_over(loaded, sequences):
+                return False
+            found = [forward(loaded, sequences, wanted, way=way)]
+            if way == "tree":
+                past = Past(len(prefix))
+                forward(loaded, [prefix], [[len(prefix) - 1]], way=way, keep=past.keep)
+                shifted = [[place - len(prefix) for place in places] for places in wanted]
+                found.append(forward(loaded, rows, shifted, way=way, past=past))
+            with autocast(loaded):
+                alone = [
+                    loaded.model(input_ids=torch.tensor([each], device=loaded.device), use_cache=False).logits[0]
+                    for each in sequences
+                ]
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
+        return False
+    expected = torch.cat([logits[places] for logits, places in zip(alone, wanted, strict=True)]).float()
+    tolerance = TOLERANCE["bfloat16" if loaded.quantize == "nf4" else loaded.precision] * expected.abs().max()
+    for each in found:
+        rows_W = [row for places in each.places for row in places]
+        if not bool(((each.values_WV[rows_W].float() - expected).abs() <= tolerance).all()):
+            return False
+    return True
+
+
+def _hands_all_over(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> bool:
+    """Whether every layer asks our attention once, and each that has a window says so.
+
+    A layer that keeps a state, or another pattern than a window, would be wrong where few ids do not show it.
+    """
+    model = loaded.model
+    config = base_of(model).config.get_text_config()
+    types = getattr(config, "layer_types", None)
+    if types is not None and not set(types) <= MASK_LAYERS:
+        return False
+    packed = pack(sequences)
+    tree = Tree(packed, device=loaded.device)
+    with tree_attention(model), autocast(loaded):
+        ids_1T = torch.tensor([packed.ids], device=loaded.device)
+        positions_1T = torch.tensor([packed.depths], device=loaded.device)
+        model(input_ids=ids_1T, position_ids=positions_1T, use_cache=False, tree=tree)
+    layers = [layer for layer, _ in tree.seen]
+    if len(set(layers)) != len(layers) or len(layers) != config.num_hidden_layers:
+        return False
+    has_window = bool(getattr(config, "sliding_window", None)) and getattr(config, "use_sliding_window", True)
+    num_expected = types.count("sliding_attention") if types is not None else len(layers) if has_window else 0
+    return sum(window is not None for _, window in tree.seen) == num_expected
+
+
+@contextmanager
+def _short_windows(model: Any) -> Iterator[None]:
+    base = base_of(model)
+    owners = [base.config.get_text_config(), *base.modules()]
+    before = [(each, each.sliding_window) for each in owners if isinstance(getattr(each, "sliding_window", None), int)]
+    try:
+        for owner, _ in before:
+            owner.sliding_window = WINDOW
+        yield
+    finally:
+        for owner, window in before:
+            owner.sliding_window = window
