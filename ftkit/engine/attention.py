@@ -193,8 +193,8 @@ class _Attend(torch.autograd.Function):
             parts = (_take(query, block.queries, block), _take(key, block.keys, block), _take(value, block.keys, block))
             out_GHLD, lse_GHL = block_forward(*parts, block, rule)
             if block.queries is block.keys:
-                _put(out, out_GHLD, block)
-                _put(lse, lse_GHL, block)
+                _put(out, out_GHLD, block.queries)
+                _put(lse, lse_GHL, block.queries)
             else:
                 merge(out[:, :, block.queries], lse[:, :, block.queries], out_GHLD, lse_GHL)
         if past_key is not None and past_value is not None:
@@ -212,22 +212,24 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> Any:
         query, key, value, sinks_H, out, lse = ctx.saved_tensors
-        rule = ctx.rule
-        d_query, d_key, d_value = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        rule, dtype = ctx.rule, query.dtype
+        if dtype == torch.bfloat16 and query.device.type == "cpu":  # whose kernel takes 1 to 3 times as long in it
+            query, key, value, out, grad = (each.float() for each in (query, key, value, out, grad))
+        d_query, d_key, d_value = torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
         for block in ctx.tree.blocks(rule.window, query.dtype):
             parts = (_take(query, block.queries, block), _take(key, block.keys, block), _take(value, block.keys, block))
             grad_GHLD, out_GHLD, lse_GHL1 = (_take(each, block.queries, block) for each in (grad, out, lse[..., None]))
             d_parts = _block_backward(*parts, grad_GHLD, out_GHLD, lse_GHL1, block, rule)
-            for whole, part, tokens in zip(
-                (d_query, d_key, d_value), d_parts, (block.queries, block.keys, block.keys), strict=True
-            ):
-                _add(whole, part, tokens)
+            write = _put if block.queries is block.keys else _add  # own blocks come first, and hold each token once
+            write(d_query, d_parts[0], block.queries)
+            write(d_key, d_parts[1], block.keys)
+            write(d_value, d_parts[2], block.keys)
         d_sinks = None
         if sinks_H is not None:
             delta = (grad.to(lse.dtype) * out.to(lse.dtype)).sum(-1)
             share = (sinks_H.to(lse.dtype)[None, :, None] - lse).exp()
             d_sinks = -(share * delta).sum((0, 2)).to(sinks_H.dtype)
-        return d_query, d_key, d_value, d_sinks, None, None, None, None
+        return d_query.to(dtype), d_key.to(dtype), d_value.to(dtype), d_sinks, None, None, None, None
 
 
 def _take(whole: torch.Tensor, tokens: slice | torch.Tensor, block: Block) -> torch.Tensor:
@@ -248,11 +250,11 @@ def _flat(part: torch.Tensor) -> torch.Tensor:
     return part[0] if len(part) == 1 else part.transpose(0, 1).flatten(1, 2)
 
 
-def _put(whole: torch.Tensor, part: torch.Tensor, block: Block) -> None:
-    if isinstance(block.queries, slice):
-        whole[0, :, block.queries] = _flat(part)
+def _put(whole: torch.Tensor, part: torch.Tensor, tokens: slice | torch.Tensor) -> None:
+    if isinstance(tokens, slice):
+        whole[0, :, tokens] = _flat(part)
     else:
-        whole[0].index_copy_(1, block.queries, _flat(part).to(whole.dtype))
+        whole[0].index_copy_(1, tokens, _flat(part).to(whole.dtype))
 
 
 def _add(whole: torch.Tensor, part: torch.Tensor, tokens: slice | torch.Tensor) -> None:

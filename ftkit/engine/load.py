@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 
 from ftkit.contracts import Context, Machine, Trainable
+from ftkit.engine.adapters import compute_at_once
 from ftkit.engine.files import ModelSpec, changed_files, fetch, identify, runs_own_code
 from ftkit.engine.foreign import check_adapter, explained, read_object, tokenizer_file, weights_file
 from ftkit.engine.render import Renderer
@@ -76,13 +77,16 @@ def resolve_device(machine: Machine) -> str:
 def resolve_precision(precision: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
     """What to compute in: auto is bfloat16 on CUDA with bfloat16 units, else float32.
 
-    Raises MachineError where bfloat16 is asked for on a device without it (a CPU counts as without).
+    Raises MachineError where bfloat16 is asked for on a device without such units.
     """
-    has_bf16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "auto":
-        return "bfloat16" if has_bf16 else "float32"
+    if device == "cuda":
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bf16 = device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     if precision == "bfloat16" and not has_bf16:
         raise MachineError(f"model.precision: bfloat16 is asked for, but {device} has no bfloat16; use auto or float32")
+    if precision == "auto":
+        return "bfloat16" if has_bf16 and device == "cuda" else "float32"
     return precision
 
 
@@ -351,6 +355,7 @@ def _with_adapter(model: Any, folder: Path, device: str) -> Any:
         # peft 0.21 asks transformers 5 under a name that goes away; nothing a user could do about it
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
         tuned = PeftModel.from_pretrained(model, folder, torch_device=device)
+    compute_at_once(tuned)
     tuned.eval()
     return tuned
 

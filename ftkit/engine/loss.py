@@ -68,8 +68,12 @@ def summed_loss(loaded: LoadedModel, rows: Sequence[Row], *, way: Way) -> torch.
     row_T = torch.tensor([place for places in logits.places for place in places], device=device)
     target_T = torch.tensor([row.ids[target] for row in rows for target in row.targets], device=device)
     weight_T = torch.tensor([row.weight for row in rows for _ in row.targets], device=device, dtype=torch.float32)
-    is_each_once = len(row_T) == len(logits.values_WV) and bool((row_T[1:] > row_T[:-1]).all())
-    logits_TV = logits.values_WV if is_each_once else logits.values_WV[row_T]
+    logits_TV = logits.values_WV
+    if len(row_T) == len(logits_TV):  # each place predicts once: the few targets are put in order, not the logits
+        order_T = row_T.argsort()
+        target_T, weight_T = target_T[order_T], weight_T[order_T]
+    else:
+        logits_TV = logits_TV[row_T]
     size = max(1, CHUNK // logits_TV.shape[1])
     if len(row_T) <= size:
         return _nll(logits_TV, target_T, weight_T)

@@ -80,10 +80,16 @@ def test_a_base_is_loaded_with_its_identity_and_context_length(spec: ModelSpec, 
     assert torch.equal(logits(loaded.model), logits(model_of(vocabulary=len(byte_level()))))
 
 
-def test_auto_is_float32_on_a_cpu_and_bfloat16_is_refused() -> None:
-    assert resolve_precision("auto", "cpu") == "float32"
+def test_bfloat16_on_a_cpu_is_taken_where_it_has_units_for_it_and_auto_is_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for unit in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, unit, lambda: False)
     with pytest.raises(MachineError, match="cpu has no bfloat16; use auto or float32"):
         resolve_precision("bfloat16", "cpu")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert resolve_precision("bfloat16", "cpu") == "bfloat16"
+    assert resolve_precision("auto", "cpu") == "float32"
 
 
 # --- what is missing ------------------------------------------------------------------------------

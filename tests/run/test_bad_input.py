@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from commands import ftkit, ftkit_anew, ftkit_apart
 from hub_standin import environment, files_of, serving
 from refusals import assert_refused, errors, refused
@@ -89,7 +90,9 @@ def test_a_command_on_what_is_not_there_is_an_error_of_one_line(
 # --- machine, models, network: 4
 
 
-def test_bfloat16_on_a_cpu_is_refused(place: Path) -> None:
+def test_bfloat16_on_a_cpu_without_it_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for unit in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, unit, lambda: False)
     done = refused("model.precision=bfloat16")
     assert done.code == 4
     assert errors(done) == ["model.precision: bfloat16 is asked for, but cpu has no bfloat16; use auto or float32"]

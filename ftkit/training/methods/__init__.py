@@ -39,6 +39,8 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
     """
     from peft import LoraConfig, get_peft_model
 
+    from ftkit.engine.adapters import compute_at_once
+
     options = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
@@ -64,6 +66,7 @@ def low_rank(config: LowRank, base: LoadedModel) -> Trainable:
             f"{', '.join(layers)} ({str(error).splitlines()[0]})"
         ) from None
     _refuse_shared(model, shared)
+    compute_at_once(model)
     options.base_model_name_or_path = base.identity["repository"]
 
     def save(folder: Path) -> None:
