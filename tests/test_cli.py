@@ -14,7 +14,7 @@ from small_runs import SetUp, hashes
 from tiny_models import spec_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import load
 from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import KINDS, names
@@ -259,7 +259,7 @@ def test_export_writes_a_model_that_transformers_loads(
     instruction = read_json(out / "arm.json")["prompter"]["instruction"]
     asked = loaded.renderer.render([{"role": "user", "content": f"{instruction}\n\nWhere is my parcel?"}]).context_ids
     limit = read_json(out / "generation_config.json")["max_new_tokens"]
-    (answer,) = generate(loaded, [asked], max_new_tokens=limit, ctx=finished.context())
+    (answer,) = generate(loaded, [asked], Writing(limit), ctx=finished.context())
     assert capsys.readouterr().out == loaded.renderer.decode(answer.ids) + "\n"
 
 

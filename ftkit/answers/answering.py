@@ -108,7 +108,7 @@ def written_predictions(
     for question, completion in zip(questions, completions, strict=True):
         parsed = prompter.answer([completion.text], task.extract)
         made = _prediction(arm, question, raw=completion.text, parsed=parsed, tokens=completion.num_tokens)
-        flags = made.flags + (("truncated",) if completion.is_truncated else ())
+        flags = made.flags + (("truncated",) if completion.reason == "limit" else ())
         predictions.append(replace(made, flags=flags, reference=reference(task, question.example)))
     return predictions
 

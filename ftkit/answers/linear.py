@@ -60,7 +60,7 @@ class LinearModel:
     ) -> list[Completion]:
         """The likeliest label."""
         rows = self._log_probabilities([question.example.input for question in questions])
-        return [Completion(self.labels[row.index(max(row))], 0, False) for row in rows]
+        return [Completion(self.labels[row.index(max(row))], 0, "end") for row in rows]
 
     def _log_probabilities(self, texts: Sequence[str]) -> list[list[float]]:
         import numpy as np

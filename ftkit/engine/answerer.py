@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ftkit.contracts import Context
 from ftkit.engine.render import Renderer
@@ -42,18 +42,26 @@ class ContinuationScore:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a text is drawn: the likeliest token each time, `max_new_tokens` at most."""
+    """How a text is drawn, by `max_new_tokens` at most: the likeliest token each time where `temperature` is 0.
+
+    Else from the likeliest tokens that together reach `top_p`; equal questions get samples of their own. A text ends
+    before the first of `stop` that comes.
+    """
 
     max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A text that was written, without its end of turn. `is_truncated`: the limit came before an end."""
+    """A text that was written, without its end of turn; `reason`: that came, a string to stop at, or the limit."""
 
     text: str
     num_tokens: int
-    is_truncated: bool
+    reason: Literal["end", "stop", "limit"]
 
 
 class Reader(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ftkit.contracts import Context
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.render import Renderer
 from ftkit.engine.score import Request, score
@@ -18,7 +18,7 @@ from ftkit.records import Message
 
 @dataclass(frozen=True)
 class LocalModel:
-    """Answers with a loaded model: scores of choices on shared contexts, greedy texts."""
+    """Answers with a loaded model: scores of choices on shared contexts, and texts."""
 
     loaded: LoadedModel
 
@@ -46,15 +46,32 @@ class LocalModel:
     def complete(
         self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
     ) -> list[Completion]:
-        """Greedy texts."""
-        generated = generate(
-            self.loaded,
-            [question.context_ids for question in questions],
-            max_new_tokens=sampling.max_new_tokens,
-            ctx=ctx,
-            description=description,
+        """Texts, cut before a string to stop at."""
+        decode = self.renderer.decode
+
+        def is_stopped(ids: Sequence[int]) -> bool:
+            return _end(decode(ids), sampling.stop) is not None
+
+        writing = Writing(
+            sampling.max_new_tokens,
+            sampling.temperature,
+            sampling.top_p,
+            sampling.seed,
+            is_stopped if sampling.stop else None,
         )
-        return [Completion(self.renderer.decode(each.ids), len(each.ids), each.truncated) for each in generated]
+        contexts = [question.context_ids for question in questions]
+        written = generate(self.loaded, contexts, writing, ctx=ctx, description=description)
+        texts = [decode(each.ids) for each in written]
+        return [
+            Completion(text[: _end(text, sampling.stop)], len(each.ids), each.reason)
+            for text, each in zip(texts, written, strict=True)
+        ]
+
+
+def _end(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first of the strings to stop at begins."""
+    found = [place for place in map(text.find, stop) if place >= 0]
+    return min(found, default=None)
 
 
 def without_adapter(answerer: object) -> AbstractContextManager[Any] | None:

@@ -45,7 +45,7 @@ class Undecided(Tokenizing):
     def complete(
         self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
     ) -> list[Completion]:
-        return [Completion("", 0, False) for _ in questions]
+        return [Completion("", 0, "end") for _ in questions]
 
 
 def search_of(*prompts: object, **options: object) -> Search:

@@ -17,7 +17,7 @@ from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context, TaskSpec
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
 from ftkit.engine.finite import NotFiniteError
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import LoadedModel, wrap
 from ftkit.engine.local import LocalModel
 from ftkit.engine.probe import last_logits
@@ -62,7 +62,7 @@ ASKED: dict[str, Callable[[LoadedModel, Context], Any]] = {
     "predict classify": lambda loaded, ctx: predict("arm", LocalModel(loaded), BARE, CLASSIFY, [ROW], ctx),
     "predict generate": lambda loaded, ctx: predict("arm", LocalModel(loaded), BARE, WRITE, [ROW], ctx),
     "score": lambda loaded, ctx: score(loaded, [Request([5, 6], [[8], [9, 8]])], ctx=ctx),
-    "generate": lambda loaded, ctx: generate(loaded, [[5, 6], [9]], max_new_tokens=3, ctx=ctx),
+    "generate": lambda loaded, ctx: generate(loaded, [[5, 6], [9]], Writing(3), ctx=ctx),
 }
 FAULTS = {
     "base NaN": (

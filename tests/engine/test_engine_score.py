@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_models import byte_level, context, loaded_of, save_base, spec_of
 
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import load
 from ftkit.engine.score import Request, score
 from ftkit.errors import DataError
@@ -97,18 +97,19 @@ def test_generation_in_a_batch_equals_generation_row_by_row(family: str, tmp_pat
     first = [oracle.greedy(loaded.model, ids, 12, frozenset()) for ids in CONTEXTS]
     ends = next(id for row in first for id in row[2:] if not all(id in other for other in first))
     loaded.renderer.eos_ids = frozenset({ends})
-    found = generate(loaded, CONTEXTS, max_new_tokens=12, ctx=context(tmp_path))
+    found = generate(loaded, CONTEXTS, Writing(12), ctx=context(tmp_path))
     expected = [oracle.greedy(loaded.model, ids, 12, loaded.renderer.eos_ids) for ids in CONTEXTS]
     assert [each.ids for each in found] == expected
-    assert [each.truncated for each in found] == [ids[-1] not in loaded.renderer.eos_ids for ids in expected]
-    assert {each.truncated for each in found} == {True, False}
+    ends = [ids[-1] in loaded.renderer.eos_ids for ids in expected]
+    assert [each.reason for each in found] == [("limit", "end")[ends_here] for ends_here in ends]
+    assert {each.reason for each in found} == {"limit", "end"}
 
 
 def test_generation_ends_where_the_context_ends(tmp_path: Path) -> None:
     loaded = loaded_of()
     loaded.renderer.eos_ids = frozenset()
     loaded.context_length = 10
-    (found,) = generate(loaded, [[5] * 8], max_new_tokens=50, ctx=context(tmp_path))
-    assert (len(found.ids), found.truncated) == (2, True)
+    (found,) = generate(loaded, [[5] * 8], Writing(50), ctx=context(tmp_path))
+    assert (len(found.ids), found.reason) == (2, "limit")
     with pytest.raises(DataError, match="prompt 0: 10 tokens; between 1 and 9"):
-        generate(loaded, [[5] * 10], max_new_tokens=1, ctx=context(tmp_path))
+        generate(loaded, [[5] * 10], Writing(1), ctx=context(tmp_path))

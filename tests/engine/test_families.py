@@ -12,7 +12,7 @@ from tiny_models import context
 from tiny_trainings import loss_of
 
 from ftkit.engine.capability import way_of
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
 
@@ -63,7 +63,7 @@ def test_what_is_written_equals_what_each_row_alone_writes(family: str, tmp_path
     loaded.renderer.eos_ids = frozenset({ends})  # which some rows write and others not: they leave one by one
     expected = [oracle.greedy(loaded.model, each, 8, loaded.renderer.eos_ids) for each in contexts]
     for micro_batch in ("auto", 2):
-        found = generate(loaded, contexts, max_new_tokens=8, ctx=context(tmp_path, micro_batch=micro_batch))
+        found = generate(loaded, contexts, Writing(8), ctx=context(tmp_path, micro_batch=micro_batch))
         assert [each.ids for each in found] == expected
 
 

@@ -16,7 +16,7 @@ from tiny_trainings import Run, weights_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ftkit.engine.batching import Budget, Load, plan
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.score import Request, score
 from ftkit.engine.tree import common_beginning, num_packed, pack
 from ftkit.errors import MachineError
@@ -131,16 +131,14 @@ def test_where_memory_runs_out_batches_are_halved_and_scores_and_texts_stay(fami
     loaded, ctx = loaded_of(family, dtype=torch.float64), context(tmp_path)
     contexts = [request.context_ids for request in REQUESTS]
     scores = score(loaded, REQUESTS, ctx=ctx)
-    texts = generate(loaded, contexts, max_new_tokens=6, ctx=ctx)
+    texts = generate(loaded, contexts, Writing(6), ctx=ctx)
     with memory_of(50) as sizes:
         again = score(loaded, REQUESTS, ctx=ctx)
         assert max(sizes) > 50 and sizes[-1] <= 50
         assert [[each.sum for each in row] for row in again] == [
             pytest.approx([each.sum for each in row], rel=1e-9) for row in scores
         ]
-        assert [each.ids for each in generate(loaded, contexts, max_new_tokens=6, ctx=ctx)] == [
-            each.ids for each in texts
-        ]
+        assert [each.ids for each in generate(loaded, contexts, Writing(6), ctx=ctx)] == [each.ids for each in texts]
     with memory_of(5), pytest.raises(MachineError, match="a row of 9 tokens does not fit the memory of cpu"):
         score(loaded, REQUESTS, ctx=ctx)
 

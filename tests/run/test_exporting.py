@@ -17,7 +17,7 @@ from tiny_models import byte_level, context, model_of, save_base, spec_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftkit.contracts import Context
-from ftkit.engine.generate import generate
+from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import LoadedModel, load, load_plain, load_renderer, load_tuned, save_tuned
 from ftkit.engine.score import Request, score
 from ftkit.engine.shipping import write_model
@@ -85,7 +85,7 @@ def test_transformers_says_of_an_export_what_was_scored(method: str, chat: bool,
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     model: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     asked = [scored.renderer.render(each).context_ids for each in MESSAGES]
-    answers = [each.ids for each in generate(scored, asked, max_new_tokens=12, ctx=ctx)]
+    answers = [each.ids for each in generate(scored, asked, Writing(12), ctx=ctx)]
     for messages, ids, answer in zip(MESSAGES, asked, answers, strict=True):
         inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
         assert inputs["input_ids"].tolist() == [ids]

@@ -1,0 +1,79 @@
+"""What is drawn, where it stops and who is told: the same whatever else is written beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import context, loaded_of
+
+from ftkit.engine.answerer import Question, Sampling
+from ftkit.engine.finite import NotFiniteError
+from ftkit.engine.generate import Writing, generate
+from ftkit.engine.local import LocalModel
+from ftkit.records import Example
+
+CONTEXTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13, 14], [20], [30, 31, 32, 33], [5, 6, 7], [5, 6, 7, 40]]
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, "auto"])
+def test_samples_do_not_depend_on_the_batch_nor_on_other_rows(micro_batch: Any, tmp_path: Path) -> None:
+    loaded, writing = loaded_of(dtype=torch.float64), Writing(8, temperature=0.7, top_p=0.9, seed=3)
+    ctx = context(tmp_path, micro_batch=micro_batch)
+    found = [each.ids for each in generate(loaded, CONTEXTS, writing, ctx=ctx)]
+    alone = [generate(loaded, [ids], writing, ctx=context(tmp_path))[0].ids for ids in CONTEXTS]
+    twice = [each.ids for each in generate(loaded, [CONTEXTS[0]] * 2, writing, ctx=context(tmp_path))]
+    assert found[:4] == alone[:4] and found[5] == alone[5]
+    assert [found[0], found[4]] == twice and twice[0] != twice[1]
+    other = Writing(8, temperature=0.7, top_p=0.9, seed=4)
+    assert found != [each.ids for each in generate(loaded, CONTEXTS, other, ctx=ctx)]
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.5, 1.0), (1.0, 0.6)])
+def test_samples_are_as_frequent_as_they_are_likely(temperature: float, top_p: float, tmp_path: Path) -> None:
+    loaded = loaded_of(dtype=torch.float64)
+    with torch.no_grad():
+        p = (loaded.model(torch.tensor([[5, 6, 7]])).logits[0, -1] / temperature).softmax(-1)
+    ordered, ids = p.sort(descending=True)
+    kept = int((ordered.cumsum(0) - ordered < top_p).sum())
+    expected = dict(zip(ids[:kept].tolist(), (ordered[:kept] / ordered[:kept].sum()).tolist(), strict=True))
+    writing = Writing(1, temperature=temperature, top_p=top_p, seed=1)
+    drawn = Counter(each.ids[0] for each in generate(loaded, [[5, 6, 7]] * 4000, writing, ctx=context(tmp_path)))
+    assert set(drawn) <= set(expected)
+    for id, share in expected.items():
+        assert abs(drawn[id] / 4000 - share) <= 5 * (share * (1 - share) / 4000) ** 0.5 + 1e-3
+
+
+def test_each_token_is_told_as_it_comes_and_enough_is_enough(tmp_path: Path) -> None:
+    loaded, told = loaded_of(), []
+    loaded.renderer.eos_ids = frozenset()
+    writing = Writing(6, is_stopped=lambda ids: len(ids) == 4, tell=lambda index, ids: told.append((index, list(ids))))
+    found = generate(loaded, CONTEXTS[:2], writing, ctx=context(tmp_path))
+    assert [each.reason for each in found] == ["stop", "stop"]
+    for index, each in enumerate(found):
+        assert [ids for number, ids in told if number == index] == [each.ids[:count] for count in (1, 2, 3, 4)]
+
+
+def test_a_text_ends_before_a_string_to_stop_at(tmp_path: Path) -> None:
+    model = LocalModel(loaded_of())
+    model.loaded.renderer.eos_ids = frozenset()
+    question = Question(Example(id="a", input="x", target="", group=""), [], (), [5, 6, 7], [], False)
+    (whole,) = model.complete([question], Sampling(12), ctx=context(tmp_path), description="")
+    stop = whole.text[4:6]
+    sampling = Sampling(12, stop=("never there", stop))
+    (cut,) = model.complete([question], sampling, ctx=context(tmp_path), description="")
+    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert (whole.reason, cut.reason) == ("limit", "stop") and cut.num_tokens < whole.num_tokens
+
+
+def test_a_model_that_fails_at_one_token_only_is_named_where_it_comes_to_that(tmp_path: Path) -> None:
+    loaded = loaded_of()
+    with torch.no_grad():
+        loaded.model.get_input_embeddings().weight[301] = torch.nan
+    assert len(generate(loaded, [[5, 6], [7, 8, 9]], Writing(2), ctx=context(tmp_path))) == 2
+    assert loaded.way == "tree"
+    with pytest.raises(NotFiniteError, match=r"the base model .* gives scores that are not finite"):
+        generate(loaded, [[5, 6], [7, 301, 9]], Writing(2), ctx=context(tmp_path))
