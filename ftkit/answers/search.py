@@ -6,7 +6,7 @@ Knows no stage: what a candidate came to is kept in a folder, so that an interru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,10 +62,11 @@ class Judging:
 
 @dataclass(frozen=True)
 class Found:
-    """All candidates, and the prompts that were frozen."""
+    """All candidates, and the prompts that were frozen with what each answered to the rows it was judged by."""
 
     candidates: list[Candidate]
     frozen: FrozenPrompts
+    predictions: list[list[Prediction]]
 
 
 def prompts_of(search: Search, task: TaskSpec, train: Sequence[Example], *, seed: int) -> list[Prompter | Skipped]:
@@ -134,13 +135,16 @@ def find_best(
 ) -> Found:
     """Judge all prompts on valid and freeze the best of each family. Raises DataError where none could be scored."""
     tried = list[Candidate]()
+    answered = dict[int, list[Prediction]]()  # of the best so far
     for candidate, prompt in zip(listed(prompts, judging.search), prompts, strict=True):
         ctx.check_stop()
         if candidate.status == "skipped":
             ctx.progress.say(candidate.said)
         if isinstance(prompt, Prompter) and candidate.status == "scored":
-            candidate = _tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx)
+            candidate, predictions = _tried(candidate, prompt, judging, answerer, kept_in=kept_in, ctx=ctx)
+            answered[candidate.index] = predictions
         tried.append(candidate)
+        answered = {each.index: answered[each.index] for each in kept(tried)}
     require_one(tried)
     best = kept(tried)
     for each in best:
@@ -148,8 +152,9 @@ def find_best(
         ctx.progress.say(f"best {each.family}: {each.label}, {each.normalize}, {value}")
     indices = {each.index for each in best}
     candidates = [each.model_copy(update={"chosen": each.index in indices}) for each in tried]
-    frozen = tuple(_frozen(prompts, each) for each in sorted(best, key=lambda each: each.index))
-    return Found(candidates, FrozenPrompts(frozen, tuple(each.label for each in best)))
+    in_order = sorted(best, key=lambda each: each.index)
+    frozen = FrozenPrompts(tuple(_frozen(prompts, each) for each in in_order), tuple(each.label for each in best))
+    return Found(candidates, frozen, [answered[each.index] for each in in_order])
 
 
 def kept(tried: Sequence[Candidate]) -> list[Candidate]:
@@ -181,16 +186,18 @@ def _frozen(prompts: Sequence[Prompter | Skipped], candidate: Candidate) -> Prom
 
 def _tried(
     candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, *, kept_in: Path, ctx: Context
-) -> Candidate:
-    """What a candidate came to, from an interrupted search where it is there."""
+) -> tuple[Candidate, list[Prediction]]:
+    """What a candidate came to, and its answers under the best normalisation; from an interrupted search if there."""
     kept = kept_in / f"{candidate.index}.json"
     known = kept_json(kept, ctx.progress.say)
-    if known is not None and (known["label"], known["instruction"]) == (candidate.label, candidate.instruction):
-        return Candidate.model_validate(known)
-    judged = _judged(candidate, prompter, judging, answerer, ctx)
+    if known is not None:
+        judged = Candidate.model_validate(known["candidate"])
+        if (judged.label, judged.instruction) == (candidate.label, candidate.instruction):
+            return judged, [Prediction(**{**row, "flags": tuple(row["flags"])}) for row in known["predictions"]]
+    judged, predictions = _judged(candidate, prompter, judging, answerer, ctx)
     kept_in.mkdir(exist_ok=True)
-    keep_json(kept, judged.as_json())
-    return judged
+    keep_json(kept, {"candidate": judged.as_json(), "predictions": [asdict(each) for each in predictions]})
+    return judged, predictions
 
 
 def _with_room(candidate: Candidate, room: Room) -> Candidate:
@@ -200,23 +207,24 @@ def _with_room(candidate: Candidate, room: Room) -> Candidate:
     )
 
 
-def _judged(candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context) -> Candidate:
-    """A candidate with its values on valid, or with what it needs where it does not fit."""
+def _judged(
+    candidate: Candidate, prompter: Prompter, judging: Judging, answerer: Answerer, ctx: Context
+) -> tuple[Candidate, list[Prediction]]:
+    """A candidate with its values on valid and its best answers, or with what it needs where it does not fit."""
     sized = _with_room(candidate, Asker.of_task(answerer, prompter, judging.task).room(judging.valid))
     if sized.status == "does not fit":
         ctx.progress.say(sized.said)
-        return sized
+        return sized, []
     predictions = _predictions(prompter, judging, answerer, ctx)
     values = {name: metric_value(judging.primary, rows) for name, rows in predictions.items()}
     best = max(values, key=lambda name: values[name])
-    return sized.model_copy(
-        update={
-            "values": values,
-            "value": values[best],
-            "normalize": best,
-            "prompt_tokens_mean": sum(each.prompt_tokens for each in predictions[best]) / len(judging.valid),
-        }
-    )
+    known = {
+        "values": values,
+        "value": values[best],
+        "normalize": best,
+        "prompt_tokens_mean": sum(each.prompt_tokens for each in predictions[best]) / len(judging.valid),
+    }
+    return sized.model_copy(update=known), predictions[best]
 
 
 def _predictions(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ftkit.answers.answering import predict, scored
@@ -39,7 +40,7 @@ def run(
     out: Path,
     ctx: Context,
 ) -> Baseline:
-    """Judge all prompts on valid, freeze the best of each family, predict valid with each of these.
+    """Judge all prompts on valid, freeze the best of each family, answer the rest of valid with each of these.
 
     A candidate's result is kept in `out/tried` as soon as it is there, so an interrupted search continues.
     Raises DataError where no prompt could be scored.
@@ -53,8 +54,10 @@ def run(
     base = load_base()
     result = find_best(prompts, judging, base, out / "tried", ctx)
     predictions: list[Prediction] = []
-    for prompter in result.frozen.prompts:
-        rows = predict(f"base+{prompter.label}", base, prompter, task, valid, ctx)
+    for prompter, judged in zip(result.frozen.prompts, result.predictions, strict=True):
+        arm, unseen = f"base+{prompter.label}", valid[len(judged) :]
+        rows = [replace(each, arm=arm) for each in judged]
+        rows += predict(arm, base, prompter, task, unseen, ctx) if unseen else []
         predictions += scored(rows, [config.primary])
     write_jsonl(out / "candidates.jsonl", (each.as_json() for each in result.candidates))
     write_json(out / "prompt.json", result.frozen.as_json())
