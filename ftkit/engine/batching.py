@@ -17,7 +17,8 @@ from ftkit.engine.tree import num_common
 from ftkit.errors import MachineError
 
 PAD_ID = 0  # any id: padding is masked by position, never by value
-CPU_TOKENS = 1024  # computed tokens of a batch; more does not make two cores faster
+CPU_TOKENS = 1024  # computed tokens of a batch: more is no faster, and less computes what is shared more often
+CPU_TRAINING_TOKENS = 1536
 GPU_TOKENS = 32768
 CPU_LOGITS = 2**27  # numbers of the logits of a batch, 0.5 GiB in float32
 GPU_LOGITS = 2**30
@@ -45,11 +46,13 @@ class Budget:
     logits: int
 
     @classmethod
-    def of(cls, machine: Machine, device: str) -> Budget:
+    def of(cls, machine: Machine, device: str, *, trains: bool = False) -> Budget:
         """The budget of a device; `machine.micro_batch` replaces it by a number of items."""
         if machine.micro_batch != "auto":
             return cls(machine.micro_batch, 2**62, 2**62)
-        return cls(0, CPU_TOKENS, CPU_LOGITS) if device == "cpu" else cls(0, GPU_TOKENS, GPU_LOGITS)
+        if device == "cpu":
+            return cls(0, CPU_TRAINING_TOKENS if trains else CPU_TOKENS, CPU_LOGITS)
+        return cls(0, GPU_TOKENS, GPU_LOGITS)
 
     def halved(self, num_items: int) -> Budget:
         """Half of everything, after memory ran out at so many items."""

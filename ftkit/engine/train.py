@@ -132,7 +132,7 @@ class _Loop:
         assert self.parameters, "a method leaves something to train"
         assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), "float32 or wider"
         self.optimizer = _adamw(list(self.parameters.values()), settings)
-        self.budget = Budget.of(ctx.machine, loaded.device)
+        self.budget = Budget.of(ctx.machine, loaded.device, trains=True)
         self.row_by_row = drops(self.model)
         if self.row_by_row:
             ctx.progress.say(ONE_BY_ONE)
