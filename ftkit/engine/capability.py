@@ -14,11 +14,12 @@ import torch
 from ftkit.contracts import Context
 from ftkit.engine.attention import Past, Tree, tree_attention
 from ftkit.engine.batching import base_of, vocabulary
+from ftkit.engine.finite import not_finite
 from ftkit.engine.forward import Way, autocast, forward
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.tree import pack
 
-TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}  # of the largest logit; a wrong mask or position is off by far more
+TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}  # of the largest logit; a wrong mask or position is off by far more
 WINDOW = 5  # that layers with a window get while it is tried: a longer one would not show on few ids
 MASK_LAYERS = {"full_attention", "sliding_attention"}
 SAID: dict[Way, str] = {
@@ -28,7 +29,10 @@ SAID: dict[Way, str] = {
 
 
 def way_of(loaded: LoadedModel, ctx: Context) -> Way:
-    """The fastest way that gives what rows one by one give; found out on first use, and said where it is slow."""
+    """The fastest way that gives what rows one by one give; found out on first use, and said where it is slow.
+
+    Raises NotFiniteError for a model that gives no numbers at all.
+    """
     if loaded.way is None:
         loaded.way = _found(loaded)
         if loaded.way in SAID:
@@ -42,12 +46,10 @@ def _found(loaded: LoadedModel) -> Way:
     model.eval()
     try:
         with torch.inference_mode():
-            for way in ("tree", "masked"):
-                if _is_exact(loaded, way):
-                    return way
+            ways: tuple[Way, ...] = ("tree", "masked")
+            return next((way for way in ways if _is_exact(loaded, way)), "plain")
     finally:
         model.train(was_training)
-    return "plain"
 
 
 def _is_exact(loaded: LoadedModel, way: Way) -> bool:
@@ -55,31 +57,39 @@ def _is_exact(loaded: LoadedModel, way: Way) -> bool:
     ids = [number % vocabulary(loaded.model) for number in range(3, 43)]
     prefix, rows = ids[:9], [ids[9:17], [*ids[17:23], *ids[23:26]], [*ids[17:23], *ids[26:28]], ids[28:40]]
     sequences = [[*prefix, *row] for row in rows]
-    wanted = [list(range(len(prefix), len(each))) for each in sequences]
-    try:
-        with _short_windows(loaded.model):
+    wanted = [range(len(prefix), len(each)) for each in sequences]
+    with _short_windows(loaded.model):
+        expected = _alone(loaded, sequences, wanted)
+        try:
             if way == "tree" and not _hands_all_over(loaded, sequences):
                 return False
             found = [forward(loaded, sequences, wanted, way=way)]
             if way == "tree":
                 past = Past(len(prefix))
-                forward(loaded, [prefix], [[len(prefix) - 1]], way=way, keep=past.keep)
-                shifted = [[place - len(prefix) for place in places] for places in wanted]
-                found.append(forward(loaded, rows, shifted, way=way, past=past))
-            with autocast(loaded):
-                alone = [
-                    loaded.model(input_ids=torch.tensor([each], device=loaded.device), use_cache=False).logits[0]
-                    for each in sequences
-                ]
-    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
-        return False
-    expected = torch.cat([logits[places] for logits, places in zip(alone, wanted, strict=True)]).float()
-    tolerance = TOLERANCE["bfloat16" if loaded.quantize == "nf4" else loaded.precision] * expected.abs().max()
+                forward(loaded, [prefix], [[]], way=way, keep=past.keep)
+                found.append(forward(loaded, rows, [range(len(row)) for row in rows], way=way, past=past))
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
+            return False
+    largest = expected.masked_fill(~expected.isfinite(), 0.0).abs().max()
+    tolerance = TOLERANCE["bfloat16" if loaded.quantize == "nf4" else loaded.precision] * largest
     for each in found:
-        rows_W = [row for places in each.places for row in places]
-        if not bool(((each.values_WV[rows_W].float() - expected).abs() <= tolerance).all()):
+        values = each.values_WV[[row for places in each.places for row in places]].float()
+        if not bool((((values - expected).abs() <= tolerance) | (values == expected)).all()):
             return False
     return True
+
+
+def _alone(loaded: LoadedModel, sequences: Sequence[list[int]], wanted: Sequence[range]) -> torch.Tensor:
+    """Logits at the wanted positions of each sequence by itself, as the model computes them."""
+    parts = []
+    for ids, positions in zip(sequences, wanted, strict=True):
+        with autocast(loaded):
+            logits_1LV = loaded.model(input_ids=torch.tensor([ids], device=loaded.device), use_cache=False).logits
+        parts.append(logits_1LV[0, list(positions)].float())
+    logits_WV = torch.cat(parts)
+    if not bool(logits_WV.amax(dim=-1).isfinite().all()):
+        raise not_finite(loaded, sequences[0])
+    return logits_WV
 
 
 def _hands_all_over(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> bool:
