@@ -4,6 +4,7 @@ Lays nothing out and reads no file.
 
 from __future__ import annotations
 
+from ftkit.recipe.schema import Prices
 from ftkit.report import wording
 from ftkit.report.comparison import Comparison
 from ftkit.verdict.cost import Rates, break_even_requests, machine_money, request_money
@@ -33,7 +34,11 @@ def row_scores(comparison: Comparison, arm: str) -> list[float]:
 
 def rates(comparison: Comparison) -> Rates:
     """The prices the recipe declares."""
-    prices = comparison.recipe.compare.prices
+    return rates_of(comparison.recipe.compare.prices)
+
+
+def rates_of(prices: Prices) -> Rates:
+    """A recipe's prices, as the arithmetic of costs takes them."""
     return Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
 
 

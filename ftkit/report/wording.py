@@ -115,13 +115,16 @@ def meaning(result: Judged) -> list[str]:
     return [" ".join(each for each in [lean, *others, *_what_it_takes(result, share=share)] if each)]
 
 
-def one_sentence(result: Judged) -> str:
-    """All of it on one line: what to do, what speaks against it, the numbers, and what they mean."""
+def sentences(result: Judged) -> list[str]:
+    """What follows the headline, in its order: what speaks against it, the numbers, and what they mean."""
     if isinstance(result, Verdict) and result.verdict == "invalid":  # what failed matters more than the numbers
-        return " ".join([headline(result), *meaning(result), numbers(result)])
-    return " ".join(
-        [headline(result), *cautions(result), numbers(result), *meaning(result), *shortened(result), *cheaper(result)]
-    )
+        return [*meaning(result), numbers(result)]
+    return [*cautions(result), numbers(result), *meaning(result), *shortened(result), *cheaper(result)]
+
+
+def one_sentence(result: Judged) -> str:
+    """All of it on one line, the headline first."""
+    return " ".join([headline(result), *sentences(result)])
 
 
 def cheaper(result: Judged) -> list[str]:

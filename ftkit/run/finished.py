@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -22,9 +21,6 @@ from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
 from ftkit.run.models import ArmModel, arm_models, model_spec, task_spec
 from ftkit.store import MANIFEST, verify
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

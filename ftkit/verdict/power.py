@@ -15,7 +15,7 @@ import numpy as np
 
 from ftkit.errors import DataError
 from ftkit.verdict.adjusted import DIFFERENCE, PSEUDO_GROUPS, Numbers, adjusted, expected_moments
-from ftkit.verdict.resampling import FloatArray, normal_quantile
+from ftkit.verdict.resampling import FloatArray, check_level, normal_quantile
 from ftkit.verdict.stats import MIN_GROUPS, Contrast
 
 POWER = 0.8
@@ -151,4 +151,4 @@ def _first(is_enough: Callable[[int], bool], *, start: int) -> int | None:
 def _check(*, margin: float, level: float) -> None:
     if margin < 0:
         raise DataError(f"margin is {margin}; expected 0 or more (compare.margin in the recipe)")
-    normal_quantile(level)
+    check_level(level)

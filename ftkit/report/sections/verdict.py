@@ -25,7 +25,7 @@ from ftkit.report.markup import (
 )
 from ftkit.report.pictures import BAND, INK, MUTED, PROMPTING, TUNED, picture
 from ftkit.report.readings import is_share, metric_of, primary, row_scores
-from ftkit.report.wording import SIMPLE, cautions, cheaper, guard_name, headline, meaning, numbers, shortened
+from ftkit.report.wording import SIMPLE, guard_name, headline, sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,15 +50,13 @@ def render(config: VerdictOptions, comparison: Comparison) -> Section:
     """Headline, one sentence of numbers, the interval as a picture, guards."""
     verdict = comparison.verdict
     title = headline(verdict)
-    sentences = [*cautions(verdict), numbers(verdict), *meaning(verdict), *shortened(verdict), *cheaper(verdict)]
-    if verdict.verdict == "invalid":  # what failed matters more than numbers that cannot be trusted
-        sentences = [*meaning(verdict), numbers(verdict)]
+    leads = sentences(verdict)
     kind, word = ("simple", SIMPLER) if verdict.ship in SIMPLE else (verdict.verdict, CHIPS[verdict.verdict])
     chip = f'<p class="chip {kind}">{escape(word)}</p>'
     html = "".join(
         (
             f'{chip}<p class="headline">{escape(title)}</p>',
-            *(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences),
+            *(f'<p class="lead">{escape(sentence)}</p>' for sentence in leads),
             _tiles(comparison),
             _picture(comparison),
             _guards_html(verdict.guards),
@@ -66,7 +64,7 @@ def render(config: VerdictOptions, comparison: Comparison) -> Section:
     )
     lines = [
         f"**{plain(title)}**",
-        *(plain(sentence) for sentence in sentences),
+        *(plain(sentence) for sentence in leads),
         _guards(verdict.guards).markdown,
     ]
     return Section("Verdict", Markup(html), "\n\n".join(lines))

@@ -20,10 +20,11 @@ from ftkit.records import Guard, Prediction
 from ftkit.registry import Choice, Config
 from ftkit.report import page as report
 from ftkit.report.comparison import Comparison, Timing
+from ftkit.report.readings import rates_of
 from ftkit.report.wording import one_sentence
 from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.store import derive_seed, write_bytes, write_json
-from ftkit.verdict.cost import Rates, request_money
+from ftkit.verdict.cost import request_money
 from ftkit.verdict.paired import (
     CUT,
     Aligned,
@@ -293,8 +294,7 @@ def _floors(config: CompareConfig, floors: Aligned) -> dict[str, dict[str, float
 
 def _cost(compare: Compare, result: ArmResult) -> float:
     """Of a request: money, or tokens where the recipe declares no price of tokens."""
-    prices = compare.prices
-    rates = Rates(prices.gpu_hour, prices.input_tokens, prices.output_tokens)
+    rates = rates_of(compare.prices)
     prompt, completion = result.prompt_tokens_mean, result.completion_tokens_mean
     return (
         request_money(rates, prompt_tokens=prompt, completion_tokens=completion)
