@@ -5,6 +5,7 @@ Knows no shape and no source: it reads one value, and says why it holds no examp
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -78,11 +79,20 @@ def read_side(value: Value, column: str, *, role: str) -> list[Said]:
     messages = messages_in(value)
     if messages is not None:
         return read_messages(messages, column)
-    if role == "assistant" and isinstance(value, (bool, int, float)):
-        return [Said(role, shown(value))]
-    if not isinstance(value, str):
+    text = answer_text(value) if role == "assistant" else value
+    if not isinstance(text, str):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a string, or a list of messages")
-    return [Said(role, value)]
+    return [Said(role, text)]
+
+
+def answer_text(value: Value) -> str | None:
+    """A text, and a number or a truth value as the text that it is as an answer; None for anything else.
+
+    3.0 is 3, since a batch may have made it a decimal number.
+    """
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value).removesuffix(".0")
+    return value if isinstance(value, str) else None
 
 
 def messages_in(value: Value) -> list[Value] | None:

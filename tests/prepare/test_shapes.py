@@ -242,13 +242,32 @@ def test_the_first_of_several_answers_is_the_target() -> None:
     assert faults(
         "question_answer",
         {"question": "Who?", "answers": {"text": [], "answer_start": []}},
-        {"question": "Who?", "answers": [3]},
+        {"question": "Who?", "answers": [[3]]},
+        {"question": "Who?", "answers": [None, "x"]},
         {"question": "Who?", "answers": "Ada"},
     ) == [
         "'answers' is empty",
-        "'answers' begins with 3; expected a string",
+        "'answers' begins with a list; expected a string",
+        "'answers' begins with null; expected a string",
         "'answers': not valid JSON: expected a value at character 1",
     ]
+
+
+@pytest.mark.parametrize("read", [from_json, nested])
+@pytest.mark.parametrize(("answer", "text", "kind"), [(42, "42", "numbers"), (True, "true", "truth values")])
+def test_a_first_answer_that_is_a_number_is_taken_as_text_as_any_target_is(
+    read: Any, answer: Any, text: str, kind: str
+) -> None:
+    for row in ({"answers": [answer]}, {"answers": {"text": [answer]}}, {"answer": answer}):
+        made = shape("question_answer", read({"question": "How many?", **row}))
+        assert (made.table["target"].to_list(), made.faults) == ([text], {})
+        assert made.notes == [f"{next(iter(row))!r} holds {kind}: they are taken as text"]
+
+
+@pytest.mark.parametrize("name", ["prompt_completion", "question_answer"])
+def test_a_long_number_is_a_whole_answer(name: str) -> None:
+    rows = {"prompt": "2^300?", "question": "2^300?", "completion": 2**300, "answers": [2**300]}
+    assert shape(name, from_json(rows)).table["target"].to_list() == [str(2**300)]
 
 
 def test_plain_text_is_all_target() -> None:

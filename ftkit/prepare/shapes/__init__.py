@@ -213,9 +213,14 @@ def notes_of(table: Table, *columns: str) -> list[str]:
         if series.dtype == polars.String:
             others = series.filter(not_text(table, column))
             has_truths, has_numbers = (bool(others.str.contains(each).any()) for each in (r"^[tf]", r"^[-\d]"))
-        kinds = [kind for kind, is_there in (("numbers", has_numbers), ("truth values", has_truths)) if is_there]
-        notes += [f"{column!r} holds {kind}: they are taken as text" for kind in kinds if series.count()]
+        notes += taken_as_text(column, numbers=has_numbers, truths=has_truths) if series.count() else []
     return notes
+
+
+def taken_as_text(column: str, *, numbers: bool, truths: bool) -> list[str]:
+    """What is to be said of a column in which these stood as answers."""
+    kinds = [kind for kind, is_there in (("numbers", numbers), ("truth values", truths)) if is_there]
+    return [f"{column!r} holds {kind}: they are taken as text" for kind in kinds]
 
 
 def is_plain(kind: polars.DataType) -> bool:
