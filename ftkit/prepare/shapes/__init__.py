@@ -31,6 +31,7 @@ from ftkit.prepare.conversation import (
     read_messages,
     shown,
     system_message,
+    unread_of,
 )
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, dumped, table_of
 from ftkit.registry import Config, find, names, suggest
@@ -290,7 +291,7 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
     """Rows made by Python, in order: `make(id, *values of these columns)` gives answers, or raises NoExampleError.
 
     A row has id, input, target, the `extra` columns of the answers' `more`, and history. Of a column that is None, or
-    that the table does not have, all values are None.
+    that the table does not have, all values are None. What is `unread` is what the answers say of it.
     """
     import polars
 
@@ -310,7 +311,8 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
         **{name: [each.more[name] for each in answers] for name in extra},
     }
     series = {name: polars.Series(filled, dtype=polars.String) for name, filled in texts_of.items()}
-    return Shaped(polars.DataFrame({**series, "history": history_column(each.history for each in answers)}), faults)
+    rows = polars.DataFrame({**series, "history": history_column(each.history for each in answers)})
+    return Shaped(rows, faults, unread={name for each in answers for name in each.unread})
 
 
 def conversations(config: ConversationConfig, table: Table, *, is_open: bool = False) -> Shaped:
@@ -330,8 +332,11 @@ def conversations(config: ConversationConfig, table: Table, *, is_open: bool = F
             said.append(Said("assistant", ""))
         more = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
         places = [place for place, each in enumerate(said) if each.role == "assistant"]
+        unread = unread_of(said) | (
+            {f"{config.column} after the last answer"} if said[-1].role != "assistant" else set()
+        )
         answers = [
-            Answer(f"{name}#{number}", said[:place], said[place].content, more)
+            Answer(f"{name}#{number}", said[:place], said[place].content, more, unread)
             for number, place in enumerate(places, 1)
             if said[place].is_learned
         ]

@@ -7,12 +7,14 @@ and {{ a brace; nothing else has a meaning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
+from ftkit.prepare.beside import unread_beside
 from ftkit.prepare.conversation import parse_json, without_nulls
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
 from ftkit.prepare.shapes import ShapeConfig, TextColumn, as_text, is_plain, missing_column, shaped, text_column
@@ -53,9 +55,10 @@ class Columns(ShapeConfig):
 @component
 def shape(config: Columns, table: Table) -> Shaped:
     """Input and target. Within a template a value is as JSON has it, a text as it is; a null is a fault anywhere."""
+    unread = unread_beside(table, {*names_in(config.input), *names_in(config.target)})
     table = with_nested(table, config.input, config.target)
     read = [_read(table, getattr(config, use), use) for use in ("input", "target")]
-    return shaped(table, read, input=read[0].values, target=read[1].values)
+    return replace(shaped(table, read, input=read[0].values, target=read[1].values), unread=unread)
 
 
 def fill(table: Table, template: str, *, missing: str | None = None) -> polars.Series:

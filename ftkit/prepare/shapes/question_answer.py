@@ -5,12 +5,13 @@ Knows no other shape. Of several answers the first is the target; the others are
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import NoExampleError, answer_text, parse_json, shown
+from ftkit.prepare.conversation import NoExampleError, answer_text, filled, parse_json, shown
 from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, taken_as_text, text_column, values
 from ftkit.registry import component
@@ -53,7 +54,23 @@ def shape(config: QuestionAnswer, table: Table) -> Shaped:
     has_context = context.values != ""
     whole = polars.when(has_context).then(context.values + "\n\n" + question.values).otherwise(question.values)
     answer = _first_answers(table, config.answers) if has_list else text_column(table, config.answer)
-    return shaped(table, [context, question, answer], input=whole, target=answer.values)
+    made = shaped(table, [context, question, answer], input=whole, target=answer.values)
+    return replace(made, unread=_beside_the_first(table, config.answers)) if has_list else made
+
+
+def _beside_the_first(table: Table, column: str) -> set[str]:
+    """What stands beside the first answers: others than the first, and what is said of them."""
+    unread = set()
+    for value in values(table, column):
+        try:
+            cell = parse_json(value, column) if isinstance(value, str) else value
+        except NoExampleError:  # a fault
+            continue
+        unread |= {f"{column}.{name}" for name in filled(cell, "text")} if isinstance(cell, dict) else set()
+        given = cell.get("text") if isinstance(cell, dict) else cell
+        if isinstance(given, list) and any(each not in (None, given[0]) for each in given):
+            unread.add(f"{column} after the first")
+    return unread
 
 
 def _first_answers(table: Table, column: str) -> TextColumn:
