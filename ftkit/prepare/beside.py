@@ -67,7 +67,9 @@ def _in_text(text: str, head: str, paths: Collection[str]) -> Iterator[str]:
 
 
 def _in_value(value: Value, prefix: str, paths: Collection[str]) -> Iterator[str]:
-    for key in filled(value) if isinstance(value, dict) else ():
+    if not isinstance(value, dict):
+        return
+    for key in filled(value):
         name = f"{prefix}.{key}"
         if any(path.startswith(f"{name}.") for path in paths):
             yield from _in_value(value[key], name, paths)

@@ -126,8 +126,10 @@ def unread_of(said: Iterable[Said]) -> set[str]:
     return {name for each in said for name in each.unread}
 
 
-def filled(value: dict[str, Value], *but: str | None) -> set[str]:
-    """The keys of an object under which something stands, without some."""
+def filled(value: Value, *but: str) -> set[str]:
+    """The keys of an object under which something stands, without some; of what is no object there are none."""
+    if not isinstance(value, dict):
+        return set()
     return {key for key, each in value.items() if key not in but and each not in _NOTHING}
 
 

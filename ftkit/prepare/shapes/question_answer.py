@@ -66,7 +66,7 @@ def _beside_the_first(table: Table, column: str) -> set[str]:
             cell = parse_json(value, column) if isinstance(value, str) else value
         except NoExampleError:  # a fault
             continue
-        unread |= {f"{column}.{name}" for name in filled(cell, "text")} if isinstance(cell, dict) else set()
+        unread |= {f"{column}.{name}" for name in filled(cell, "text")}
         given = cell.get("text") if isinstance(cell, dict) else cell
         if isinstance(given, list) and any(each not in (None, given[0]) for each in given):
             unread.add(f"{column} after the first")
