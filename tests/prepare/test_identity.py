@@ -126,6 +126,23 @@ def test_no_two_splits_share_a_row_however_often_it_stands_in_the_source(
         assert no_test_row_in_train(one, other).detail == "no equal row, no shared group"
 
 
+@pytest.mark.parametrize("way", names("splitting"))
+def test_equal_rows_stay_in_one_split_where_no_step_drops_them(way: str, tmp_path: Path) -> None:
+    """Each text stands three times, in other letters; the last is answered otherwise, and one customer asks twice."""
+    rows = [
+        {"input": write(words(n)), "target": target, "day": n, "who": f"c{n // 2}" if not place else f"{n}-{place}"}
+        for n in range(60)
+        for place, (write, target) in enumerate(((str, "a"), (str.upper, "a"), (str.title, "b")))
+    ]
+    split = {"by": {way: golden(Split, way).options}, "time": "day", "group": "who"}
+    done = prepared(tmp_path / "out", source(tmp_path / "t.jsonl", rows), split=split)
+    assert sum(done.summary.rows.values()) == 180
+    found = {name: {row.input.lower() for row in done.split(name)} for name in ("train", "valid", "test")}
+    assert sum(len(texts) for texts in found.values()) == 60
+    assert all(len(done.split(name)) == 3 * len(texts) > 0 for name, texts in found.items())
+    assert len({row.group for name in found for row in done.split(name)}) == 30
+
+
 def test_conversations_that_end_alike_are_no_leak(tmp_path: Path) -> None:
     def turns(*said: str) -> dict[str, Any]:
         roles = ("user", "assistant")
