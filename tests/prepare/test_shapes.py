@@ -262,6 +262,19 @@ def test_a_long_number_is_a_whole_answer(name: str) -> None:
     assert shape(name, from_json(rows)).table["target"].to_list() == [str(2**300)]
 
 
+@pytest.mark.parametrize("read", [from_json, nested])
+@pytest.mark.parametrize(
+    ("value", "text", "kind"), [(3, "3", "numbers"), (0.5, "0.5", "numbers"), (True, "true", "truth values")]
+)
+def test_a_number_within_an_object_is_treated_as_one_in_a_column(read: Any, value: Any, text: str, kind: str) -> None:
+    made = shape({"columns": {"input": "a.b", "target": "a.n"}}, read({"a": {"b": "7", "n": value}}))
+    assert made.table.to_dicts() == [{"id": "a", "input": "7", "target": text}]
+    assert made.notes == [f"'a.n' holds {kind}: they are taken as text"]
+    turned = shape({"columns": {"input": "a.n", "target": "a.b"}}, read({"a": {"b": "7", "n": value}}))
+    assert turned.faults == {"a": f"'a.n' is {text}; expected a string: write it in quotes"}
+    assert turned.notes == []
+
+
 def test_plain_text_is_all_target() -> None:
     assert both("text", {"text": "Once upon a time"}) == [{"id": "a", "input": "", "target": "Once upon a time"}]
     assert faults("text", {"text": None}) == ["'text' is null; expected a string"]

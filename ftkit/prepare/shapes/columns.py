@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 
+_NO_TEXT = r"^(?:[\[{]|-?\d[\d.eE+-]*$|true$|false$)"  # what a list, object, number or truth value reads as
+
+
 class Columns(ShapeConfig):
     """Which column, or which template of columns, is the input, and which the target."""
 
@@ -99,21 +102,21 @@ def with_nested(table: Table, *templates: str) -> Table:
 
 
 def _with_entered(table: Table, name: str) -> Table:
-    """The table with what stands in a column of JSON texts; lists and objects there are marked as no texts."""
+    """The table with what stands in a column of JSON texts; what is no text there is marked so."""
     import polars
 
     head, _, path = name.partition(".")
     entered = table[head].str.json_path_match(f"$.{path}").alias(name)
     table = table.with_columns(entered)
-    is_nested = entered.str.contains(r"^[\[{]").fill_null(False)  # or a text that begins so
-    if is_nested.any():
-        texts = (_at(text, path.split(".")) for text in table[head].filter(is_nested))
-        is_nested = is_nested.scatter(is_nested.arg_true(), [not isinstance(each, str) for each in texts])
-    if not is_nested.any():
+    is_other = entered.str.contains(_NO_TEXT).fill_null(False)  # or a text that reads so
+    if is_other.any():
+        found = (_at(text, path.split(".")) for text in table[head].filter(is_other))
+        is_other = is_other.scatter(is_other.arg_true(), [not isinstance(each, str) for each in found])
+    if not is_other.any():
         return table
     marks = polars.lit(None, polars.List(polars.String)) if NOT_TEXT not in table.columns else polars.col(NOT_TEXT)
     more = polars.concat_list(marks.fill_null([]), polars.lit([name]))
-    return table.with_columns(polars.when(is_nested).then(more).otherwise(marks).alias(NOT_TEXT))
+    return table.with_columns(polars.when(is_other).then(more).otherwise(marks).alias(NOT_TEXT))
 
 
 def _at(text: str, path: Sequence[str]) -> Value:
