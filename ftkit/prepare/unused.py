@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 LOOKED_AT = 50  # rows that a column is judged by, the first in which something stands in it
+SHOWN = 40  # names; more are counted
 REJECTED = "the rejected answers stand in the rows; no task learns from them yet"
 
 
@@ -49,9 +50,11 @@ class Unused:
                 )
 
     def notes(self) -> list[str]:
-        """What is to be said of it, all names on one line."""
+        """What is to be said of it, the names on one line."""
         names = [*self._columns, *sorted(self._within)]
-        return [*([f"not used: {', '.join(names)}"] if names else []), *([REJECTED] if self._has_rejected else [])]
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        line = [f"not used: {', '.join(names[:SHOWN])}{more}"] if names else []
+        return [*line, *([REJECTED] if self._has_rejected else [])]
 
 
 def _is_filled(column: polars.Series) -> polars.Series:

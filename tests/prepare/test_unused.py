@@ -141,3 +141,8 @@ def test_plain_conversations_leave_nothing_unread(tmp_path: Path) -> None:
     rows = [chat(n, weight=n % 2, tool_calls=[]) for n in range(30)]
     rows += [{"messages": [*chat(n)["messages"], *chat(n, weight=1)["messages"]]} for n in range(30)]
     assert said_of(tmp_path, [row for row in rows if row["messages"][-1].get("weight") != 0]) == []
+
+
+def test_of_very_many_names_the_first_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    rows = [pair(n, **{f"c{m}": m for m in range(43)}) for n in range(30)]
+    assert said_of(tmp_path, rows) == [f"source: not used: {', '.join(f'c{m}' for m in range(40))} and 3 more"]
