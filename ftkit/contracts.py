@@ -6,7 +6,7 @@ Types only: nothing here computes, and nothing here knows a particular component
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,12 +128,14 @@ class Batch:
 class Shaped:
     """What a shape made of a source's rows: id, input and target, and where the shape has them `history` (a list of
     the messages before the input), `rejected` and `tools` (JSON). `faults` has a reason by id of a row that holds no
-    example of this shape, `notes` what is to be said of how columns were read.
+    example of this shape, `notes` what is to be said of how columns were read, `unread` what columns hold that were
+    read but for this: messages.name.
     """
 
     table: Table
     faults: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    unread: Collection[str] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Knows no shape and no source: it reads one value, and says why it holds no examp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ ROLES = {  # OpenAI, ShareGPT, LLaMA-Factory, axolotl, OpenAssistant, Gemma
 }
 _ROLE_KEYS = ("role", "from")
 _CONTENT_KEYS = ("content", "value", "text")
-_READ = {*_ROLE_KEYS, *_CONTENT_KEYS, "tool_calls", "function_call", "weight"}
+_OF_ANSWERS = ("tool_calls", "function_call", "weight")
+_NOTHING: tuple[Value, ...] = (None, "", [], {})
 
 
 class NoExampleError(ValueError):
@@ -34,21 +36,29 @@ class NoExampleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message. `is_learned` is false where the data says that this turn is not to be trained on (weight 0)."""
+    """One message. `is_learned` is false where the data says that this turn is not to be trained on (weight 0).
+
+    `unread` names what the message carries beside that, behind its column: messages.name.
+    """
 
     role: str
     content: str
     is_learned: bool = True
+    unread: Collection[str] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer and what was `said` before it, as an example: `more` has its texts in further columns."""
+    """An answer and what was `said` before it, as an example: `more` has its texts in further columns.
+
+    `unread` names what of the row's columns is not read.
+    """
 
     id: str
     said: Sequence[Said]
     target: str
     more: Mapping[str, str | None] = field(default_factory=dict)
+    unread: Collection[str] = ()
 
     @property
     def input(self) -> str:
@@ -70,7 +80,7 @@ def read_messages(value: Value, column: str) -> list[Said]:
     value = parse_json(value, column) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
         raise NoExampleError(f"{column!r} is {'empty' if value == [] else shown(value)}; expected a list of messages")
-    return [_message(each, f"message {number} of {column!r}") for number, each in enumerate(value, 1)]
+    return [_message(each, number, column) for number, each in enumerate(value, 1)]
 
 
 def read_side(value: Value, column: str, *, role: str) -> list[Said]:
@@ -78,11 +88,20 @@ def read_side(value: Value, column: str, *, role: str) -> list[Said]:
     messages = messages_in(value)
     if messages is not None:
         return read_messages(messages, column)
-    if role == "assistant" and isinstance(value, (bool, int, float)):
-        return [Said(role, shown(value))]
-    if not isinstance(value, str):
+    text = answer_text(value) if role == "assistant" else value
+    if not isinstance(text, str):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a string, or a list of messages")
-    return [Said(role, value)]
+    return [Said(role, text)]
+
+
+def answer_text(value: Value) -> str | None:
+    """A text, and a number or a truth value as the text that it is as an answer; None for anything else.
+
+    3.0 is 3, since a batch may have made it a decimal number.
+    """
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value).removesuffix(".0")
+    return value if isinstance(value, str) else None
 
 
 def messages_in(value: Value) -> list[Value] | None:
@@ -95,14 +114,23 @@ def messages_in(value: Value) -> list[Value] | None:
     messages: Value = [value] if isinstance(value, dict) else value
     if not isinstance(messages, list) or not messages:
         return None
-    return messages if all(isinstance(each, dict) and _first(each, _ROLE_KEYS) for each in messages) else None
+    return (
+        messages
+        if all(isinstance(each, dict) and each.get(_first_key(each, _ROLE_KEYS)) for each in messages)
+        else None
+    )
 
 
-def unread_fields(message: Value) -> set[str]:
-    """The fields of a message that hold something and that are not read."""
-    if not isinstance(message, dict):
+def unread_of(said: Iterable[Said]) -> set[str]:
+    """What messages carry and nothing reads."""
+    return {name for each in said for name in each.unread}
+
+
+def filled(value: Value, *but: str) -> set[str]:
+    """The keys of an object under which something stands, without some; of what is no object there are none."""
+    if not isinstance(value, dict):
         return set()
-    return {str(name) for name, value in message.items() if name not in _READ and value not in (None, "", [], {})}
+    return {key for key, each in value.items() if key not in but and each not in _NOTHING}
 
 
 def system_message(value: Value, column: str | None) -> list[Said]:
@@ -161,23 +189,31 @@ def shown(value: Value) -> str:
     return json_rows.shown(value).removesuffix(".0") if is_json else f"of type {type(value).__name__}"
 
 
-def _message(value: Value, place: str) -> Said:
+def _message(value: Value, number: int, column: str) -> Said:
+    place = f"message {number} of {column!r}"
     if not isinstance(value, dict):
         raise NoExampleError(f"{place} is {shown(value)}; expected an object with role and content")
-    role = _first(value, _ROLE_KEYS)
+    role_key, content_key = _first_key(value, _ROLE_KEYS), _first_key(value, _CONTENT_KEYS)
+    role = value.get(role_key)
     known = role.strip().lower() if isinstance(role, str) else ""
     if known not in ROLES:
         hint = suggest(known, ROLES) if isinstance(role, str) else "; expected a string"
         raise NoExampleError(f"{place} has the role {shown(role)}{hint}")
-    content = _content(_first(value, _CONTENT_KEYS), place)
-    calls = _calls(value, place) if ROLES[known] == "assistant" else None
+    is_answer = ROLES[known] == "assistant"
+    unread = filled(value, role_key, content_key, *(_OF_ANSWERS if is_answer else ()))
+    content = _content(value.get(content_key), place, unread)
+    calls = _calls(value, place, unread) if is_answer else None
     if content is None and calls is None:
         raise NoExampleError(f"{place} has no content")
     parts = [part for part in (content, calls) if part]
-    return Said(ROLES[known], "\n".join(parts), value.get("weight") != 0)
+    weight = value.get("weight")
+    if is_answer and weight not in (None, 0, 1):
+        unread.add("weight other than 0 and 1 (it counts as 1)")
+    return Said(ROLES[known], "\n".join(parts), weight != 0, [f"{column}.{name}" for name in unread])
 
 
-def _content(value: Value, place: str) -> str | None:
+def _content(value: Value, place: str, unread: set[str]) -> str | None:
+    """The text of a message; what stands beside the texts of its parts is added to `unread`."""
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, list):
@@ -190,11 +226,15 @@ def _content(value: Value, place: str) -> str | None:
                 f'{place} has a part of type {shown(kind)}; only {{"type": "text", "text": …}} can be used'
             )
         texts.append(text)
+        unread |= {f"{_CONTENT_KEYS[0]}.{name}" for name in filled(part, "type", "text")}
     return "".join(texts)
 
 
-def _calls(message: dict[str, Value], place: str) -> str | None:
-    """The functions an assistant calls, as the JSON list of {name, arguments} that LLaMA-Factory trains on too."""
+def _calls(message: dict[str, Value], place: str, unread: set[str]) -> str | None:
+    """The functions an assistant calls, as the JSON list of {name, arguments} that LLaMA-Factory trains on too.
+
+    What else stands in a call is added to `unread`.
+    """
     calls = message.get("tool_calls")
     calls = parse_json(calls, "tool_calls") if isinstance(calls, str) else calls
     if not calls and message.get("function_call") is not None:
@@ -207,6 +247,8 @@ def _calls(message: dict[str, Value], place: str) -> str | None:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise NoExampleError(f"{place} has a tool call without a name")
         plain.append({"name": function["name"], "arguments": _arguments(function.get("arguments"))})
+        beside = filled(call, "function", "name", "arguments", "type") | filled(function, "name", "arguments", "type")
+        unread |= {f"tool_calls.{name}" for name in beside}
     return _dump(plain, place)
 
 
@@ -220,8 +262,9 @@ def _arguments(value: Value) -> Value:
         return value
 
 
-def _first(value: dict[str, Value], keys: Iterable[str]) -> Value:
-    return next((value[key] for key in keys if value.get(key) is not None), None)
+def _first_key(value: dict[str, Value], keys: Sequence[str]) -> str:
+    """The first of these keys under which something stands, or of all."""
+    return next((key for key in keys if value.get(key) is not None), keys[0])
 
 
 def _dump(value: Value, place: str) -> str:

@@ -22,7 +22,7 @@ from ftkit.prepare.rows import Rows
 from ftkit.prepare.shapes import as_text, own_columns, recognise
 from ftkit.prepare.shapes.columns import Columns, fill
 from ftkit.prepare.sources import FileSource, SourceConfig
-from ftkit.prepare.unused import unused
+from ftkit.prepare.unused import Unused
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.templates import names_in
 from ftkit.registry import Choice, choice_of, suggest
@@ -107,6 +107,7 @@ def columns_of(data: Data, name: str, source: Choice, ctx: Context, *, num_rows:
     reading = _Reading(data, name, source, ctx)
     batch = next(reading.batches())
     rows, faults = reading.mapped(batch, head=num_rows)
+    reading.say(reading.unused.notes())
     _stop_at({} if data.on_error == "drop" else faults)
     return [name for name in batch.table.columns if name != NOT_TEXT], rows
 
@@ -197,7 +198,11 @@ class _Reading:
     ctx: Context
     shape: Choice | None = None
     said: set[str] = field(default_factory=set)
-    has_looked: bool = False
+    unused: Unused = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = [options_of(self.source).id or "id", *(each.column for each in self._named())]
+        self.unused = Unused({part for name in named for part in (name, name.partition(".")[0])})
 
     def batches(self) -> Iterator[Batch]:
         """The source's batches, each with every column that the recipe names: null where the batch has no such column.
@@ -256,6 +261,7 @@ class _Reading:
                         break
                 yield rows
         _stop_at(first)
+        self.say(self.unused.notes())
 
     def mapped(self, batch: Batch, *, head: int | None = None) -> tuple[Table, dict[str, str]]:
         """The examples of a batch, or of its first `head` rows, and a reason for each place that holds none."""
@@ -267,7 +273,8 @@ class _Reading:
             shaped: Shaped = self.shape(table)
         except DataError as error:
             raise DataError(f"data.{self.name}: {error}{options_of(self.source).no_header}") from None
-        self._say([*shaped.notes, *self._unused(table)])
+        self.say(shaped.notes)
+        self.unused.look(self.shape, table, shaped)
         own = table.select("id", **self._own_columns(table))
         is_good = ((polars.col("weight") > 0) & polars.col("weight").is_finite()).fill_null(False)
         weight, light = options_of(self.source).weight, own.filter(~is_good)
@@ -278,18 +285,11 @@ class _Reading:
             faults = {place: faults[name] for name, place in places if name in faults}
         return self._with_own_columns(shaped.table, own.filter(is_good)), {**batch.faults, **faults}
 
-    def _say(self, notes: Sequence[str]) -> None:
+    def say(self, notes: Sequence[str]) -> None:
+        """Say what was not said yet."""
         for note in [each for each in notes if each not in self.said]:
             self.said.add(note)
             self.ctx.progress.say(f"{self.name}: {note}")
-
-    def _unused(self, table: Table) -> list[str]:
-        """What the rows carry and nothing reads, by the first of them."""
-        if self.has_looked or self.shape is None:
-            return []
-        self.has_looked = True
-        named = {each.column for each in self._named()} | {options_of(self.source).id or "id"}
-        return unused(self.shape, table, named)
 
     def _shape_of(self, table: Table) -> Choice:
         shape = shape_in_recipe(self.source)

@@ -92,6 +92,9 @@ def _found(data: Data, held: Mapping[str, Rows], rows: Rows, work: Workshop) -> 
     """`held` begins with test and valid. An identity of the recipe's own finds more rows, and hides no equal ones."""
     import numpy as np
 
+    def say(split: str, text: str) -> None:
+        work.ctx.progress.say(f"decontaminate: of {split}, {text}")
+
     parts = [*held.values(), rows]
     num_test, num_valid, num_held_out = len(held["test"]), len(held["valid"]), sum(map(len, held.values()))
     threshold = None if _near_rows_are_together(data) and work.is_complete else _threshold(data)
@@ -100,9 +103,11 @@ def _found(data: Data, held: Mapping[str, Rows], rows: Rows, work: Workshop) -> 
         work.ctx.progress.bar("decontaminate", len(rows)) as bar,
         read_plain(*texts, fold=True, threads=threads) as plain,
     ):
-        search = partial(hits, plain, threshold=threshold, threads=threads, say=work.ctx.progress.say)
-        of_valid = search(num_held_out=num_test, num_texts=num_valid)
-        of_train = search(num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance)
+        search = partial(hits, plain, threshold=threshold, threads=threads)
+        of_valid = search(num_held_out=num_test, num_texts=num_valid, say=partial(say, "valid"))
+        of_train = search(
+            num_held_out=num_held_out, num_texts=len(rows), on_progress=bar.advance, say=partial(say, "train")
+        )
     if data.decontaminate.identity is None:
         return _Found(of_valid, of_train)
     same = numbered(np.concatenate([compared_fingerprints(part, "words", threads=threads) for part in parts]))

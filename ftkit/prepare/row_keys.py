@@ -84,6 +84,11 @@ def answers(table: Table) -> polars.Series:
     return table.select(polars.when(is_asked).then("target").alias("target"))["target"]
 
 
+def answer_columns(rows: Rows) -> list[str]:
+    """The columns that say what is asked of rows, and what is answered, see `answers`."""
+    return _read_for(rows, "input", "target", "history", "plain_text")
+
+
 def compared_columns(rows: Rows, normalize: Normalize = "words") -> list[str]:
     """The columns that say whether two rows are the same, see `identities`."""
     is_known = normalize == "words" and KEY in rows.columns
@@ -150,7 +155,7 @@ def compared_fingerprints(rows: Rows, normalize: Normalize, *, threads: int = 1)
 
 def answer_fingerprints(rows: Rows) -> NDArray[np.uint64]:
     """`fingerprints` of the `answers`."""
-    return row_fingerprints(rows, answers, *_read_for(rows, "input", "target", "history", "plain_text"))
+    return row_fingerprints(rows, answers, *answer_columns(rows))
 
 
 def has_id(rows: Rows, ids: polars.Series) -> polars.Series:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_examples import Split, golden
 from numpy.typing import NDArray
 
 from ftkit.contracts import Context
@@ -17,7 +18,6 @@ from ftkit.run.artifacts import Prepared
 from ftkit.run.stages.prepare import PrepareConfig, run
 
 WAYS = names("splitting")
-OPTIONS: dict[str, Any] = {"kfold": {"folds": 3}}
 LABELS = np.repeat(["refund", "login", "delivery", "other"], [300, 150, 100, 50])
 
 
@@ -48,7 +48,7 @@ def published(folder: Path, kind: str, way: str) -> dict[str, list[dict[str, Any
         path = folder / f"{number}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows if row["file"] == number))
         sources.append({"jsonl": {"path": str(path), **columns, "share": 0.5}})
-    split = {"by": {way: OPTIONS.get(way, {})}, "valid": 0.3, "test": 0.3, "time": "day", "group": "customer"}
+    split = {"by": {way: golden(Split, way).options}, "valid": 0.3, "test": 0.3, "time": "day", "group": "customer"}
     steps = [{"augment": {"kinds": ["typos"], "copies": 2}}] if kind == "copies" else []
     data = {"source": sources, "clean": steps, "split": split, "decontaminate": {"threshold": 1.0}}
     task = {"classify": {"labels": ["refund", "login", "delivery", "other"]}}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -283,17 +286,35 @@ def test_a_fast_check_of_a_recipe_with_embeddings_asks_nobody(embedded: Path) ->
 def test_offline_keeps_libraries_off_the_network_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "0")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "TRANSFORMERS_OFFLINE")
+    online = dict(zip(names, (None, "0", None, "false"), strict=True))
+    loaded = [*_loaded(monkeypatch, names), huggingface_hub.constants]
+    for name, value in online.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+        for module in loaded:
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, False)
 
-    def switches() -> tuple[str | None, str | None, bool]:
-        names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-        return (*(os.environ.get(name) for name in names), huggingface_hub.constants.HF_HUB_OFFLINE)  # type: ignore[return-value]
+    def switches() -> dict[str, str | None]:
+        return {name: os.environ.get(name) for name in names}
 
-    before = switches()
+    def are_off() -> set[bool]:
+        return {getattr(module, name) for module in loaded for name in names if hasattr(module, name)}
+
     with libraries_offline(False):
-        assert switches() == before == (None, "0", False)
+        assert (switches(), are_off()) == (online, {False})
     with libraries_offline(True):
-        assert switches() == ("1", "1", True)
-    assert switches() == before
+        assert (switches(), are_off()) == (dict.fromkeys(names, "1"), {True})
+    assert (switches(), are_off()) == (online, {False})
+
+
+def _loaded(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> list[ModuleType]:
+    """Stand-ins for libraries that read their switches at import, which takes seconds."""
+    modules = [ModuleType("datasets.config"), ModuleType("evaluate.config")]
+    for module in modules:
+        for name in names:
+            setattr(module, name, False)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return modules

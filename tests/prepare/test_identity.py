@@ -9,12 +9,13 @@ from typing import Any
 
 import polars
 import pytest
+from golden_examples import Split, golden
 
 from ftkit.contracts import Context, Marked, Quiet
 from ftkit.errors import DataError
 from ftkit.prepare.rows import Rows
 from ftkit.records import Example, Message, read_jsonl
-from ftkit.registry import choice_of
+from ftkit.registry import choice_of, names
 from ftkit.run.artifacts import Prepared
 from ftkit.run.guards import no_test_row_in_train
 from ftkit.run.stages.prepare import PrepareConfig, run
@@ -101,10 +102,10 @@ def asked(count: int, begin: int = 0) -> list[dict[str, Any]]:
 IDS = {"id": "id", "input": "input", "target": "target"}
 
 
-@pytest.mark.parametrize("by", ["hash", {"kfold": {"fold": 2}}, "random", "stratified", "time"])
+@pytest.mark.parametrize("way", names("splitting"))
 @pytest.mark.parametrize("identity", [None, "{id}"])
 def test_no_two_splits_share_a_row_however_often_it_stands_in_the_source(
-    by: Any, identity: str | None, tmp_path: Path
+    way: str, identity: str | None, tmp_path: Path
 ) -> None:
     """Conversations of one to three turns, each of few texts, in other letters and customers at times."""
     dice = random.Random(5)
@@ -117,12 +118,29 @@ def test_no_two_splits_share_a_row_however_often_it_stands_in_the_source(
         turns = [{"role": ("user", "assistant")[n % 2], "content": said()} for n in range(dice.choice([2, 2, 4]))]
         start = dice.choice([0, 0, 0, 1])  # without a first turn of the user the answer is a text alone
         rows.append({"id": f"r{number}", "messages": turns[start:], "day": number % 40, "who": f"c{number // 2}"})
-    split = {"valid": 0.2, "test": 0.3, "by": by, "time": "day", "group": "who"}
+    split = {"valid": 0.2, "test": 0.3, "by": {way: golden(Split, way).options}, "time": "day", "group": "who"}
     given = source(tmp_path / "t.jsonl", rows, id="id")
     done = prepared(tmp_path / "out", given, split=split, decontaminate={"identity": identity})
     train, valid, test = (done.split(name) for name in ("train", "valid", "test"))
     for one, other in ((train, test), (train, valid), (valid, test)):
         assert no_test_row_in_train(one, other).detail == "no equal row, no shared group"
+
+
+@pytest.mark.parametrize("way", names("splitting"))
+def test_equal_rows_stay_in_one_split_where_no_step_drops_them(way: str, tmp_path: Path) -> None:
+    """Each text stands three times, in other letters; the last is answered otherwise, and one customer asks twice."""
+    rows = [
+        {"input": write(words(n)), "target": target, "day": n, "who": f"c{n // 2}" if not place else f"{n}-{place}"}
+        for n in range(60)
+        for place, (write, target) in enumerate(((str, "a"), (str.upper, "a"), (str.title, "b")))
+    ]
+    split = {"by": {way: golden(Split, way).options}, "time": "day", "group": "who"}
+    done = prepared(tmp_path / "out", source(tmp_path / "t.jsonl", rows), split=split)
+    assert sum(done.summary.rows.values()) == 180
+    found = {name: {row.input.lower() for row in done.split(name)} for name in ("train", "valid", "test")}
+    assert sum(len(texts) for texts in found.values()) == 60
+    assert all(len(done.split(name)) == 3 * len(texts) > 0 for name, texts in found.items())
+    assert len({row.group for name in found for row in done.split(name)}) == 30
 
 
 def test_conversations_that_end_alike_are_no_leak(tmp_path: Path) -> None:

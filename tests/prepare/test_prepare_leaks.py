@@ -241,3 +241,18 @@ def test_copies_of_test_rows_in_disguise_leave_train(tmp_path: Path) -> None:
     flagged = {each["id"] for each in read_jsonl(done.path / "ledger.jsonl") if each["action"] == "flag"}
     assert len(left & set(made)) == len(flagged)  # those dealt to valid are flagged
     assert len(flagged) < 4
+
+
+def test_a_template_that_hides_near_rows_from_the_search_for_leaks_is_said_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minhash, "CROWD", 5)
+    monkeypatch.setattr(minhash, "ROUNDS", 2)
+    dice = random.Random(1)
+    shared, own = (["".join(dice.choices("aeioubdfg", k=6)) for _ in range(count)] for count in (70, 720))
+    rows = [{"input": " ".join(shared + own[12 * n : 12 * n + 12]), "target": "a"} for n in range(60)]
+    said = Quiet()
+    prepared(tmp_path, source(tmp_path / "t.jsonl", rows), said)
+    lines = [each for each in said.said if "have much in common with a great many others" in each]
+    begins = ["decontaminate: of valid, ", "decontaminate: of train, "]
+    assert [line.startswith(begin) for line, begin in zip(lines, begins, strict=True)] == [True, True]

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_examples import Split, golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError
 from ftkit.records import read_jsonl
+from ftkit.registry import names
 from ftkit.run.artifacts import Prepared
 from ftkit.run.stages.prepare import PrepareConfig, run
 
@@ -41,7 +43,8 @@ def made_up(seed: int, count: int = 80) -> list[dict[str, str]]:
             if dice.random() < 0.5:
                 words[dice.randrange(len(words))] = dice.choice(WORDS)
         text = dice.choice([" ", "  "]).join(words) + dice.choice(["", "!", "<br>", " é"])
-        rows.append({"name": f"r{number}", "text": text, "label": dice.choice("ab"), "customer": f"c{number % 23}"})
+        label, day = dice.choice("ab"), f"2024-05-{dice.randrange(1, 29):02}"
+        rows.append({"name": f"r{number}", "text": text, "label": label, "customer": f"c{number % 23}", "day": day})
     return rows
 
 
@@ -64,13 +67,14 @@ slowly = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCh
 
 
 @slowly
-@given(seed=st.integers(0, 10**6), by=st.sampled_from(["stratified", "random", "hash", {"kfold": {"fold": 2}}]))
+@given(seed=st.integers(0, 10**6), way=st.sampled_from(names("splitting")))
 def test_every_row_is_in_one_split_or_dropped_once(
-    seed: int, by: Any, tmp_path_factory: pytest.TempPathFactory
+    seed: int, way: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     rows = made_up(seed)
+    split = {"by": {way: golden(Split, way).options}, "group": "customer", "time": "day"}
     try:
-        done = prepared(tmp_path_factory.mktemp("p") / "one", rows, CLEAN, by=by, group="customer")
+        done = prepared(tmp_path_factory.mktemp("p") / "one", rows, CLEAN, **split)
     except DataError as error:
         assert "would be empty" in str(error) or "is left" in str(error)
         return

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
-from shaping import TALKS, TEXTS, assistant, both, faults, from_json, nested, shape, system, user
+from shaping import assistant, both, faults, from_json, nested, shape, system, user
 
-from ftkit.contracts import Shaped
 from ftkit.errors import DataError
-from ftkit.prepare.formats.json_rows import table_of
 from ftkit.prepare.shapes import recognise
 from ftkit.prepare.shapes.columns import fill
 from ftkit.recipe.templates import names_in
 from ftkit.registry import find, names
-
-HISTORY = polars.List(polars.Struct({"role": polars.String, "content": polars.String}))
-
 
 # columns
 
@@ -242,13 +234,45 @@ def test_the_first_of_several_answers_is_the_target() -> None:
     assert faults(
         "question_answer",
         {"question": "Who?", "answers": {"text": [], "answer_start": []}},
-        {"question": "Who?", "answers": [3]},
+        {"question": "Who?", "answers": [[3]]},
+        {"question": "Who?", "answers": [None, "x"]},
         {"question": "Who?", "answers": "Ada"},
     ) == [
         "'answers' is empty",
-        "'answers' begins with 3; expected a string",
+        "'answers' begins with a list; expected a string",
+        "'answers' begins with null; expected a string",
         "'answers': not valid JSON: expected a value at character 1",
     ]
+
+
+@pytest.mark.parametrize("read", [from_json, nested])
+@pytest.mark.parametrize(("answer", "text", "kind"), [(42, "42", "numbers"), (True, "true", "truth values")])
+def test_a_first_answer_that_is_a_number_is_taken_as_text_as_any_target_is(
+    read: Any, answer: Any, text: str, kind: str
+) -> None:
+    for row in ({"answers": [answer]}, {"answers": {"text": [answer]}}, {"answer": answer}):
+        made = shape("question_answer", read({"question": "How many?", **row}))
+        assert (made.table["target"].to_list(), made.faults) == ([text], {})
+        assert made.notes == [f"{next(iter(row))!r} holds {kind}: they are taken as text"]
+
+
+@pytest.mark.parametrize("name", ["prompt_completion", "question_answer"])
+def test_a_long_number_is_a_whole_answer(name: str) -> None:
+    rows = {"prompt": "2^300?", "question": "2^300?", "completion": 2**300, "answers": [2**300]}
+    assert shape(name, from_json(rows)).table["target"].to_list() == [str(2**300)]
+
+
+@pytest.mark.parametrize("read", [from_json, nested])
+@pytest.mark.parametrize(
+    ("value", "text", "kind"), [(3, "3", "numbers"), (0.5, "0.5", "numbers"), (True, "true", "truth values")]
+)
+def test_a_number_within_an_object_is_treated_as_one_in_a_column(read: Any, value: Any, text: str, kind: str) -> None:
+    made = shape({"columns": {"input": "a.b", "target": "a.n"}}, read({"a": {"b": "7", "n": value}}))
+    assert made.table.to_dicts() == [{"id": "a", "input": "7", "target": text}]
+    assert made.notes == [f"'a.n' holds {kind}: they are taken as text"]
+    turned = shape({"columns": {"input": "a.n", "target": "a.b"}}, read({"a": {"b": "7", "n": value}}))
+    assert turned.faults == {"a": f"'a.n' is {text}; expected a string: write it in quotes"}
+    assert turned.notes == []
 
 
 def test_plain_text_is_all_target() -> None:
@@ -298,120 +322,3 @@ def test_where_no_shape_fits_or_several_do_the_columns_and_the_choices_are_said(
         recognise(from_json({"messages": "Hello", "conversations": [1]}))
     with pytest.raises(DataError, match="no known shape"):  # verdicts on single completions, half of them bad
         recognise(from_json({"prompt": "x", "completion": "y", "label": False}))
-
-
-# properties
-
-CHOICES: Sequence[str | dict[str, Any]] = [
-    "columns",
-    {"columns": {"input": "{input}-{question} {{x}}", "target": "{target}"}},
-    "alpaca",
-    "messages",
-    {"messages": {"column": "conversations", "turns": "every"}},
-    "sharegpt",
-    "prompt_completion",
-    "preference",
-    {"preference": {"prompt": "input", "label": "label"}},
-    "question_answer",
-    "text",
-]
-COLUMNS = [
-    "input", "target", "instruction", "output", "system", "history", "messages", "conversations", "tools", "prompt",
-    "completion", "chosen", "rejected", "label", "question", "answer", "answers", "context", "text",
-]  # fmt: skip
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
-MESSAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "role": st.sampled_from(["user", "assistant", "system", "tool", "human", "nobody"]) | SCALARS,
-        "from": st.sampled_from(["human", "gpt", "system", "observation"]),
-        "content": SCALARS | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), max_size=2),
-        "value": TEXTS,
-        "weight": st.sampled_from([0, 1]),
-        "tool_calls": st.lists(
-            st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": SCALARS})}), max_size=2
-        ),
-    },
-)
-TREES = st.recursive(
-    SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(TEXTS, each, max_size=3), max_leaves=6
-)
-VALUES = SCALARS | TALKS | st.lists(MESSAGES, max_size=4) | TREES | st.lists(st.lists(TEXTS, max_size=3), max_size=2)
-
-
-LIKELY = {
-    **dict.fromkeys(["messages", "conversations"], TALKS | st.lists(MESSAGES, min_size=1, max_size=3)),
-    **dict.fromkeys(["prompt", "chosen", "rejected", "completion"], TEXTS | TALKS),
-    "label": st.sampled_from([1, 2, "1", 3]),
-    "history": st.lists(st.lists(TEXTS, min_size=2, max_size=2)),
-    "answers": st.lists(TEXTS),
-    "tools": TREES,
-}
-
-
-@st.composite
-def rows_for_a_shape(draw: st.DrawFn) -> tuple[str | dict[str, Any], list[dict[str, Any]]]:
-    """A shape, and up to five rows with the columns that it needs and a few more, whose values are of any kind."""
-    choice = draw(st.sampled_from(CHOICES))
-    more = draw(st.lists(st.sampled_from(COLUMNS), max_size=3))
-    names = sorted(needed_columns(choice)) + more
-    kinds = {name: draw(st.sampled_from([LIKELY.get(name, TEXTS)] * 3 + [VALUES])) for name in names}
-    return choice, [{key: draw(kind) for key, kind in kinds.items()} for _ in range(draw(st.integers(1, 5)))]
-
-
-@settings(max_examples=200, deadline=None)
-@given(given=rows_for_a_shape(), cut=st.integers(0, 5))
-def test_any_rows_become_examples_or_faults_whatever_the_batches(
-    given: tuple[str | dict[str, Any], list[dict[str, Any]]], cut: int
-) -> None:
-    choice, rows = given
-    table = from_json(*rows)
-    shaped = shape(choice, table)
-    check(table, shaped, key="conversation" if "every" in str(choice) else "id")
-    halves = []
-    for begin, end in ((0, cut), (cut, len(rows))):
-        part = table_of(rows[begin:end], rows[0]).with_columns(table["id"][begin:end])
-        halves.append(shape(choice, part))
-    assert polars.concat([half.table for half in halves]).equals(shaped.table)
-    assert {**halves[0].faults, **halves[1].faults} == shaped.faults
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=5), max_size=3),
-)
-def test_any_columns_are_recognised_as_one_shape_or_refused(rows: list[dict[str, Any]]) -> None:
-    table = from_json(*rows)
-    try:
-        found = recognise(table)
-    except DataError as error:
-        assert "columns:" in str(error)
-    else:
-        check(table, shape(found, table), key="id")
-
-
-def needed_columns(choice: str | dict[str, Any]) -> set[str]:
-    needed = {
-        "columns": {"input", "target"}, "alpaca": {"instruction", "output"}, "messages": {"messages"},
-        "sharegpt": {"conversations"}, "prompt_completion": {"prompt", "completion"},
-        "preference": {"chosen", "rejected"}, "question_answer": {"question", "answer"}, "text": {"text"},
-    }  # fmt: skip
-    if isinstance(choice, str):
-        return needed[choice]
-    extra = {"columns": {"input", "question", "target"}, "messages": {"conversations"}}
-    return extra.get(next(iter(choice)), {"chosen", "rejected", "input", "label"})
-
-
-def check(table: polars.DataFrame, shaped: Shaped, *, key: str) -> None:
-    """Rows in are rows out and faults; order is kept; input and target are strings and never null."""
-    ids = table["id"].to_list()
-    kept = [name for name in ids if name not in shaped.faults]
-    assert shaped.faults.keys() <= set(ids)
-    assert list(dict.fromkeys(shaped.table[key].to_list())) == kept
-    assert shaped.table["id"].n_unique() == shaped.table.height
-    assert all(reason for reason in shaped.faults.values())
-    for name in ("input", "target"):
-        assert shaped.table.schema[name] == polars.String
-        assert shaped.table[name].null_count() == 0
-    for name, kind in (("history", HISTORY), ("rejected", polars.String), ("tools", polars.String)):
-        assert shaped.table.schema.get(name, kind) == kind

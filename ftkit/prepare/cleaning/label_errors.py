@@ -17,7 +17,7 @@ from pydantic import Field
 from ftkit.contracts import Context, Marked
 from ftkit.errors import DataError
 from ftkit.prepare.cleaning import TableStep, events
-from ftkit.prepare.row_keys import row_digests
+from ftkit.prepare.row_keys import answer_columns, answers, compared_columns, identities, row_digests
 from ftkit.prepare.texts.words import TERM_COUNTS, terms
 from ftkit.registry import component
 
@@ -115,15 +115,20 @@ def confident_errors(probabilities_RK: Probabilities, given: Codes) -> Suspects:
 
 
 def _judged(config: LabelErrors, rows: Rows, ctx: Context) -> Table:
-    """Position, id and target of the rows of large enough targets, in an order that is theirs: target, then hash."""
+    """Position, id and target of rows with large enough targets, in an order that is theirs: target, then hash.
+
+    A row that asks nothing has no target to be judged.
+    """
     import polars
 
     def seeded_id(batch: Table) -> polars.Series:
         return polars.select(polars.format("{}:{}", polars.lit(config.seed), batch["id"]).alias("id"))["id"]
 
     dice = row_digests(rows, seeded_id, "id")
-    table = polars.concat(rows.batches("id", "target")).with_row_index("position")
-    table = table.with_columns(count=polars.len().over("target"), high=dice[:, 0], low=dice[:, 1])
+    batches = rows.batches("id", *answer_columns(rows))
+    table = polars.concat(batch.select("id", target=answers(batch)) for batch in batches).with_row_index("position")
+    table = table.with_columns(high=dice[:, 0], low=dice[:, 1]).filter(polars.col("target").is_not_null())
+    table = table.with_columns(count=polars.len().over("target"))
     small = table.filter(polars.col("count") < config.folds)
     if small.height:
         targets: list[str] = small["target"].unique().sort().head(5).to_list()
@@ -149,7 +154,8 @@ def _words(rows: Rows, num_targets: int) -> _Sparse | None:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    found = (each for batch in rows.batches("input") for each in terms(batch["input"]).to_list())
+    batches = rows.batches(*compared_columns(rows, "none"))
+    found = (each for batch in batches for each in terms(identities(batch)).to_list())
     vectorizer = TfidfVectorizer(min_df=2, max_features=max(1, MAX_WEIGHTS // num_targets), **TERM_COUNTS)
     try:
         words: _Sparse = vectorizer.fit_transform(found)

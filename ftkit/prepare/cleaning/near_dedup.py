@@ -5,8 +5,6 @@ Knows a few numbers of each row, and the texts a batch at a time. Similarity is 
 """
 
 # N rows, as they stand or (where said) in the order in which they are taken; T distinct texts; V verdicts;
-# S rows of clusters of several rows, K of those the ones that are kept; G groups of these rows
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,13 +15,13 @@ from pydantic import Field
 
 from ftkit.contracts import Context, Marked
 from ftkit.prepare.cleaning import TableStep, events
-from ftkit.prepare.row_keys import Compared, Keep, answer_fingerprints, column_fingerprints, kept_order
-from ftkit.prepare.texts.similarity import Numbered, clusters, join, near_plain_pairs, numbered, read_plain
+from ftkit.prepare.groups import joined
+from ftkit.prepare.row_keys import Compared, Keep, answer_fingerprints, kept_order
+from ftkit.prepare.texts.similarity import Numbered, clusters, near_plain_pairs, numbered, read_plain
 from ftkit.registry import component
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
@@ -55,11 +53,11 @@ def apply(config: NearDedup, rows: Rows, ctx: Context) -> Marked:
     judged = _judged(config, rows, order, ctx)
     is_gone_N = np.zeros(len(rows), bool)
     is_gone_N[order[judged.verdicts.row_V[judged.verdicts.is_drop_V]]] = True
-    joined = _joined(rows, judged.cluster_N, is_gone_N, earliest=config.keep == "first")
+    groups = joined(rows, judged.cluster_N, is_gone_N, earliest=config.keep == "first")
     crowded = np.flatnonzero(judged.is_crowded_N & ~is_gone_N)
     not_compared = events("flag", rows.take(crowded, "id")["id"], CROWDED)
     all_events = polars.concat([_events(rows, order, judged.verdicts), not_compared])
-    return Marked(all_events, {} if joined is None else {"group": joined}, is_complete=not judged.is_crowded_N.any())
+    return Marked(all_events, {} if groups is None else {"group": groups}, is_complete=not judged.is_crowded_N.any())
 
 
 @dataclass(frozen=True)
@@ -253,47 +251,3 @@ def _events(rows: Rows, in_turn: Ints, verdicts: _Verdicts) -> Table:
         ),
     ]
     return polars.concat(both)[polars.concat([gone["place"], stays["place"]]).arg_sort()]
-
-
-def _joined(rows: Rows, cluster_N: Ints, is_gone_N: Flags, *, earliest: bool) -> polars.Series | None:
-    """The group of each row: kept rows of one cluster, and all rows of their groups, get the name of one of these.
-
-    It is the name that sorts first, or the earliest: then rows that are appended rename no group. A row that is gone
-    joins the group of its cluster, and does not bring its own group along. None where all groups are as they were.
-    """
-    import numpy as np
-
-    some_S = np.flatnonzero(np.bincount(cluster_N)[cluster_N] > 1)  # the others change nothing
-    if not some_S.size:
-        return None
-    groups = numbered(column_fingerprints(rows, "group"))
-    own_G, group_S = _groups_by_rank(rows, groups, some_S, earliest=earliest)
-    is_gone_S, cluster_S = is_gone_N[some_S], cluster_N[some_S]
-    # the kept rows of a cluster link their groups with that of the cluster's first kept row: enough to join them all,
-    # and since groups are numbered by rank, the smallest number that a chain leads to is the name wanted
-    kept_clusters, first, which_K = np.unique(cluster_S[~is_gone_S], return_index=True, return_inverse=True)
-    group_K = group_S[~is_gone_S]
-    joined_G = own_G[join(group_K, group_K[first][which_K], len(own_G))]
-    new_of_group = np.arange(len(groups.place))
-    new_of_group[own_G] = joined_G
-    new_N = new_of_group[groups.number]
-    # a row is gone for a kept row of its cluster, so each of these clusters is among the kept ones
-    its_cluster = np.searchsorted(kept_clusters, cluster_S[is_gone_S])
-    new_N[some_S[is_gone_S]] = joined_G[group_K[first][its_cluster]]
-    has_moved_N: Flags = new_N != groups.number
-    moved = np.flatnonzero(has_moved_N)
-    if not moved.size:
-        return None
-    return rows.column("group").scatter(moved, rows.take(groups.place[new_N[moved]], "group")["group"])
-
-
-def _groups_by_rank(rows: Rows, groups: Numbered, some_S: Ints, *, earliest: bool) -> tuple[Ints, Ints]:
-    """The groups of some rows, by name or the earliest first, and for each of these rows the place of its group there.
-
-    `groups` has the number of each row's group.
-    """
-    import numpy as np
-
-    own_G, first, place_S = np.unique(groups.number[some_S], return_index=True, return_inverse=True)
-    in_turn = np.argsort(first) if earliest else rows.take(groups.place[own_G], "group")["group"].arg_sort().to_numpy()
-    return own_G[in_turn], np.argsort(in_turn)[place_S]

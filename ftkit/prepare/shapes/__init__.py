@@ -31,6 +31,7 @@ from ftkit.prepare.conversation import (
     read_messages,
     shown,
     system_message,
+    unread_of,
 )
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, dumped, table_of
 from ftkit.registry import Config, find, names, suggest
@@ -213,9 +214,14 @@ def notes_of(table: Table, *columns: str) -> list[str]:
         if series.dtype == polars.String:
             others = series.filter(not_text(table, column))
             has_truths, has_numbers = (bool(others.str.contains(each).any()) for each in (r"^[tf]", r"^[-\d]"))
-        kinds = [kind for kind, is_there in (("numbers", has_numbers), ("truth values", has_truths)) if is_there]
-        notes += [f"{column!r} holds {kind}: they are taken as text" for kind in kinds if series.count()]
+        notes += taken_as_text(column, numbers=has_numbers, truths=has_truths) if series.count() else []
     return notes
+
+
+def taken_as_text(column: str, *, numbers: bool, truths: bool) -> list[str]:
+    """What is to be said of a column in which these stood as answers."""
+    kinds = [kind for kind, is_there in (("numbers", numbers), ("truth values", truths)) if is_there]
+    return [f"{column!r} holds {kind}: they are taken as text" for kind in kinds]
 
 
 def is_plain(kind: polars.DataType) -> bool:
@@ -285,7 +291,7 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
     """Rows made by Python, in order: `make(id, *values of these columns)` gives answers, or raises NoExampleError.
 
     A row has id, input, target, the `extra` columns of the answers' `more`, and history. Of a column that is None, or
-    that the table does not have, all values are None.
+    that the table does not have, all values are None. What is `unread` is what the answers say of it.
     """
     import polars
 
@@ -305,7 +311,8 @@ def each_row(table: Table, make: MakeAnswers, *columns: str | None, extra: Seque
         **{name: [each.more[name] for each in answers] for name in extra},
     }
     series = {name: polars.Series(filled, dtype=polars.String) for name, filled in texts_of.items()}
-    return Shaped(polars.DataFrame({**series, "history": history_column(each.history for each in answers)}), faults)
+    rows = polars.DataFrame({**series, "history": history_column(each.history for each in answers)})
+    return Shaped(rows, faults, unread={name for each in answers for name in each.unread})
 
 
 def conversations(config: ConversationConfig, table: Table, *, is_open: bool = False) -> Shaped:
@@ -325,8 +332,11 @@ def conversations(config: ConversationConfig, table: Table, *, is_open: bool = F
             said.append(Said("assistant", ""))
         more = {"conversation": name, "tools": None if tools is None else json_text(tools, str(config.tools))}
         places = [place for place, each in enumerate(said) if each.role == "assistant"]
+        unread = unread_of(said) | (
+            {f"{config.column} after the last answer"} if said[-1].role != "assistant" else set()
+        )
         answers = [
-            Answer(f"{name}#{number}", said[:place], said[place].content, more)
+            Answer(f"{name}#{number}", said[:place], said[place].content, more, unread)
             for number, place in enumerate(places, 1)
             if said[place].is_learned
         ]

@@ -7,12 +7,14 @@ and {{ a brace; nothing else has a meaning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from ftkit.contracts import Shaped
 from ftkit.errors import DataError
+from ftkit.prepare.beside import unread_beside
 from ftkit.prepare.conversation import parse_json, without_nulls
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
 from ftkit.prepare.shapes import ShapeConfig, TextColumn, as_text, is_plain, missing_column, shaped, text_column
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     import polars
 
     from ftkit.contracts import Table
+
+
+_NO_TEXT = r"^(?:[\[{]|-?\d[\d.eE+-]*$|true$|false$)"  # what a list, object, number or truth value reads as
 
 
 class Columns(ShapeConfig):
@@ -53,9 +58,10 @@ class Columns(ShapeConfig):
 @component
 def shape(config: Columns, table: Table) -> Shaped:
     """Input and target. Within a template a value is as JSON has it, a text as it is; a null is a fault anywhere."""
+    unread = unread_beside(table, {*names_in(config.input), *names_in(config.target)})
     table = with_nested(table, config.input, config.target)
     read = [_read(table, getattr(config, use), use) for use in ("input", "target")]
-    return shaped(table, read, input=read[0].values, target=read[1].values)
+    return replace(shaped(table, read, input=read[0].values, target=read[1].values), unread=unread)
 
 
 def fill(table: Table, template: str, *, missing: str | None = None) -> polars.Series:
@@ -96,21 +102,21 @@ def with_nested(table: Table, *templates: str) -> Table:
 
 
 def _with_entered(table: Table, name: str) -> Table:
-    """The table with what stands in a column of JSON texts; lists and objects there are marked as no texts."""
+    """The table with what stands in a column of JSON texts; what is no text there is marked so."""
     import polars
 
     head, _, path = name.partition(".")
     entered = table[head].str.json_path_match(f"$.{path}").alias(name)
     table = table.with_columns(entered)
-    is_nested = entered.str.contains(r"^[\[{]").fill_null(False)  # or a text that begins so
-    if is_nested.any():
-        texts = (_at(text, path.split(".")) for text in table[head].filter(is_nested))
-        is_nested = is_nested.scatter(is_nested.arg_true(), [not isinstance(each, str) for each in texts])
-    if not is_nested.any():
+    is_other = entered.str.contains(_NO_TEXT).fill_null(False)  # or a text that reads so
+    if is_other.any():
+        found = (_at(text, path.split(".")) for text in table[head].filter(is_other))
+        is_other = is_other.scatter(is_other.arg_true(), [not isinstance(each, str) for each in found])
+    if not is_other.any():
         return table
     marks = polars.lit(None, polars.List(polars.String)) if NOT_TEXT not in table.columns else polars.col(NOT_TEXT)
     more = polars.concat_list(marks.fill_null([]), polars.lit([name]))
-    return table.with_columns(polars.when(is_nested).then(more).otherwise(marks).alias(NOT_TEXT))
+    return table.with_columns(polars.when(is_other).then(more).otherwise(marks).alias(NOT_TEXT))
 
 
 def _at(text: str, path: Sequence[str]) -> Value:

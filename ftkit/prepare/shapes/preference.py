@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import Answer, NoExampleError, Said, messages_in, read_side, shown, system_message
+from ftkit.prepare.conversation import (
+    Answer,
+    NoExampleError,
+    Said,
+    messages_in,
+    read_side,
+    shown,
+    system_message,
+    unread_of,
+)
 from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row, holds_messages, notes_of
 from ftkit.registry import component
@@ -67,7 +76,8 @@ def shape(config: Preference, table: Table) -> Shaped:
     def make(name: str, question: Value, more: Value, system: Value, *answers: Value) -> list[Answer]:
         better, worse = _answers(config, *answers)
         said = _said(config, table, better[:-1], question, more, system)
-        return [Answer(name, said, better[-1].content, {"rejected": worse[-1].content})]
+        unread = unread_of([*said, *better, *worse])
+        return [Answer(name, said, better[-1].content, {"rejected": worse[-1].content}, unread)]
 
     columns = (config.system, config.chosen, config.rejected, config.label)
     made = each_row(table, make, *_asked_in(config, table), *columns, extra=("rejected",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side
+from ftkit.prepare.conversation import Answer, NoExampleError, Said, read_side, unread_of
 from ftkit.prepare.formats.json_rows import Value
 from ftkit.prepare.shapes import ShapeConfig, each_row, notes_of
 from ftkit.registry import component
@@ -53,7 +53,7 @@ def shape(config: PromptCompletion, table: Table) -> Shaped:
         answer = read_side(completion, config.completion, role="assistant")
         if [each.role for each in answer] != ["assistant"]:
             raise NoExampleError(f"{config.completion!r} is more than one assistant message: use the shape messages")
-        return [Answer(name, said, answer[0].content)]
+        return [Answer(name, said, answer[0].content, unread=unread_of([*said, *answer]))]
 
     notes = notes_of(table, config.completion)
     return replace(each_row(table, make, config.prompt, config.completion), notes=notes)

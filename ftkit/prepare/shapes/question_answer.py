@@ -5,14 +5,15 @@ Knows no other shape. Of several answers the first is the target; the others are
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from ftkit.contracts import Shaped
-from ftkit.prepare.conversation import NoExampleError, parse_json, shown
+from ftkit.prepare.conversation import NoExampleError, answer_text, filled, parse_json, shown
 from ftkit.prepare.formats.json_rows import Value
-from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, text_column, values
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, shaped, taken_as_text, text_column, values
 from ftkit.registry import component
 
 if TYPE_CHECKING:
@@ -53,7 +54,23 @@ def shape(config: QuestionAnswer, table: Table) -> Shaped:
     has_context = context.values != ""
     whole = polars.when(has_context).then(context.values + "\n\n" + question.values).otherwise(question.values)
     answer = _first_answers(table, config.answers) if has_list else text_column(table, config.answer)
-    return shaped(table, [context, question, answer], input=whole, target=answer.values)
+    made = shaped(table, [context, question, answer], input=whole, target=answer.values)
+    return replace(made, unread=_beside_the_first(table, config.answers)) if has_list else made
+
+
+def _beside_the_first(table: Table, column: str) -> set[str]:
+    """What stands beside the first answers: others than the first, and what is said of them."""
+    unread = set()
+    for value in values(table, column):
+        try:
+            cell = parse_json(value, column) if isinstance(value, str) else value
+        except NoExampleError:  # a fault
+            continue
+        unread |= {f"{column}.{name}" for name in filled(cell, "text")}
+        given = cell.get("text") if isinstance(cell, dict) else cell
+        if isinstance(given, list) and any(each not in (None, given[0]) for each in given):
+            unread.add(f"{column} after the first")
+    return unread
 
 
 def _first_answers(table: Table, column: str) -> TextColumn:
@@ -62,23 +79,28 @@ def _first_answers(table: Table, column: str) -> TextColumn:
 
     answers: list[str | None] = []
     faults: list[str | None] = []
+    kinds: set[type[Value]] = set()
     for value in values(table, column):
         answers.append(None)
         faults.append(None)
         try:
-            answers[-1] = _first_answer(value, column)
+            first = _first_answer(value, column)
         except NoExampleError as error:
             faults[-1] = str(error)
-    return TextColumn(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String))
+        else:
+            answers[-1] = answer_text(first)
+            kinds.add(type(first))
+    notes = taken_as_text(column, numbers=not kinds.isdisjoint((int, float)), truths=bool in kinds)
+    return TextColumn(polars.Series(answers, dtype=polars.String), polars.Series(faults, dtype=polars.String), notes)
 
 
-def _first_answer(value: Value, column: str) -> str:
+def _first_answer(value: Value, column: str) -> str | float:
     value = parse_json(value, column) if isinstance(value, str) else value
     value = value.get("text") if isinstance(value, dict) else value  # SQuAD: {text: [...], answer_start: [...]}
     if not isinstance(value, list):
         raise NoExampleError(f"{column!r} is {shown(value)}; expected a list of strings")
     if not value:
         raise NoExampleError(f"{column!r} is empty")
-    if not isinstance(value[0], str):
+    if not isinstance(value[0], (str, int, float)):
         raise NoExampleError(f"{column!r} begins with {shown(value[0])}; expected a string")
     return value[0]

@@ -19,6 +19,7 @@ from pydantic import field_serializer
 from ftkit.contracts import Context, Marked, Quiet
 from ftkit.errors import DataError
 from ftkit.prepare.cleaning import RowStep, StepWithContent, TableStep, events
+from ftkit.prepare.groups import with_equal_rows_together
 from ftkit.prepare.intake import (
     Stamps,
     aligned,
@@ -257,6 +258,8 @@ def _split(config: PrepareConfig, tables: Mapping[str, Rows], labels: Sequence[s
 
     pool = tables["source"]
     valid, test = shares(config.data)
+    groups = with_equal_rows_together(pool, threads=work.ctx.machine.num_threads)
+    pool = pool if groups is None else pool.with_columns(work.path(), {"group": groups})
     order = order_keys(pool.column("group"), seed=config.seed)
     facts = {"order": order, "stratum": pool.column("target") if labels else polars.repeat("", len(pool), eager=True)}
     facts |= {name: pool.column(name) for name in ("id", "time")} if "time" in pool.columns else {}
