@@ -6,9 +6,9 @@ another (`answers/linear.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ftkit.contracts import Context
 from ftkit.engine.render import Renderer
@@ -45,7 +45,7 @@ class Sampling:
     """How a text is drawn, by `max_new_tokens` at most: the likeliest token each time where `temperature` is 0.
 
     Else from the likeliest tokens that together reach `top_p`; equal questions get samples of their own. A text ends
-    before the first of `stop` that comes.
+    before the first of `stop` that comes, and is one of `one_of`, or JSON of a schema, where either is given.
     """
 
     max_new_tokens: int
@@ -53,6 +53,8 @@ class Sampling:
     top_p: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    json_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ftkit.contracts import Context
 from ftkit.engine.attention import Past
 from ftkit.engine.batching import Budget, Load, in_batches, limits_logits, vocabulary, widen
 from ftkit.engine.capability import way_of
+from ftkit.engine.constraint import Constraint, Matcher
 from ftkit.engine.decoding import Decoding
 from ftkit.engine.finite import not_finite
 from ftkit.engine.forward import autocast, decode, forward
@@ -44,14 +45,16 @@ class Completion:
 class Writing:
     """How texts are written: by `max_new_tokens` at most, the likeliest token each time where `temperature` is 0.
 
-    Else tokens are drawn from the likeliest ones that together reach `top_p`. `is_stopped` is asked whether what is
-    written so far is enough, and `tell` is handed the number of the context and what is written, token by token.
+    Else tokens are drawn from the likeliest ones that together reach `top_p`. Only what `constraint` allows is written.
+    `is_stopped` is asked whether what is written so far is enough, and `tell` is handed the number of the context and
+    what is written, token by token.
     """
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    constraint: Constraint | None = None
     is_stopped: Callable[[Sequence[int]], bool] | None = None
     tell: Callable[[int, Sequence[int]], None] | None = None
 
@@ -65,6 +68,7 @@ class _Row:
     limit: int
     eos_ids: frozenset[int]
     random: random.Random | None
+    matcher: Matcher | None
     written: list[int] = field(default_factory=list)
     reason: Reason | None = None
 
@@ -86,6 +90,8 @@ class _Row:
     def write(self, id: int, writing: Writing) -> None:
         """Append a token, and see whether it was the last."""
         self.written.append(id)
+        if self.matcher is not None:
+            self.matcher.advance(id)
         if id in self.eos_ids:
             self.reason = "end"
         elif writing.is_stopped is not None and writing.is_stopped(self.written):
@@ -161,7 +167,8 @@ def _rows(loaded: LoadedModel, contexts_ids: Sequence[list[int]], writing: Writi
             drawn = random.Random(derive_seed(writing.seed, name, str(times[name])))
             times[name] += 1
         limit = min(writing.max_new_tokens, loaded.context_length - len(ids))
-        rows.append(_Row(index, ids, limit, loaded.renderer.eos_ids, drawn))
+        matcher = None if writing.constraint is None else writing.constraint.begin()
+        rows.append(_Row(index, ids, limit, loaded.renderer.eos_ids, drawn, matcher))
     return rows
 
 
@@ -206,6 +213,10 @@ def _write(loaded: LoadedModel, rows: Sequence[_Row], logits_SV: torch.Tensor, w
     for row, is_finite in zip(rows, are_finite, strict=True):
         if not is_finite:
             raise not_finite(loaded, row.ids)
+    if writing.constraint is not None:
+        allowed_SV = torch.stack([row.matcher.allowed_V() for row in rows if row.matcher is not None])
+        wide_SV = wide_SV.masked_fill(~allowed_SV.to(wide_SV.device), -torch.inf)
+        next_S = wide_SV.argmax(dim=-1)
     if writing.temperature > 0:
         shares_S = [row.random.random() for row in rows if row.random is not None]
         next_S = _drawn(wide_SV, torch.tensor(shares_S, device=wide_SV.device), writing)

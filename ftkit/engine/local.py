@@ -9,6 +9,8 @@ from typing import Any
 
 from ftkit.contracts import Context
 from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
+from ftkit.engine.batching import vocabulary
+from ftkit.engine.constraint import Constraint, json_of, one_of
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.render import Renderer
@@ -57,6 +59,7 @@ class LocalModel:
             sampling.temperature,
             sampling.top_p,
             sampling.seed,
+            self._constraint(sampling),
             is_stopped if sampling.stop else None,
         )
         contexts = [question.context_ids for question in questions]
@@ -66,6 +69,12 @@ class LocalModel:
             Completion(text[: _end(text, sampling.stop)], len(each.ids), each.reason)
             for text, each in zip(texts, written, strict=True)
         ]
+
+    def _constraint(self, sampling: Sampling) -> Constraint | None:
+        num_logits = vocabulary(self.loaded.model)
+        if sampling.json_schema is not None:
+            return json_of(sampling.json_schema, self.renderer, num_logits)
+        return one_of(sampling.one_of, self.renderer, num_logits) if sampling.one_of else None
 
 
 def _end(text: str, stop: Sequence[str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ftkit.engine.answerer import Question, Sampling
 from ftkit.engine.finite import NotFiniteError
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.local import LocalModel
+from ftkit.errors import DataError
 from ftkit.records import Example
 
 CONTEXTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13, 14], [20], [30, 31, 32, 33], [5, 6, 7], [5, 6, 7, 40]]
@@ -77,3 +79,32 @@ def test_a_model_that_fails_at_one_token_only_is_named_where_it_comes_to_that(tm
     assert loaded.way == "tree"
     with pytest.raises(NotFiniteError, match=r"the base model .* gives scores that are not finite"):
         generate(loaded, [[5, 6], [7, 301, 9]], Writing(2), ctx=context(tmp_path))
+
+
+def asked(loaded: Any, sampling: Sampling, tmp_path: Path) -> list[Any]:
+    """What a model writes behind four contexts."""
+    questions = [
+        Question(Example(id="a", input="x", target="", group=""), [], (), ids, [], False) for ids in CONTEXTS[:4]
+    ]
+    return LocalModel(loaded).complete(questions, sampling, ctx=context(tmp_path), description="")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 2.0])
+def test_a_text_under_a_constraint_is_one_of_the_strings_or_json_of_the_schema(
+    temperature: float, tmp_path: Path
+) -> None:
+    loaded, strings = loaded_of(), ("card arrival", "card", "lost (stolen)?", "退款")
+    written = asked(loaded, Sampling(40, temperature, one_of=strings), tmp_path)
+    assert {each.text for each in written} <= set(strings) and {each.reason for each in written} == {"end"}
+    schema = {"type": "object", "properties": {"of": {"enum": ["card", "loan"]}, "sure": {"type": "boolean"}}}
+    schema |= {"required": ["of", "sure"], "additionalProperties": False}
+    for each in asked(loaded, Sampling(60, temperature, json_schema=schema), tmp_path):
+        value = json.loads(each.text)
+        assert value["of"] in ("card", "loan") and isinstance(value["sure"], bool) and len(value) == 2
+
+
+def test_a_constraint_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the JSON schema: "):
+        asked(loaded_of(), Sampling(9, json_schema={"type": "strange"}), tmp_path)
+    with pytest.raises(DataError, match="none of them empty"):
+        asked(loaded_of(), Sampling(9, one_of=("a", "")), tmp_path)
