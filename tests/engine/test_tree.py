@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ftkit.engine.batching import Budget, Load, plan
 from ftkit.engine.generate import Writing, generate
+from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
 from ftkit.engine.tree import common_beginning, num_packed, pack
 from ftkit.errors import MachineError
@@ -144,10 +145,11 @@ def test_where_memory_runs_out_batches_are_halved_and_scores_and_texts_stay(fami
 
 
 def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(tmp_path: Path) -> None:
-    whole, short = Run(tmp_path / "whole", dropout=0.0), Run(tmp_path / "short", dropout=0.0)
+    rows = [Row(list(range(3 + k, 43 + k)), [False] * 20 + [True] * 20) for k in range(20)]
+    whole, short = (Run(tmp_path / name, dropout=0.0, evaluates=False, rows=rows) for name in ("whole", "short"))
     _, one = whole.start()
-    with memory_of(20):
+    with memory_of(100):
         _, two = short.start()
-    assert any("the micro-batch is halved to" in line for line in short.progress.said)
+    assert "memory ran out: the micro-batch is halved to 2 rows" in short.progress.said
     for (name, ours), theirs in zip(weights_of(one).items(), weights_of(two).values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4, msg=name)
