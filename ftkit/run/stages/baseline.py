@@ -20,7 +20,7 @@ from ftkit.registry import Config
 from ftkit.run.artifacts import Baseline, Prepared, write_timing
 from ftkit.store import write_json
 
-VERSION = 3
+VERSION = 4
 
 
 class BaselineConfig(Config):

@@ -48,7 +48,7 @@ from ftkit.verdict.results import (
 from ftkit.verdict.shipping import Sides, shipping
 from ftkit.verdict.stats import Contrast, Decision, decide, holm
 
-VERSION = 3
+VERSION = 4
 
 
 class CompareConfig(Config):

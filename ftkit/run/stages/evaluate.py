@@ -29,7 +29,7 @@ from ftkit.run.artifacts import Baseline, Evaluated, Prepared, Trained, write_ti
 from ftkit.run.models import LINEAR, ArmModel
 from ftkit.store import derive_seed, discard, file_digest, json_bytes, keep_json, kept_json, write_bytes, write_json
 
-VERSION = 3
+VERSION = 4
 NUM_PROBES = 4
 
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Table
 
-VERSION = 4
+VERSION = 5
 CHECKED_ROWS = 20
 LOOKED_AT, SCRAPED = 2_000, 0.01  # rows in which markup is looked for, and the share from which it is said
 WRITTEN = ("id", "input", "target", "group", "history", "rejected", "tools", "weight")

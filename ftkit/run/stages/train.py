@@ -41,7 +41,7 @@ from ftkit.training.record import TrainingRecord
 from ftkit.training.rows import TrainingRows, training_rows
 from ftkit.training.trainer import Tuned, train_settings, tune
 
-VERSION = 3
+VERSION = 4
 NUM_PROBES = 8
 
 
