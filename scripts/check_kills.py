@@ -26,7 +26,13 @@ from forked import Forked, forks  # noqa: E402  the tests' folder is on the path
 from killed_runs import Begun, kill_points, killed_and_continued, published  # noqa: E402
 from small_runs import STAGES, make_set_up, run_here  # noqa: E402
 
-SHORT = ("train.epochs=1", "train.checkpoint_steps=2", "train.num_evals=1", "baseline.instructions=[Sort.]")
+SHORT = (
+    "train.epochs=1",
+    "train.method={lora: {rank: 4}}",
+    "train.checkpoint_steps=2",
+    "train.num_evals=1",
+    "baseline.instructions=[Sort.]",
+)
 NUM_ROWS = 48
 
 
