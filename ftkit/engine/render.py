@@ -23,6 +23,7 @@ from ftkit.records import Message
 
 NOTE = "no chat template: a plain one stands in"
 ANCHOR = ":"  # what stands before a decoded text: alone, some tokenizers' first token loses its blank
+REMEMBERED = 1024  # renderings: a prompt is sized on some rows, judged on them, and may be frozen
 RARE = ("\u200b", "\u4e2d", "\U0001f9ea")  # a tokenizer that reads each of these loses no text wholly
 
 
@@ -52,6 +53,7 @@ class Renderer:
         num_ids: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self._known: dict[Any, Rendered] = {}
         self._num_ids = num_ids
         self._chat = ChatTemplate(tokenizer)
         self.has_template = bool(tokenizer.chat_template) and tokenizer.chat_template not in plain.TEMPLATES
@@ -88,9 +90,16 @@ class Renderer:
         the template refuses the messages or leaves one out, where the ids before the target are not the beginning of
         the whole's, or where the target's ids decode to another text.
         """
-        if target is None:
-            return Rendered(self._ids([self._before_answer(self._said(messages), tools)])[0], [])
-        return self.render_each(messages, [target], tools)[0]
+        key = (tuple((each["role"], each["content"]) for each in messages), target, tools)
+        if key not in self._known:
+            if target is None:
+                found = Rendered(self._ids([self._before_answer(self._said(messages), tools)])[0], [])
+            else:
+                (found,) = self.render_each(messages, [target], tools)
+            while len(self._known) >= REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+        return self._known[key]
 
     def render_each(
         self, messages: Sequence[Message], targets: Sequence[str], tools: str | None = None
