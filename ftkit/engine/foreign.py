@@ -45,7 +45,7 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise MachineError(f"{path}: not valid JSON: {first_line(error)}") from None
+        raise MachineError(f"{path}: not valid JSON: {reason_of(error)}") from None
     if not isinstance(value, dict):
         raise MachineError(f"{path}: expected a JSON object")
     return value
@@ -64,7 +64,7 @@ def explained(place: Path | Callable[[], Path], what: str, kind: type[FtkitError
         if type(error).__name__ == "OutOfMemoryError":
             raise
         where = place if isinstance(place, Path) else place()
-        raise kind(f"{where}: {what}: {first_line(error)}") from None
+        raise kind(f"{where}: {what}: {reason_of(error)}") from None
 
 
 def tokenizer_file(folder: Path) -> Path:
@@ -104,7 +104,7 @@ def check_adapter(folder: Path) -> None:
         raise ArtifactError(f"{path}: peft_type: expected LORA for CAUSAL_LM; train again")
 
 
-def first_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What an error says, in one line of bounded length: of a library's advice the part that names what is wrong."""
     lines = [line.strip() for line in (str(error).strip() or type(error).__name__).splitlines()]
     text = next((line for line in lines if line.startswith(("TypeError", "ValueError"))), lines[0])
