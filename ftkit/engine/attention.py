@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from ftkit.engine.batching import base_of
+from ftkit.engine.kernels import Block, Rule, block_backward, block_forward, merge
 from ftkit.engine.tree import Packed, Segment
 
 NAME = "ftkit_tree"
@@ -27,22 +28,10 @@ HARMLESS = {  # keywords that say nothing about which token sees which
     "max_length_q", "num_items_in_batch", "output_attentions", "output_hidden_states", "output_router_logits",
     "past_key_values", "position_embeddings", "position_ids", "return_dict", "seq_idx", "use_cache",
 }  # fmt: skip
-FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 class NotATreeError(NotImplementedError):
     """A model's attention hands over what this one does not know, or hands nothing over: it cannot be used for it."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a layer attends: scale of the products, tokens back that it sees, cap of the products, a sink per head."""
-
-    scale: float
-    window: int | None = None
-    softcap: float | None = None
-    sinks_H: torch.Tensor | None = None
 
 
 class Attending(Protocol):
@@ -69,17 +58,6 @@ class Past:
 
 
 Keep: TypeAlias = Callable[[Any, Packed, torch.Tensor, torch.Tensor], None]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Queries and keys of a kernel call: a slice of packed tokens, or the tokens of `size` equal blocks, one by one."""
-
-    queries: slice | torch.Tensor
-    keys: slice | torch.Tensor
-    size: int
-    causal: bool
-    mask_LM: torch.Tensor | None  # or (G, 1, L, M)
 
 
 class Tree:
@@ -219,7 +197,7 @@ class _Attend(torch.autograd.Function):
         for block in ctx.tree.blocks(rule.window, query.dtype):
             parts = (_take(query, block.queries, block), _take(key, block.keys, block), _take(value, block.keys, block))
             grad_GHLD, out_GHLD, lse_GHL1 = (_take(each, block.queries, block) for each in (grad, out, lse[..., None]))
-            d_parts = _block_backward(*parts, grad_GHLD, out_GHLD, lse_GHL1, block, rule)
+            d_parts = block_backward(*parts, grad_GHLD, out_GHLD, lse_GHL1, block, rule)
             write = _put if block.queries is block.keys else _add  # own blocks come first, and hold each token once
             write(d_query, d_parts[0], block.queries)
             write(d_key, d_parts[1], block.keys)
@@ -262,83 +240,6 @@ def _add(whole: torch.Tensor, part: torch.Tensor, tokens: slice | torch.Tensor) 
         whole[0, :, tokens] += _flat(part)
     else:
         whole[0].index_add_(1, tokens, _flat(part).to(whole.dtype))
-
-
-def merge(out: torch.Tensor, lse: torch.Tensor, more_out: torch.Tensor, more_lse: torch.Tensor) -> None:
-    """Take further keys in, in place: outputs are averaged by their sums of exponentials."""
-    share = torch.sigmoid(more_lse - lse)[..., None].to(out.dtype)
-    out.lerp_(more_out, share)
-    lse.copy_(torch.logaddexp(lse, more_lse))
-
-
-def _is_flash(query: torch.Tensor, value: torch.Tensor, rule: Rule) -> bool:
-    """Whether the CPU's flash kernel takes it."""
-    known = (torch.float32, torch.float64, torch.bfloat16)
-    is_plain = rule.softcap is None and query.shape[-1] == value.shape[-1]
-    return is_plain and query.device.type == "cpu" and query.dtype in known
-
-
-def block_forward(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, block: Block, rule: Rule
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(out (G, H, L, D), log of the sum of exponentials (G, H, L))."""
-    if _is_flash(query, value, rule):
-        out, lse = FLASH(query, key, value, 0.0, block.causal, attn_mask=block.mask_LM, scale=rule.scale)
-        return out, lse
-    scores, _ = _scores(query, key, block, rule)
-    lse = scores.logsumexp(-1)
-    shares = (scores - lse[..., None]).exp().to(value.dtype)
-    return (shares @ value[:, :, None]).flatten(1, 2), lse.flatten(1, 2)
-
-
-def _block_backward(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    grad: torch.Tensor,
-    out: torch.Tensor,
-    lse_GHL1: torch.Tensor,
-    block: Block,
-    rule: Rule,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of a block's queries, keys and values; `out` and the log-sums are those over all keys."""
-    if _is_flash(query, value, rule):
-        d_query, d_key, d_value = FLASH_BACKWARD(
-            grad, query, key, value, out, lse_GHL1[..., 0], 0.0, block.causal, attn_mask=block.mask_LM, scale=rule.scale
-        )
-        return d_query, d_key, d_value
-    num_groups = key.shape[1]
-    scores, slope = _scores(query, key, block, rule)
-    grouped = [each.unflatten(1, (num_groups, -1)) for each in (query, grad, out, lse_GHL1)]
-    query_GKRLD, grad_GKRLD, out_GKRLD, lse_GKRL1 = grouped
-    shares = (scores - lse_GKRL1).exp()
-    d_value = torch.einsum("gkrlm,gkrld->gkmd", shares.to(grad.dtype), grad_GKRLD)
-    d_shares = grad_GKRLD @ value[:, :, None].transpose(-1, -2)
-    delta = (grad_GKRLD.to(shares.dtype) * out_GKRLD.to(shares.dtype)).sum(-1, keepdim=True)
-    d_scores = shares * (d_shares - delta) * rule.scale
-    d_scores = (d_scores if slope is None else d_scores * slope).to(query.dtype)
-    d_query = (d_scores @ key[:, :, None]).flatten(1, 2)
-    d_key = torch.einsum("gkrlm,gkrld->gkmd", d_scores, query_GKRLD)
-    return d_query, d_key, d_value
-
-
-def _scores(
-    query: torch.Tensor, key: torch.Tensor, block: Block, rule: Rule
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(scores (G, K, R, L, M) of R query heads a key head, in float32 or wider; slope of the cap, None without one)."""
-    query_GKRLD = query.unflatten(1, (key.shape[1], -1))
-    scores = query_GKRLD @ key[:, :, None].transpose(-1, -2)
-    scores = (scores if scores.dtype == torch.float64 else scores.float()) * rule.scale
-    slope = None
-    if rule.softcap is not None:
-        bent = torch.tanh(scores / rule.softcap)
-        scores, slope = bent * rule.softcap, 1 - bent.square()
-    if block.mask_LM is not None:
-        scores = scores + (block.mask_LM[:, None] if block.mask_LM.ndim == 4 else block.mask_LM)
-    elif block.causal:
-        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-        scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
-    return scores, slope
 
 
 def attention(

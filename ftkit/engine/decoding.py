@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from ftkit.engine.attention import Block, Keep, NotATreeError, Past, Rule, block_forward, merge
+from ftkit.engine.attention import Keep, NotATreeError, Past
+from ftkit.engine.kernels import Block, Rule, block_forward, merge
 from ftkit.engine.tree import Packed
 
 
