@@ -11,15 +11,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 Facts = dict[str, Any]
+ROOT = Path(__file__).parents[1]
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}  # freed pages are kept
 MATRIX_SECONDS = 0.4
+MATRIX_ROWS = 1024
 
 
 def say(text: str) -> None:
@@ -70,22 +72,28 @@ class Side:
         self.process.wait()
 
 
-@dataclass(frozen=True)
-class Sides:
-    """How the sides of one work are started; `open` gives them running."""
+def rivals_python(folder: Path, name: str) -> Path:
+    """The Python of a rival's environment. Ends the benchmark where it is not there."""
+    python = folder / name / "bin" / "python"
+    if not python.exists():
+        sys.exit(f"{python} is missing: run with --setup first")
+    return python
 
-    commands: Mapping[str, Sequence[str]]
-    environments: Mapping[str, Mapping[str, str]]
-    folder: Path
 
-    def open(self, stack: ExitStack, names: Sequence[str]) -> dict[str, Side]:
-        """Fresh processes, which end with the stack."""
-        sides = {}
-        for name in names:
-            log = self.folder / f"{name}.log"
-            side = Side(self.commands[name], log, self.environments.get(name))
-            sides[name] = stack.enter_context(side)
-        return sides
+def rivals_side(folder: Path, name: str, log: Path, environment: Mapping[str, str] | None = None) -> Side:
+    """A side of `bench_engine_rivals`."""
+    command = [str(rivals_python(folder, name)), str(Path(__file__).with_name("bench_engine_rivals.py")), name]
+    return Side(command, log, environment)
+
+
+def set_up(folder: Path, name: str, packages: Sequence[str]) -> None:
+    """Make a rival's environment, with the torch and transformers that we are tested with."""
+    environment = folder / name
+    if not environment.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    constraints = ["-c", str(Path(__file__).with_name("constraints.txt"))]
+    command = [str(rivals_python(folder, name)), "-m", "pip", "install", "--quiet", *constraints, "torch", *packages]
+    subprocess.run(command, check=True)
 
 
 def alternated(sides: Mapping[str, Side], jobs: Mapping[str, Facts], repeats: int) -> dict[str, list[Facts]]:
@@ -157,11 +165,30 @@ def peak_gib(device: str) -> float:
     return int(status[status.index("VmHWM:") + 1]) / 2**20
 
 
+@contextmanager
+def counted(model: Any) -> Iterator[list[int]]:
+    """Of each call of a model within the block, the tokens that it is given; of no model, none."""
+    tokens: list[int] = []
+    if model is None:
+        yield tokens
+        return
+
+    def note(_: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> None:
+        ids = named["input_ids"] if "input_ids" in named else positional[0]
+        tokens.append(ids.numel())
+
+    hook = model.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield tokens
+    finally:
+        hook.remove()
+
+
 def matrix_rate(job: Facts) -> Facts:
-    """FLOP/s of plain products of `rows` vectors with matrices of the given shapes, in `dtype` on `device`."""
+    """FLOP/s of plain products of many vectors with matrices of some `shapes`, in `dtype` on `device`."""
     import torch
 
-    device, rows = job["device"], job["rows"]
+    device, rows = job["device"], MATRIX_ROWS
     pairs = []
     for wide, high in job["shapes"]:
         options = {"dtype": getattr(torch, job["dtype"]), "device": device}

@@ -1,31 +1,33 @@
 """How fast the engine trains, and in how little memory, beside TRL's SFTTrainer.
 
     python scripts/bench_train.py --setup            make TRL's environment (2 GB, once)
-    python scripts/bench_train.py --quick            about three minutes
-    python scripts/bench_train.py                    all figures, on as many rows as the goals speak of
+    python scripts/bench_train.py --quick            the small model on few rows, about four minutes
+    python scripts/bench_train.py                    all figures, on as many rows as the goals speak of: hours
     python scripts/bench_train.py --figure s-lora    one of them
     python scripts/bench_train.py --device cuda      models of 0.6 B, 1 B and 8 B in bfloat16; no GPU has run it yet
 
 Ends with one JSON line a figure; `ratio` is ours / rival, of rates or of memory, `spread` its least and greatest from
 run to run. Each side is a process of its own with one thread; they take turns. Seconds are those of the processor,
-from the beginning of training to the end of its last step: not of starting, reading, saving. Both train the same rows
-of ids, in batches of the same number, on the same model with random weights. `of matrix rate` is the share of what
+from the beginning of training to the end of its last step: not of starting, reading, saving. All train the same rows
+of ids, in batches of the same number, on the same model with random weights. `of_matrix_rate` is the share of what
 plain matrix products of the model's shapes reach that ftkit reaches in FLOPs that are needed: no token padded,
-repeated or read for nothing. Each work begins with one step of one batch, whose losses must be the same to 1e-4.
+repeated or read for nothing. Each work begins with one step of one batch: in float32 its losses must be the same to
+1e-4. Memory is the most a process ever had, its libraries included.
 
-TRL as it comes recomputes no activations (its default does, and is slower). At its best: memory that is freed stays
-in the process, and the faster of padded batches and batches without padding.
+TRL as it comes, but that no activations are computed twice, which it does by default and is slower; its memory is
+given both ways. At its best: pages that are freed stay in the process, and the faster of batches as they come and of
+like lengths, which want more than 64 rows. Without padding, or packed, it was slower on a CPU: 0.83 of its rate.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +36,7 @@ from typing import Any
 from bench_models import (
     SIZES,
     Row,
+    Texts,
     banking_rows,
     instruction_rows,
     read_texts,
@@ -42,39 +45,68 @@ from bench_models import (
     work_of_rows,
     write_model,
 )
-from bench_sides import MALLOC, Facts, Figures, Side, Sides, alternated, clock, matrix_rate, peak_gib, say, serve
+from bench_sides import (
+    MALLOC,
+    ROOT,
+    Facts,
+    Figures,
+    Side,
+    alternated,
+    clock,
+    matrix_rate,
+    peak_gib,
+    rivals_side,
+    say,
+    serve,
+    set_up,
+)
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENTS = ROOT / ".rivals"
-PACKAGES = ["torch==2.13.0", "trl==1.16.0", "peft"]
+from ftkit.contracts import Bar, Quiet
+
+PACKAGES = {
+    "cpu": ["trl==1.16.0", "peft"],
+    "cuda": ["trl==1.16.0", "peft", "bitsandbytes", "liger-kernel", "flash-attn"],
+}
 RANK = 16
 TOLERANCE = 1e-4
-RATE_ROWS = 1024  # vectors in the products that the matrix rate is measured with
+BY_LENGTH_ROWS = 64  # the sampler of like lengths sorts nothing where there are fewer
 
 
 @dataclass(frozen=True)
 class Training:
-    """One kind of work: rows of a maker, in batches, by a method."""
+    """One kind of work: rows of a maker in batches, by a method, beside TRL `as it comes`, `at its best` or both."""
 
     size: str
     method: str
     dtype: str
-    rows: Callable[[Any, Any, int], list[Row]]
+    rows: Callable[[Any, Texts, int], list[Row]]
     batch: int
     num_rows: int
     num_quick: int
-    goal: str
+    goals: dict[str, str]
 
 
+BOTH = ("as it comes", "at its best")
 TRAININGS = {
-    "s-lora": Training("S", "lora", "float32", instruction_rows, 8, 1000, 24, ">= 3.2, at its best 2.3"),
-    "s-lora-bf16": Training("S", "lora", "bfloat16", instruction_rows, 8, 1000, 24, ">= 3.5"),
-    "s-full": Training("S", "full", "float32", instruction_rows, 8, 1000, 24, ">= 2.6"),
-    "m-lora-bf16": Training("M", "lora", "bfloat16", instruction_rows, 8, 128, 8, ">= 1.6"),
-    "m-full": Training("M", "full", "float32", instruction_rows, 8, 128, 8, ">= 1.2"),
-    "shared-300": Training("S", "lora", "float32", rows_behind_shared, 32, 320, 32, "at its best >= 12"),
-    "banking77": Training("S", "lora", "float32", banking_rows, 32, 320, 32, ">= 12"),
+    "s-lora": Training(
+        "S", "lora", "float32", instruction_rows, 8, 1000, 16, dict(zip(BOTH, (">= 3.2", ">= 2.3"), strict=True))
+    ),
+    "s-lora-bf16": Training("S", "lora", "bfloat16", instruction_rows, 8, 1000, 16, dict.fromkeys(BOTH, ">= 3.5")),
+    "s-full": Training("S", "full", "float32", instruction_rows, 8, 1000, 16, dict.fromkeys(BOTH, ">= 2.6")),
+    "m-lora": Training("M", "lora", "float32", instruction_rows, 8, 128, 0, dict.fromkeys(BOTH, "")),
+    "m-lora-bf16": Training("M", "lora", "bfloat16", instruction_rows, 8, 128, 0, dict.fromkeys(BOTH, ">= 1.6")),
+    "m-full": Training("M", "full", "float32", instruction_rows, 8, 128, 0, dict.fromkeys(BOTH, ">= 1.2")),
+    "shared-300": Training("S", "lora", "float32", rows_behind_shared, 32, 320, 32, {"at its best": ">= 12"}),
+    "banking77": Training("S", "lora", "float32", banking_rows, 32, 320, 32, {"at its best": ">= 12"}),
 }
+ON_GPU = {
+    "0.6b-lora": Training("0.6B", "lora", "bfloat16", instruction_rows, 32, 512, 128, {"at its best": ""}),
+    "1b-lora": Training("1B", "lora", "bfloat16", instruction_rows, 32, 512, 128, {"at its best": ""}),
+    "1b-full": Training("1B", "full", "float32", instruction_rows, 32, 256, 64, {"at its best": ""}),
+    "8b-qlora": Training("8B", "qlora", "bfloat16", instruction_rows, 16, 128, 32, {"at its best": ""}),
+}
+GPU_OPTIONS: Facts = {"padding_free": True, "use_liger_kernel": True}
+MEMORY = {"s-lora": "<= 0.45", "m-lora": "<= 0.45", "m-lora-bf16": "<= 0.45"}
 
 
 def main() -> None:
@@ -84,28 +116,18 @@ def main() -> None:
         serve({"train": train, "rate": matrix_rate})
         return
     if options.setup:
-        set_up()
+        set_up(options.rivals, "trl", PACKAGES[options.device])
         return
-    figures = Figures()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sides = Sides(
-            {
-                "ours": [sys.executable, __file__, "--serve"],
-                "as it comes": [str(python_of("trl")), str(Path(__file__).with_name("bench_engine_rivals.py")), "trl"],
-                "at its best": [str(python_of("trl")), str(Path(__file__).with_name("bench_engine_rivals.py")), "trl"],
-            },
-            {"at its best": MALLOC},
-            folder,
-        )
-        for name in [options.figure] if options.figure else TRAININGS:
-            speed(figures, name, sides, options)
+    figures, trainings = Figures(), TRAININGS if options.device == "cpu" else ON_GPU
+    for name in [options.figure] if options.figure else trainings:
+        work = trainings[name]
+        num_rows = options.rows or (work.num_quick if options.quick else work.num_rows)
+        if num_rows:
+            with tempfile.TemporaryDirectory() as folder:
+                speed(figures, name, work, num_rows, options, Path(folder))
+        else:
+            say(f"{name} is left out of --quick; --figure {name} --rows 8 measures it on few rows")
     figures.finish()
-
-
-def python_of(name: str) -> Path:
-    """The Python of a rival's environment."""
-    return ENVIRONMENTS / name / "bin" / "python"
 
 
 def _options() -> argparse.Namespace:
@@ -113,93 +135,178 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--setup", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
-    parser.add_argument("--figure", choices=TRAININGS, help="one alone")
+    parser.add_argument("--rivals", type=Path, default=ROOT / ".rivals", help="folder of environments and models")
+    parser.add_argument("--figure", choices=[*TRAININGS, *ON_GPU], help="one alone")
+    parser.add_argument("--rows", type=int, default=0, help="in place of the number that each figure has")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def set_up() -> None:
-    """Install TRL into its environment."""
-    folder = ENVIRONMENTS / "trl"
-    if not folder.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    constraints = str(Path(__file__).with_name("constraints.txt"))
-    command = [str(python_of("trl")), "-m", "pip", "install", "--quiet", "-c", constraints, *PACKAGES]
-    subprocess.run(command, check=True)
-
-
-def speed(figures: Figures, name: str, sides: Sides, options: argparse.Namespace) -> None:
-    """Rates of one work beside TRL."""
-    work = TRAININGS[name]
+def speed(
+    figures: Figures, name: str, work: Training, num_rows: int, options: argparse.Namespace, folder: Path
+) -> None:
+    """Rates and memory of one work beside TRL, and whether the losses are the same."""
     say(name)
     texts = read_texts(options.data)
-    model_dir = write_model(ENVIRONMENTS / "models", work.size, texts, dtype=work.dtype)
-    num_rows = work.num_quick if options.quick else work.num_rows
+    model_dir = write_model(options.rivals / "models", work.size, texts, dtype=work.dtype, device=options.device)
     rows = work.rows(tokenizer_of(model_dir), texts, num_rows)
-    path = sides.folder / "rows.json"
+    say(f"  {num_rows} rows of {statistics.mean(len(row['ids']) for row in rows):.0f} tokens")
+    path = folder / "rows.json"
     path.write_text(json.dumps(rows))
-    job: Facts = {
-        "work": "train",
-        "model": str(model_dir),
-        "rows": str(path),
-        "method": work.method,
-        "dtype": work.dtype,
-        "device": options.device,
-        "batch": work.batch,
-        "options": {},
-    }
+    job: Facts = {"work": "train", "model": str(model_dir), "rows": str(path), "num_rows": num_rows, "options": {}}
+    job |= {"method": work.method, "dtype": work.dtype, "device": options.device, "batch": work.batch, "rank": RANK}
     with ExitStack() as stack:
-        running = sides.open(stack, ["ours", "as it comes", "at its best"])
-        warm = {side: running[side].ask({**job, "num_rows": work.batch}) for side in running}
-        say(str(warm))
-        jobs = {side: {**job, "num_rows": num_rows} for side in running}
-        found = alternated(running, jobs, options.repeats)
-    for side in ("as it comes", "at its best"):
-        figures.rates(f"{name}, {side}", found["ours"], found[side], num_rows, "rows/s", goal=work.goal)
+        ours = stack.enter_context(Side([sys.executable, __file__, "--serve"], folder / "ours.log"))
+        warm = ours.ask({**job, "num_rows": work.batch})
+        if "refused" in warm:
+            say(f"  left out: {warm['refused']}")
+            return
+        sides, jobs = {"ours": ours}, {"ours": job}
+        for rival in work.goals:
+            _add_rival(sides, jobs, rival, stack=stack, folder=folder, options=options)
+        for rival in work.goals:
+            loss = sides[rival].ask({**jobs[rival], "num_rows": work.batch})["loss"]
+            most = TOLERANCE if work.dtype == "float32" else 1.0
+            figures.require(f"{name}, first loss {rival}", [abs(warm["loss"] / loss - 1)], most)
+        if work.rows is rows_behind_shared:
+            sides["separate rows"], jobs["separate rows"] = ours, {**job, "options": {"micro_batch": 1}}
+        rates = [_rate(ours, work, options.device)]
+        found = alternated(sides, jobs, options.repeats)
+        rates.append(_rate(ours, work, options.device))
+    _report(figures, name, work, rows, found, statistics.mean(rates))
+    if name in MEMORY:
+        _memory(figures, name, found, job, options, folder)
+
+
+def _add_rival(
+    sides: dict[str, Side],
+    jobs: dict[str, Facts],
+    rival: str,
+    *,
+    stack: ExitStack,
+    folder: Path,
+    options: argparse.Namespace,
+) -> None:
+    """Start TRL, `as it comes` or `at its best`; the best is one process that is asked in two ways."""
+    environment = MALLOC if rival == "at its best" else None
+    side = stack.enter_context(rivals_side(options.rivals, "trl", folder / f"{rival}.log", environment))
+    own: Facts = {"gradient_checkpointing": False, **(GPU_OPTIONS if options.device == "cuda" else {})}
+    sides[rival], jobs[rival] = side, {**jobs["ours"], "options": own}
+    if rival == "at its best" and jobs["ours"]["num_rows"] > BY_LENGTH_ROWS and options.device == "cpu":
+        name = "at its best, like lengths"
+        sides[name], jobs[name] = (
+            side,
+            {**jobs[rival], "options": {**own, "train_sampling_strategy": "group_by_length"}},
+        )
+
+
+def _rate(ours: Side, work: Training, device: str) -> float:
+    job = {"work": "rate", "dtype": work.dtype, "device": device, "shapes": SIZES[work.size].shapes[:7]}
+    return float(ours.ask(job)["flops_per_s"])
+
+
+def _report(
+    figures: Figures, name: str, work: Training, rows: list[Row], found: dict[str, list[Facts]], rate: float
+) -> None:
+    needed = work_of_rows(rows, work.batch)
+    rank = 0 if work.method == "full" else RANK
+    flops = needed.flops(SIZES[work.size], trained=True, weights=work.method == "full", rank=rank)
+    share = flops / _median(found["ours"]) / rate
+    facts: Facts = {"of_matrix_rate": round(share, 3), "matrix_gflops": round(rate / 1e9, 1)}
+    for rival, goal in work.goals.items():
+        ways = [each for way, each in found.items() if way.startswith(rival)]
+        best = min(ways, key=_median)
+        figures.rates(f"{name}, {rival}", found["ours"], best, len(rows), "rows/s", goal=goal, **facts)
+    if "separate rows" in found:
+        ratio = sum(len(row["ids"]) - 1 for row in rows) / needed.tokens
+        facts = {"goal": ">= 0.9 of the token ratio", "token_ratio": round(ratio, 2)}
+        figures.rates(f"{name}, ours row by row", found["ours"], found["separate rows"], len(rows), "rows/s", **facts)
+
+
+def _median(side: list[Facts]) -> float:
+    return statistics.median(facts["seconds"] for facts in side)
+
+
+def _memory(
+    figures: Figures, name: str, found: dict[str, list[Facts]], job: Facts, options: argparse.Namespace, folder: Path
+) -> None:
+    """Peaks after one run; TRL's also where it computes activations twice, as it does by default."""
+    with rivals_side(options.rivals, "trl", folder / "memory.log") as side:
+        twice = side.ask({**job, "options": {"gradient_checkpointing": True}})
+    ours, usual = found["ours"][0], found["as it comes"][0]
+    for which, rival in (("as it comes", usual), ("computing activations twice", twice)):
+        more = {"goal": MEMORY[name] if rival is usual else "", "versions": ours["versions"] | rival["versions"]}
+        figures.add(f"peak memory of {name}, {which}", ours["gib"], rival["gib"], "GiB", **more)
+
+
+class Clocked(Quiet):
+    """Takes the time where the bar of training begins and moves."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.times: list[float] = []
+
+    @contextmanager
+    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A bar nobody sees."""
+        with super().bar(description, total, unit) as bar:
+            self.times.append(clock(self.device))
+            yield bar
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count nothing."""
+        super().advance(count, note)
+        if count:
+            self.times.append(clock(self.device))
 
 
 def train(job: Facts) -> Facts:
     """Seconds of ftkit's loop from its beginning to the end of the last step, and the first step's loss."""
-    from ftkit.contracts import Context, Machine, Quiet
+    from ftkit.contracts import Context, Machine
     from ftkit.engine.load import ModelSpec, load
-    from ftkit.engine.settings import TrainSettings
     from ftkit.engine.train import Row as TrainRow
     from ftkit.engine.train import fit, seeded
+    from ftkit.errors import MachineError
     from ftkit.training.methods import full, lora, qlora
 
-    device, times = job["device"], []
-
-    class Clocked(Quiet):
-        """Takes the time where the bar of training begins and moves."""
-
-        @contextmanager
-        def bar(self, description: str, total: int, unit: str = "rows") -> Any:
-            times.append(clock(device))
-            yield self
-
-        def advance(self, count: int = 1, note: str = "") -> None:
-            if count:
-                times.append(clock(device))
-
-    micro_batch = job["options"].get("micro_batch", "auto")
-    ctx = Context(progress=Clocked(), machine=Machine(device=device, threads=1, micro_batch=micro_batch))
-    method = {"full": full, "lora": lora, "qlora": qlora}[job["method"]]
+    gc.collect()  # of the job before
+    machine = Machine(device=job["device"], threads=1, micro_batch=job["options"].get("micro_batch", "auto"))
+    ctx = Context(progress=(clocked := Clocked(job["device"])), machine=machine)
+    method: Any = {"full": full, "lora": lora, "qlora": qlora}[job["method"]]
     spec = ModelSpec(path=Path(job["model"]), hub=None, revision=None, precision=job["dtype"], quantize=method.QUANTIZE)
-    base = load(spec, ctx)
+    try:
+        base = load(spec, ctx)
+    except MachineError as error:
+        return {"refused": str(error)}
+    own = {"full": "Full", "lora": "Lora", "qlora": "Qlora"}[job["method"]]
+    chosen = getattr(method, own)(**({} if method is full else {"rank": job["rank"], "alpha": 2 * job["rank"]}))
     with seeded(17):
-        trainable = method.build(full.Full() if method is full else lora.Lora(rank=RANK, alpha=2 * RANK), base)
+        trainable = method.build(chosen, base)
     rows = [
         TrainRow(row["ids"], [bool(counts) for counts in row["mask"]])
         for row in json.loads(Path(job["rows"]).read_text())[: job["num_rows"]]
     ]
-    settings = TrainSettings(
+    with tempfile.TemporaryDirectory() as name:
+        tuned, folder = replace(base, model=trainable.model), Path(name)
+        settings = _settings(method, job["batch"])
+        fit(trainable, rows, settings, loaded=tuned, evaluate=None, work_dir=folder, ctx=ctx)
+        first = json.loads((folder / "steps.jsonl").read_text().splitlines()[0])
+    seconds = clocked.times[-1] - clocked.times[0]
+    return {"seconds": seconds, "loss": first["loss"], "gib": peak_gib(job["device"]), "versions": _versions()}
+
+
+def _settings(method: Any, batch: int) -> Any:
+    from ftkit.engine.settings import TrainSettings
+
+    return TrainSettings(
         learning_rate=method.DEFAULTS.learning_rate,
         weight_decay=method.DEFAULTS.weight_decay,
         epochs=1.0,
         max_steps=None,
-        global_batch_size=job["batch"],
+        global_batch_size=batch,
         warmup_share=0.0,
         schedule="linear",
         max_grad_norm=1.0,
@@ -209,17 +316,6 @@ def train(job: Facts) -> Facts:
         checkpoint_every_steps=2**30,
         seed=17,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        tuned = replace(base, model=trainable.model)
-        result = fit(trainable, rows, settings, loaded=tuned, evaluate=None, work_dir=Path(folder), ctx=ctx)
-        first = json.loads((Path(folder) / "steps.jsonl").read_text().splitlines()[0])
-    return {
-        "seconds": times[-1] - times[0],
-        "loss": first["loss"],
-        "num_steps": result.num_steps,
-        "gib": peak_gib(device),
-        "versions": _versions(),
-    }
 
 
 def _versions() -> dict[str, str]:
