@@ -63,7 +63,7 @@ def trl_train(job: Facts) -> Facts:
 
 def _options_of(job: Facts) -> Facts:
     """Of SFTConfig; the job's own `options` come last."""
-    model_options: Facts = {"dtype": job["dtype"]}
+    model_options: Facts = {"dtype": "float32" if job["method"] == "full" else job["dtype"]}
     if job["method"] == "qlora":
         from transformers import BitsAndBytesConfig
 
@@ -93,7 +93,7 @@ def lm_score(job: Facts) -> Facts:
     model = _lm(job)
     asked = json.loads(Path(job["requests"]).read_text())[: job["num_rows"]]
     requests = [(("", ""), each["context"], ids) for each in asked for ids in each["continuations"]]
-    with counted(getattr(model, "model", None)) as tokens:
+    with counted(model.model if job["backend"] == "hf" else None) as tokens:
         begun = clock(job["device"])
         found = iter(model._loglikelihood_tokens(requests, disable_tqdm=True))
         seconds = clock(job["device"]) - begun

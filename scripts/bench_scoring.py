@@ -47,7 +47,8 @@ from bench_sides import (
 )
 
 PACKAGES = ["lm-eval[hf]==0.4.13", "peft"]
-BATCH = 8  # rows of the rival's batches: 1 and 32 are slower on a CPU
+BATCH = 4  # of the rival's requests: with 1, 8, 16 or 32 no figure was faster, and some took 1.3 times as long
+WRITING_BATCH = 32  # and of rows that it continues: 16, 8 and 1 took 1.07, 1.15 and 1.8 times as long
 TOLERANCE = 1e-4
 NUM_NEW = 64
 SHARED, OWN = 884, 70  # tokens of the prompts that are continued
@@ -80,7 +81,8 @@ def main() -> None:
         serve({"score": score_requests, "generate": continue_texts, "rate": matrix_rate})
         return
     if options.setup:
-        set_up(options.rivals, "lm-eval", [*PACKAGES, *(["vllm"] if options.device == "cuda" else [])])
+        packages = [*PACKAGES, *(["vllm"] if options.device == "cuda" else [])]
+        set_up(options.rivals, "lm-eval", packages, device=options.device)
         return
     figures = Figures()
     sizes = ["S"] if options.device == "cpu" else ["0.6B", "1B", "8B"]
@@ -97,6 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
     parser.add_argument("--rivals", type=Path, default=ROOT / ".rivals", help="folder of environments and models")
     parser.add_argument("--figure", choices=FIGURES, help="one alone")
+    parser.add_argument("--rows", type=int, default=0, help="in place of the number that each figure has")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -109,7 +112,7 @@ def measure(figures: Figures, size: str, options: argparse.Namespace, folder: Pa
     texts = read_texts(options.data)
     dtype = "float32" if options.device == "cpu" else "bfloat16"
     model_dir = write_model(options.rivals / "models", size, texts, dtype=dtype, device=options.device)
-    job: Facts = {"model": str(model_dir), "dtype": dtype, "device": options.device, "batch": BATCH, "num_new": NUM_NEW}
+    job: Facts = {"model": str(model_dir), "dtype": dtype, "device": options.device, "num_new": NUM_NEW}
     job |= {"backend": "hf" if options.device == "cpu" else "vllm", "requests": str(folder / "requests.json")}
     with ExitStack() as stack:
         ours = Side([sys.executable, __file__, "--serve"], folder / "ours.log")
@@ -129,26 +132,35 @@ def labelling(
 ) -> None:
     """Rows per second of scoring all labels, and whether the log-likelihoods are those of the rival."""
     work = LABELLINGS[name]
-    num_rows = work.num_quick if options.quick else work.num_rows
+    num_rows = options.rows or (work.num_quick if options.quick else work.num_rows)
     requests = requests_of(tokenizer_of(Path(job["model"])), texts, work, num_rows)
     Path(job["requests"]).write_text(json.dumps(requests))
     say(f"  {num_rows} rows, contexts of {statistics.mean(len(each['context']) for each in requests):.0f} tokens")
-    job = {**job, "work": "score", "num_rows": num_rows}
-    for side in sides.values():
-        side.ask({**job, "num_rows": 1})
-    size = SIZES[Path(job["model"]).name.split("-")[0]]
-    rate_job = {"work": "rate", "dtype": job["dtype"], "device": job["device"], "shapes": size.shapes[:7]}
-    rate = sides["ours"].ask(rate_job)["flops_per_s"]
-    found = alternated(sides, dict.fromkeys(sides, job), options.repeats)
-    ours, rival = found["ours"], found["lm-eval"]
+    job = {**job, "work": "score", "num_rows": num_rows, "batch": BATCH}
+    ours, rival = _in_turn(sides, job, options.repeats)
     pairs = zip(chain(*ours[0]["sums"]), chain(*rival[0]["sums"]), strict=True)
     figures.require(f"{name}, log-likelihoods", [abs(one - two) for one, two in pairs], TOLERANCE)
-    needed = needed_work(requests).flops(size)
-    share = needed / statistics.median(facts["seconds"] for facts in ours) / rate
-    more: Facts = {"goal": work.goal, "of_matrix_rate": round(share, 3), "matrix_gflops": round(rate / 1e9, 1)}
+    more: Facts = {"goal": work.goal, **_share(sides["ours"], job, needed_work(requests), ours)}
     if rival[0]["tokens"]:
         more["token_ratio"] = round(rival[0]["tokens"] / ours[0]["tokens"], 2)
     figures.rates(name, ours, rival, num_rows, "rows/s", **more)
+
+
+def _in_turn(sides: dict[str, Side], job: Facts, repeats: int) -> tuple[list[Facts], list[Facts]]:
+    """What both say of a job, after one row each that is not counted."""
+    for side in sides.values():
+        side.ask({**job, "num_rows": 1})
+    found = alternated(sides, dict.fromkeys(sides, job), repeats)
+    return found["ours"], found["lm-eval"]
+
+
+def _share(side: Side, job: Facts, work: Work, ours: list[Facts]) -> Facts:
+    """The share of the matrix rate that the needed work took."""
+    size = SIZES[Path(job["model"]).name.split("-")[0]]
+    rate_job = {"work": "rate", "dtype": job["dtype"], "device": job["device"], "shapes": size.shapes[:7]}
+    rate = side.ask(rate_job)["flops_per_s"]
+    share = work.flops(size) / statistics.median(facts["seconds"] for facts in ours) / rate
+    return {"of_matrix_rate": round(share, 3), "matrix_gflops": round(rate / 1e9, 1)}
 
 
 def needed_work(requests: list[Facts]) -> Work:
@@ -175,17 +187,16 @@ def generation(
     figures: Figures, name: str, sides: dict[str, Side], job: Facts, texts: Texts, options: argparse.Namespace
 ) -> None:
     """Tokens per second of greedy generation, and whether the texts are those of the rival."""
-    num_rows = GENERATED[1 if options.quick else 0]
+    num_rows = options.rows or GENERATED[1 if options.quick else 0]
     contexts = contexts_of(tokenizer_of(Path(job["model"])), texts, num_rows)
     Path(job["requests"]).write_text(json.dumps(contexts))
-    job = {**job, "work": "generate", "num_rows": num_rows}
-    for side in sides.values():
-        side.ask({**job, "num_rows": 1})
-    found = alternated(sides, dict.fromkeys(sides, job), options.repeats)
-    ours, rival = found["ours"], found["lm-eval"]
+    job = {**job, "work": "generate", "num_rows": num_rows, "batch": WRITING_BATCH}
+    ours, rival = _in_turn(sides, job, options.repeats)
     equal = [one == two for one, two in zip(ours[0]["texts"], rival[0]["texts"], strict=True)]
     figures.require(f"{name}, share of texts that differ", [1 - sum(equal) / len(equal)], 0.05)
-    more = {"goal": ">= 5", "texts_equal": f"{sum(equal)} of {len(equal)}"}
+    asked = [{"context": context, "continuations": [ids]} for context, ids in ours[0]["written"]]
+    more: Facts = {"goal": ">= 5", **_share(sides["ours"], job, needed_work(asked), ours)}
+    more["texts_equal"] = f"{sum(equal)} of {len(equal)}"
     figures.rates(name, ours, rival, num_rows * NUM_NEW, "tokens/s", **more)
 
 
@@ -197,7 +208,7 @@ def contexts_of(tokenizer: Any, texts: Texts, num_rows: int) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str, device: str, dtype: str) -> Any:
+def _loaded(model: str, device: Any, dtype: Any) -> Any:
     from ftkit.contracts import Context, Machine
     from ftkit.engine.load import ModelSpec, load
 
@@ -230,8 +241,10 @@ def continue_texts(job: Facts) -> Facts:
     begun = clock(job["device"])
     contexts = [tokenizer(text)["input_ids"] for text in texts]
     found = generate(loaded, contexts, max_new_tokens=job["num_new"], ctx=ctx)
-    written = [tokenizer.decode(each.ids, skip_special_tokens=True) for each in found]
-    return {"seconds": clock(job["device"]) - begun, "texts": written, "versions": _versions()}
+    answers = [tokenizer.decode(each.ids, skip_special_tokens=True) for each in found]
+    seconds = clock(job["device"]) - begun
+    written = [(context, each.ids) for context, each in zip(contexts, found, strict=True)]
+    return {"seconds": seconds, "texts": answers, "written": written, "versions": _versions()}
 
 
 def _versions() -> dict[str, str]:

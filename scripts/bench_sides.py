@@ -62,7 +62,8 @@ class Side:
         self.process.stdin.flush()
         if not (line := self.process.stdout.readline()):
             sys.exit(f"{job['work']} failed:\n{self.log.read_text()[-3000:]}")
-        return json.loads(line)
+        facts: Facts = json.loads(line)
+        return facts
 
     def __enter__(self) -> Side:
         return self
@@ -86,12 +87,12 @@ def rivals_side(folder: Path, name: str, log: Path, environment: Mapping[str, st
     return Side(command, log, environment)
 
 
-def set_up(folder: Path, name: str, packages: Sequence[str]) -> None:
-    """Make a rival's environment, with the torch and transformers that we are tested with."""
+def set_up(folder: Path, name: str, packages: Sequence[str], *, device: str) -> None:
+    """Make a rival's environment. On a CPU it has the torch and transformers that we are tested with."""
     environment = folder / name
     if not environment.exists():
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    constraints = ["-c", str(Path(__file__).with_name("constraints.txt"))]
+    constraints = ["-c", str(Path(__file__).with_name("constraints.txt"))] if device == "cpu" else []
     command = [str(rivals_python(folder, name)), "-m", "pip", "install", "--quiet", *constraints, "torch", *packages]
     subprocess.run(command, check=True)
 
@@ -118,10 +119,10 @@ class Figures:
         self, figure: str, ours: Sequence[Facts], rival: Sequence[Facts], amount: int, unit: str, **more: Any
     ) -> None:
         """Medians of `amount` over the seconds of each; the spread is that of the ratio, from pair to pair."""
-        ratios = [theirs["seconds"] / mine["seconds"] for mine, theirs in zip(ours, rival, strict=True)]
-        rates = [amount / statistics.median(facts["seconds"] for facts in side) for side in (ours, rival)]
+        ratios = [two["seconds"] / one["seconds"] for one, two in zip(ours, rival, strict=True)]
+        mine, theirs = (amount / statistics.median(facts["seconds"] for facts in side) for side in (ours, rival))
         spread = [round(min(ratios), 3), round(max(ratios), 3)]
-        self.add(figure, *rates, unit, spread=spread, versions=ours[0]["versions"] | rival[0]["versions"], **more)
+        self.add(figure, mine, theirs, unit, spread=spread, versions=ours[0]["versions"] | rival[0]["versions"], **more)
 
     def add(self, figure: str, ours: float, rival: float, unit: str, **more: Any) -> None:
         """One figure; `more` stands in its line too."""

@@ -1,7 +1,7 @@
 """How fast the engine trains, and in how little memory, beside TRL's SFTTrainer.
 
     python scripts/bench_train.py --setup            make TRL's environment (2 GB, once)
-    python scripts/bench_train.py --quick            the small model on few rows, about four minutes
+    python scripts/bench_train.py --quick            the small model on few rows: some four minutes
     python scripts/bench_train.py                    all figures, on as many rows as the goals speak of: hours
     python scripts/bench_train.py --figure s-lora    one of them
     python scripts/bench_train.py --device cuda      models of 0.6 B, 1 B and 8 B in bfloat16; no GPU has run it yet
@@ -11,7 +11,7 @@ run to run. Each side is a process of its own with one thread; they take turns. 
 from the beginning of training to the end of its last step: not of starting, reading, saving. All train the same rows
 of ids, in batches of the same number, on the same model with random weights. `of_matrix_rate` is the share of what
 plain matrix products of the model's shapes reach that ftkit reaches in FLOPs that are needed: no token padded,
-repeated or read for nothing. Each work begins with one step of one batch: in float32 its losses must be the same to
+repeated or read for nothing. Each work begins with one step of one small batch: in float32 its losses must be the same to
 1e-4. Memory is the most a process ever had, its libraries included.
 
 TRL as it comes, but that no activations are computed twice, which it does by default and is slower; its memory is
@@ -69,6 +69,7 @@ PACKAGES = {
 }
 RANK = 16
 TOLERANCE = 1e-4
+WARM_ROWS = 8  # of the step before
 BY_LENGTH_ROWS = 64  # the sampler of like lengths sorts nothing where there are fewer
 
 
@@ -102,7 +103,7 @@ TRAININGS = {
 ON_GPU = {
     "0.6b-lora": Training("0.6B", "lora", "bfloat16", instruction_rows, 32, 512, 128, {"at its best": ""}),
     "1b-lora": Training("1B", "lora", "bfloat16", instruction_rows, 32, 512, 128, {"at its best": ""}),
-    "1b-full": Training("1B", "full", "float32", instruction_rows, 32, 256, 64, {"at its best": ""}),
+    "1b-full": Training("1B", "full", "bfloat16", instruction_rows, 32, 256, 64, {"at its best": ""}),
     "8b-qlora": Training("8B", "qlora", "bfloat16", instruction_rows, 16, 128, 32, {"at its best": ""}),
 }
 GPU_OPTIONS: Facts = {"padding_free": True, "use_liger_kernel": True}
@@ -116,7 +117,7 @@ def main() -> None:
         serve({"train": train, "rate": matrix_rate})
         return
     if options.setup:
-        set_up(options.rivals, "trl", PACKAGES[options.device])
+        set_up(options.rivals, "trl", PACKAGES[options.device], device=options.device)
         return
     figures, trainings = Figures(), TRAININGS if options.device == "cpu" else ON_GPU
     for name in [options.figure] if options.figure else trainings:
@@ -159,7 +160,7 @@ def speed(
     job |= {"method": work.method, "dtype": work.dtype, "device": options.device, "batch": work.batch, "rank": RANK}
     with ExitStack() as stack:
         ours = stack.enter_context(Side([sys.executable, __file__, "--serve"], folder / "ours.log"))
-        warm = ours.ask({**job, "num_rows": work.batch})
+        warm = ours.ask({**job, "num_rows": WARM_ROWS})
         if "refused" in warm:
             say(f"  left out: {warm['refused']}")
             return
@@ -167,7 +168,7 @@ def speed(
         for rival in work.goals:
             _add_rival(sides, jobs, rival, stack=stack, folder=folder, options=options)
         for rival in work.goals:
-            loss = sides[rival].ask({**jobs[rival], "num_rows": work.batch})["loss"]
+            loss = sides[rival].ask({**jobs[rival], "num_rows": WARM_ROWS})["loss"]
             most = TOLERANCE if work.dtype == "float32" else 1.0
             figures.require(f"{name}, first loss {rival}", [abs(warm["loss"] / loss - 1)], most)
         if work.rows is rows_behind_shared:
@@ -226,7 +227,7 @@ def _report(
 
 
 def _median(side: list[Facts]) -> float:
-    return statistics.median(facts["seconds"] for facts in side)
+    return float(statistics.median(facts["seconds"] for facts in side))
 
 
 def _memory(
