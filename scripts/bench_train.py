@@ -11,8 +11,8 @@ run to run. Each side is a process of its own with one thread; they take turns. 
 from the beginning of training to the end of its last step: not of starting, reading, saving. All train the same rows
 of ids, in batches of the same number, on the same model with random weights. `of_matrix_rate` is the share of what
 plain matrix products of the model's shapes reach that ftkit reaches in FLOPs that are needed: no token padded,
-repeated or read for nothing. Each work begins with one step of one small batch: in float32 its losses must be the same to
-1e-4. Memory is the most a process ever had, its libraries included.
+repeated or read for nothing. Each work begins with one step of one small batch: in float32 its losses must be the
+same to 1e-4. Memory is the most a process ever had, its libraries included.
 
 TRL as it comes, but that no activations are computed twice, which it does by default and is slower; its memory is
 given both ways. At its best: pages that are freed stay in the process, and the faster of batches as they come and of
