@@ -121,7 +121,7 @@ def main() -> None:
         return
     figures, trainings = Figures(), TRAININGS if options.device == "cpu" else ON_GPU
     for name in [options.figure] if options.figure else trainings:
-        work = trainings[name]
+        work = (TRAININGS | ON_GPU)[name]
         num_rows = options.rows or (work.num_quick if options.quick else work.num_rows)
         if num_rows:
             with tempfile.TemporaryDirectory() as folder:
