@@ -80,6 +80,24 @@ def test_inputs_cut_in_one_arm_are_counted_and_the_pair_is_compared_without_them
     said = "Inputs were shortened to fit the context: 2 for lora+zero_shot and 10 for base+few_shot. On the 30 rows"
     assert said in verdict.sentence
     assert said in report.render(comparison).markdown.replace("\\", "")
+    (guard,) = (each for each in verdict.guards if each.name == "inputs_cut_alike")
+    counts = "inputs cut, of 40: lora+zero_shot 2, base+few_shot 10, base+zero_shot 0"
+    assert (guard.status, guard.detail) == ("passed", counts)
+
+
+def test_where_another_prompt_decides_the_inputs_cut_there_are_told(tmp_path: Path) -> None:
+    right = {"lora+zero_shot": "01234567", "base+few_shot": "0123", "base+zero_shot": "01234567"}
+    asked = recipe(**ONE_METRIC)
+    inputs = write_run(tmp_path / "run", recipe_of=asked, right=right)
+    path = inputs.evaluated.path / "predictions.jsonl"
+    marked = [
+        replace(row, flags=("input_cut",)) if row.arm == "base+zero_shot" and row.id < "r0040" else row
+        for row in read_predictions(path)
+    ]
+    write_jsonl(path, marked)
+    verdict = assemble(CompareConfig.of(asked), inputs, Context()).verdict
+    assert (verdict.verdict, verdict.contrast.b) == ("inconclusive", "base+few_shot")
+    assert "0 for lora+zero_shot and 40 for base+zero_shot. On the 200 rows" in verdict.sentence
 
 
 @pytest.mark.parametrize(("cut", "num_rows", "is_known"), [("", None, False), ("ab", 0, False), ("a", 18, True)])

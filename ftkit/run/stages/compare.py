@@ -4,6 +4,7 @@ Loads no model and scores nothing anew but its own check of the scores: answers 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from ftkit.verdict.paired import (
     check_predictions,
     contrast_of,
     cut_rows,
+    inputs_cut_alike,
     metric_value,
     what_it_takes,
 )
@@ -110,7 +112,10 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     arms, chosen = inputs.evaluated.arms, inputs.evaluated.chosen
     tests, predictions = inputs.prepared.split("test"), inputs.evaluated.predictions
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
-    guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
+    sides = _sides(arms, inputs)
+    own = check_predictions(tests, predictions, arms=arms, metrics=config.metrics)
+    own.append(inputs_cut_alike(aligned.by_arm, tuned=sides.tuned, prompts=sides.prompts))
+    guards = _all_guards(inputs, own)
     others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
     with ctx.progress.bar("comparing arms", len(arms) + len(config.metrics) + len(others), unit="statistics") as bar:
         values = _metric_values(config, aligned, bar=bar, ctx=ctx)
@@ -127,9 +132,7 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         tests=aligned.tests,
         predictions=aligned.by_arm,
         metrics=Metrics(level=config.compare.level, arms=values, secondary=secondary),
-        verdict=_verdict(
-            config, aligned, _sides(arms, inputs), floors=inputs.evaluated.floors, results=results, guards=guards
-        ),
+        verdict=_verdict(config, aligned, sides, floors=inputs.evaluated.floors, results=results, guards=guards),
         timings={stage: _timing(facts) for stage, facts in inputs.timings.items()},
         environments=inputs.environments,
     )
@@ -180,13 +183,24 @@ def _metric_values(
     return values
 
 
-def _uncut(config: CompareConfig, aligned: Aligned, pair: tuple[str, str]) -> UncutRows | None:
-    """The deciding pair on the rows whose input neither arm shortened."""
-    if not aligned.tests:
-        return None
-    a, b = (aligned.by_arm[arm] for arm in pair)
-    seed = derive_seed(config.seed, "compare", "uncut", *pair)
-    return cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
+def _uncut(config: CompareConfig, aligned: Aligned, sides: Sides, contrasts: Sequence[Contrast]) -> UncutRows | None:
+    """The pair that decides, on the rows whose input neither arm shortened.
+
+    Where fine-tuning beats the best prompt but not another, it is that other which decides, if inputs were cut there.
+    """
+    prompts = list(sides.prompts)
+    if contrasts and (first := contrasts[0].interval) is not None and first.low > config.compare.margin:
+        lows = [-math.inf if each.interval is None else each.interval.low for each in contrasts]
+        closest = lows.index(min(lows))
+        if lows[closest] <= config.compare.margin:
+            prompts.insert(0, prompts[closest])
+    for prompt in prompts if contrasts else ():
+        a, b = aligned.by_arm[sides.tuned], aligned.by_arm[prompt]
+        seed = derive_seed(config.seed, "compare", "uncut", sides.tuned, prompt)
+        found = cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
+        if found is not None:
+            return found
+    return None
 
 
 def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: tuple[str, str]) -> Contrast:
@@ -273,7 +287,7 @@ def _verdict(
         arms=results,
         floors=_floors(config, floor_rows),
         guards=tuple(guards),
-        uncut=_uncut(config, aligned, sides.pair),
+        uncut=_uncut(config, aligned, sides, contrasts),
     )
     return verdict.model_copy(update={"sentence": one_sentence(verdict)})
 
