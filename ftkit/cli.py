@@ -229,7 +229,8 @@ def compare(
     from ftkit.report.wording import one_sentence
     from ftkit.run.side_by_side import compare as compare_sides
 
-    result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed)
+    with _context() as ctx:
+        result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed, ctx=ctx)
     _print_json(result.as_json()) if as_json else _show(one_sentence(result))
 
 
