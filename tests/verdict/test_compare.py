@@ -355,6 +355,37 @@ def test_identical_arms_in_groups_have_an_interval_and_are_told_what_it_takes(sh
     assert "would show that the two are equivalent, if they are as near as here." in one_sentence(found)
 
 
+@pytest.mark.parametrize(
+    ("num_rows", "group", "said"),
+    [
+        (1, None, "On the same 1 test row lora+zero_shot"),
+        (1, None, "a difference of +100.0 points; one row gives no interval, so nothing is sure. It stays open which"),
+        (3, "g", "On the same 3 test rows (in 1 group) lora+zero_shot"),
+        (3, "g", "one group gives no interval, so nothing is sure. It stays open which of the two is better; the"),
+    ],
+)
+def test_one_row_or_group_is_said_to_give_no_interval(num_rows: int, group: str | None, said: str) -> None:
+    a, b = (
+        [replace(row, group=group or row.group) for row in rows]
+        for rows in (side(2, "012", num_rows), side(1, "", num_rows))
+    )
+    assert said in one_sentence(compare_predictions(a, b, **OPTIONS))
+
+
+def test_an_interval_beyond_the_margin_that_may_not_decide_says_why() -> None:
+    macro_f1 = MetricChoice.model_validate("macro_f1")
+    a, b = side(2, "0123456789", 50), side(1, "01234", 50)
+    for one, other in ((a, b), (b, a)):
+        found = compare_predictions(one, other, **{**OPTIONS, "metric": macro_f1})
+        ends = found.contrast.interval
+        assert found.verdict == "inconclusive" and ends is not None and (ends.low > 0.02 or ends.high < -0.02)
+        assert one_sentence(found).endswith(
+            "Measured against the margin of 2 points that would settle it, but the intervals of macro_f1 tend to be "
+            "too short on so few rows: nothing is decided on them. About 100 test rows would settle a difference of "
+            "this size."
+        )
+
+
 def test_two_rows_decide_nothing() -> None:
     found = compare_predictions(side(2, "01", 2), side(1, "", 2), **OPTIONS)
     assert found.contrast.difference == 1.0
