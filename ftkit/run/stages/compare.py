@@ -29,6 +29,7 @@ from ftkit.verdict.cost import request_money
 from ftkit.verdict.paired import (
     CUT,
     Aligned,
+    WhatItTakes,
     align,
     check_predictions,
     contrast_of,
@@ -188,19 +189,33 @@ def _uncut(config: CompareConfig, aligned: Aligned, sides: Sides, contrasts: Seq
 
     Where fine-tuning beats the best prompt but not another, it is that other which decides, if inputs were cut there.
     """
-    prompts = list(sides.prompts)
-    if contrasts and (first := contrasts[0].interval) is not None and first.low > config.compare.margin:
-        lows = [-math.inf if each.interval is None else each.interval.low for each in contrasts]
-        closest = lows.index(min(lows))
-        if lows[closest] <= config.compare.margin:
-            prompts.insert(0, prompts[closest])
-    for prompt in prompts if contrasts else ():
+    if not contrasts:
+        return None
+    prompts = [sides.prompts[_deciding(contrasts, margin=config.compare.margin)], *sides.prompts]
+    for prompt in prompts:
         a, b = aligned.by_arm[sides.tuned], aligned.by_arm[prompt]
         seed = derive_seed(config.seed, "compare", "uncut", sides.tuned, prompt)
         found = cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
         if found is not None:
             return found
     return None
+
+
+def _deciding(contrasts: Sequence[Contrast], *, margin: float) -> int:
+    """The place of the contrast that decides: the first, unless fine-tuning wins there and not against another prompt;
+    then the one against which it stands worst.
+    """
+    lows = [-math.inf if each.interval is None else each.interval.low for each in contrasts]
+    return lows.index(min(lows)) if lows[0] > margin >= min(lows) else 0
+
+
+def _what_it_takes(contrasts: Sequence[Contrast], *, margin: float, level: float) -> WhatItTakes:
+    """What the contrast that decides takes. No number of rows makes a winner of a difference within the margin."""
+    place = _deciding(contrasts, margin=margin) if contrasts else 0
+    found = what_it_takes(contrasts[place] if contrasts else None, margin=margin, level=level)
+    if place and contrasts[place].difference <= margin:
+        return {**found, "rows_needed": None, "groups_needed": None}
+    return found
 
 
 def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: tuple[str, str]) -> Contrast:
@@ -279,7 +294,7 @@ def _verdict(
         num_rows=len(aligned.tests),
         num_groups=first.num_groups if first else 0,
         contrast=ArmContrast.of(first, a=tuned, b=prompting),
-        **what_it_takes(first, margin=compare.margin, level=compare.level),
+        **_what_it_takes(contrasts, margin=compare.margin, level=compare.level),
         prompts=_named({(tuned, each): contrast(tuned, each) for each in sides.prompts[1:]} if shipped else {}),
         simple=_named(shipped.simple if shipped else {}),
         floor=_named(shipped.floor if shipped else {}),
