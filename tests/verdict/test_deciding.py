@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import comparisons
 import pytest
-from comparisons import ARMS, answers, recipe, tests, write_run
+from comparisons import ARMS, answers, recipe, write_run
 
 from ftkit.contracts import Context
 from ftkit.recipe.schema import MetricChoice
@@ -83,7 +84,7 @@ def test_what_it_takes_is_of_the_prompt_that_decides(other: str, is_known: bool,
 def test_the_rows_cut_in_neither_arm_are_compared_where_there_are_some(
     cut: str, num_rows: int | None, is_known: bool
 ) -> None:
-    a, b = (answers(ARMS[arm], tests(20), right=right) for arm, right in ((2, "01234678"), (1, "012345")))
+    a, b = (answers(ARMS[arm], comparisons.tests(20), right=right) for arm, right in ((2, "01234678"), (1, "012345")))
     many = 20 if cut == "ab" else 2
     a = [replace(row, flags=("input_cut",)) if cut and n < many else row for n, row in enumerate(a)]
     found = cut_rows(MetricChoice.model_validate("accuracy"), a, b, level=0.95, seed=1)
