@@ -30,7 +30,11 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, AttributeError):  # a reader that is gone; no stream at all
+    except BrokenPipeError:
+        from ftkit.errors import READER_GONE
+
+        code = code or READER_GONE
+    except (OSError, AttributeError):  # a full disk; no stream at all
         code = code or 1
     os._exit(code)
 

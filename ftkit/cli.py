@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
 
 import typer
 
-from ftkit.errors import FtkitError, MachineError, RecipeError, is_out_of_memory, visible
+from ftkit.errors import READER_GONE, FtkitError, MachineError, RecipeError, is_out_of_memory, visible
 
 if TYPE_CHECKING:
     from ftkit.contracts import Context
@@ -229,7 +229,8 @@ def compare(
     from ftkit.report.wording import one_sentence
     from ftkit.run.side_by_side import compare as compare_sides
 
-    result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed)
+    with _context() as ctx:
+        result = compare_sides(a, b, metric=metric, margin=margin, level=level, seed=seed, ctx=ctx)
     _print_json(result.as_json()) if as_json else _show(one_sentence(result))
 
 
@@ -366,7 +367,10 @@ def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
 
 
 def _show(text: object, *, to: TextIO | None = None) -> None:
-    print(visible(str(text)), file=to or sys.stdout)
+    try:
+        print(visible(str(text)), file=to or sys.stdout)
+    except BrokenPipeError:  # `| head` has read what it wanted
+        sys.exit(READER_GONE)
 
 
 def _print_json(value: Any) -> None:

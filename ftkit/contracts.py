@@ -117,11 +117,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a source, the place of each as 'file:line', and the places that hold none, each with its reason."""
+    """Some rows of a source, the place of each as 'file:line', and the places that hold none, each with its reason.
+
+    `own_ids` is what stands in a column `id` of the rows, as it stands there; None where there is no such column.
+    """
 
     table: Table
     places: polars.Series
     faults: Mapping[str, str] = field(default_factory=dict)
+    own_ids: Sequence[Any] | polars.Series | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 
+READER_GONE = 141  # as a shell says of a command that SIGPIPE ended
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

@@ -48,7 +48,7 @@ def test_run_can_be_called_though_a_room_has_its_name(made: SetUp, tmp_path: Pat
         (
             ftkit.compare,
             "(a: str | Path, b: str | Path, *, metric: str | None = None, margin: float | None = None, "
-            "level: float | None = None, seed: int = 17) -> FileComparison",
+            "level: float | None = None, seed: int = 17, ctx: Context | None = None) -> FileComparison",
         ),
         (ftkit.load_data_recipe, "(path: str | Path, *, overrides: Sequence[str] = ()) -> DataRecipe"),
         (ftkit.load_recipe, "(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe"),

@@ -122,6 +122,11 @@ def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """1 row; 1,234 rows."""
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
 def percent(value: float) -> str:
     """A share with one decimal: 81.3 %."""
     return f"{100 * value:.1f} %"

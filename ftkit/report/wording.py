@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ftkit.report.markup import count, difference, interval, score
+from ftkit.report.markup import count, counted, difference, interval, score
 from ftkit.verdict.results import ArmContrast, FileComparison, Verdict
 
 Judged: TypeAlias = Verdict | FileComparison
@@ -44,6 +44,11 @@ LEANS = {
     "worse": "{a} is probably worse, but not surely by more than the margin of {margin}.",
     "none": "The interval leaves open which of the two is better; the margin is {margin}.",
 }
+NO_INTERVAL = "It stays open which of the two is better; the margin is {margin}."
+TOO_FEW = (
+    "Measured against the margin of {margin} that would settle it, but the intervals of {metric} tend to be too short "
+    "on so few {units}: nothing is decided on them."
+)
 FLOORS = {
     "majority": "giving every row the commonest answer of train",
     "empty": "an empty answer",
@@ -85,10 +90,12 @@ def numbers(result: Judged) -> str:
     share, margin = is_share(result, metric), result.primary.margin
     unit = " points" if share else ""
     gap = difference(contrast.difference, share=share, margin=margin) + unit
-    rows = f"the same {count(result.num_rows)} test rows"
+    rows = f"the same {counted(result.num_rows, 'test row')}"
     if result.num_groups < result.num_rows:
-        rows += f" (in {count(result.num_groups)} groups)"
-    sure = "there is no interval, so nothing is sure"
+        rows += f" (in {counted(result.num_groups, 'group')})"
+    sure = (
+        f"{'one ' + _unit(result) + ' gives' if result.num_groups == 1 else 'there is'} no interval, so nothing is sure"
+    )
     if contrast.interval is not None:
         ends = interval(contrast.interval, share=share, signed=True, margin=margin)
         level = f"{100 * result.primary.level:.4g} %"
@@ -108,10 +115,7 @@ def meaning(result: Judged) -> list[str]:
     others = _other_prompts(result, words) if isinstance(result, Verdict) else []
     if result.verdict != "inconclusive":
         return [" ".join([MEANINGS[result.verdict].format(margin=words), *others])]
-    assert result.lean is not None, "an undecided interval lies somewhere"
-    contrast = result.contrast
-    is_beyond = contrast.interval is not None and contrast.interval.low > margin
-    lean = "" if is_beyond and others else LEANS[result.lean].format(a=contrast.a, margin=words)
+    lean = "" if others else _lean(result).format(a=result.contrast.a, margin=words, metric=result.primary.metric)
     return [" ".join(each for each in [lean, *others, *_what_it_takes(result, share=share)] if each)]
 
 
@@ -147,8 +151,8 @@ def shortened(result: Judged) -> list[str]:
         return [f"{text} No row is whole in both arms, so what that cost cannot be told."]
     ends = interval(pair.interval, share=share, signed=True, margin=result.primary.margin)
     gap = difference(pair.difference, share=share, margin=result.primary.margin)
-    rows = count(result.uncut.num_rows)
-    return [f"{text} On the {rows} rows that are whole in both, the difference is {gap} ({ends})."]
+    rows = counted(result.uncut.num_rows, "row")
+    return [f"{text} On the {rows} whole in both, the difference is {gap} ({ends})."]
 
 
 def guard_name(name: str) -> str:
@@ -207,6 +211,21 @@ def _other_prompts(result: Verdict, margin: str) -> list[str]:
         f"{result.contrast.a} is better than the best prompt on valid by more than the margin of {margin}, "
         f"but not surely than each other prompt that was frozen: {named}."
     ]
+
+
+def _lean(result: Judged) -> str:
+    """Where the interval lies of a pair that is not settled, or why it does not settle it."""
+    assert result.lean is not None, "an undecided interval lies somewhere"
+    ends, margin = result.contrast.interval, result.primary.margin
+    if ends is None:
+        return NO_INTERVAL
+    would_settle = ends.low > margin or ends.high < -margin or -margin < ends.low <= ends.high < margin
+    return TOO_FEW.replace("{units}", f"{_unit(result)}s") if would_settle else LEANS[result.lean]
+
+
+def _unit(result: Judged) -> str:
+    """What varies on its own."""
+    return "group" if result.num_groups < result.num_rows else "row"
 
 
 def _what_it_takes(result: Judged, *, share: bool) -> list[str]:

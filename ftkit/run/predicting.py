@@ -104,7 +104,9 @@ def new_rows(path: Path, data: Data, ctx: Context) -> Iterator[list[NewRow]]:
         none = sorted([*none, *faults], key=line_of)
         for begin in range(0, batch.table.height, PART_ROWS):
             part = slice(begin, begin + PART_ROWS)
-            rows = _part(batch.table[part], batch.places[part].to_list(), shape, data, path=path, ctx=ctx)
+            own_ids = [None] * PART_ROWS if batch.own_ids is None else list(batch.own_ids[part])
+            named = list(zip(batch.places[part], own_ids, strict=False))
+            rows = _part(batch.table[part], named, shape, data, path=path, ctx=ctx)
             num_due = bisect_left(none, line_of(rows[-1]), key=line_of)
             yield sorted([*rows, *none[:num_due]], key=line_of)
             none = none[num_due:]
@@ -113,8 +115,9 @@ def new_rows(path: Path, data: Data, ctx: Context) -> Iterator[list[NewRow]]:
 
 
 def _part(
-    table: Table, places: Sequence[str], shape: ShapeConfig, data: Data, *, path: Path, ctx: Context
+    table: Table, named: Sequence[tuple[str, Any]], shape: ShapeConfig, data: Data, *, path: Path, ctx: Context
 ) -> list[NewRow]:
+    """Rows of one table. `named`: the place of each, and the id that it came with, if any."""
     try:
         asked = shape.questions(table)
     except DataError as error:
@@ -123,9 +126,10 @@ def _part(
     names_of = ["id", *own_columns(table)]
     cells = zip(*(values(table, name) for name in names_of), strict=True)
     rows = []
-    for place, own in zip(places, cells, strict=True):
+    for (place, own_id), own in zip(named, cells, strict=True):
         columns = dict(zip(names_of, own, strict=True))
         made, name = examples.get(columns["id"]), str(columns["id"])
+        columns["id"] = name if own_id is None else own_id
         if made is None:
             rows.append(NewRow(place, columns, None, asked.faults.get(name, "it holds no example")))
             continue

@@ -36,14 +36,14 @@ def settled(recipe: Recipe, prepared: Prepared, ctx: Context) -> Recipe:
         return recipe
     targets = [row["target"] for row in islice(prepared.rows("train"), NUM_TARGETS)]
     if isinstance(task, Generate):
-        task = task.model_copy(update={"extract": _settled(task.extract, targets, ctx.progress.say)})
+        task = task.model_copy(update={"extract": with_reading(task.extract, targets, ctx.progress.say)})
         found = [task.extract(target) for target in targets]
         targets = [each for each in found if each is not None]
     if not metrics:
         chosen = _metrics_for(targets, ctx.progress.say)
         metrics = [MetricChoice.model_validate(name) for name in (chosen, BESIDE[chosen])]
     reads_plain = isinstance(_extractor(task), ReadsNumbers)  # how targets are written was said already
-    metrics = [_settled(metric, targets, _unsaid if reads_plain else ctx.progress.say) for metric in metrics]
+    metrics = [with_reading(metric, targets, _unsaid if reads_plain else ctx.progress.say) for metric in metrics]
     return recipe.model_copy(
         update={
             "task": TaskChoice.model_validate({recipe.task.name: task}),
@@ -78,7 +78,8 @@ def _is_settled(config: Config | None) -> bool:
     return not isinstance(config, ReadsNumbers) or config.is_settled
 
 
-def _settled(choice: Choice, targets: Sequence[str], say: Callable[[str], None]) -> Choice:
+def with_reading(choice: Choice, targets: Sequence[str], say: Callable[[str], None]) -> Choice:
+    """A metric or extractor that reads numbers as these targets write them, which is said; any other as it is."""
     config = choice.options
     if not isinstance(config, ReadsNumbers) or config.is_settled:
         return choice

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ftkit.contracts import Context
 from ftkit.errors import DataError, RecipeError
 from ftkit.recipe.schema import MetricChoice
 from ftkit.records import Prediction, read_predictions
 from ftkit.registry import Choice, names, suggest
 from ftkit.run.finished import FinishedRun, open_run
+from ftkit.run.settling import with_reading
 from ftkit.verdict.paired import compare_predictions
 from ftkit.verdict.results import FileComparison
 
@@ -39,11 +41,13 @@ def compare(
     margin: float | None = None,
     level: float | None = None,
     seed: int = 17,
+    ctx: Context | None = None,
 ) -> FileComparison:
     """Compare two arms on the same rows, in any order; positive differences favour `a`.
 
     A side is a file of predictions (`predictions.jsonl#ARM`, where it holds several arms) or a run (its arm to ship, or
     `RUN#ARM`). Metric, margin and level are those of the runs where they are not given, of files accuracy, 0.02, 0.95.
+    How numbers of files are read follows their references, and is said.
     Raises DataError where the sides do not answer the same rows, RecipeError where runs ask other questions.
     """
     named = None if metric is None else _named(metric)
@@ -53,6 +57,7 @@ def compare(
     level = _shared(sides, "level") if level is None else level
     if not 0 <= margin < 1 or not 0.5 <= level < 1:
         raise RecipeError(f"margin {margin}, level {level}; expected 0 ≤ margin < 1 and 0.5 ≤ level < 1")
+    chosen = with_reading(chosen, [row.reference for row in sides[0].rows], (ctx or Context()).progress.say)
     try:
         return compare_predictions(sides[0].rows, sides[1].rows, metric=chosen, margin=margin, level=level, seed=seed)
     except DataError as error:

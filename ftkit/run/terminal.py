@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ftkit.errors import visible
+from ftkit.errors import READER_GONE, visible
 
 SHOW_AFTER_S = 2.0
 LINE_EVERY_S = 10.0
@@ -23,9 +23,16 @@ LINE_EVERY_S = 10.0
 
 def print_styled(text: Text) -> None:
     """A text in its styles on stdout; what others wrote in it cannot steer the terminal."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Piped(highlight=False, soft_wrap=True)
     parts = ((visible(part.text), part.style or "") for part in text.render(console))
     console.print(Text.assemble(*parts))
+
+
+class _Piped(Console):
+    """A console whose reader may leave early, as `| head` does."""
+
+    def on_broken_pipe(self) -> None:
+        sys.exit(READER_GONE)
 
 
 class TerminalBar:

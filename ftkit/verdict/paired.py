@@ -80,6 +80,20 @@ def check_predictions(
     ]
 
 
+def inputs_cut_alike(by_arm: Mapping[str, Sequence[Prediction]], *, tuned: str, prompts: Sequence[str]) -> Guard:
+    """How many inputs were cut in each arm to fit its context. Fails where an arm of a deciding pair read no row's
+    input as the other did: whole in both, or cut in both.
+    """
+    cut = {arm: [CUT in row.flags for row in by_arm[arm]] for arm in (tuned, *prompts)}
+    num_rows = len(cut[tuned])
+    unlike = [arm for arm in prompts if num_rows and all(a != b for a, b in zip(cut[arm], cut[tuned], strict=True))]
+    counts = ", ".join(f"{arm} {sum(rows):,}" for arm, rows in cut.items())
+    detail = f"inputs cut, of {num_rows:,}: {counts}" if any(map(any, cut.values())) else "no input was cut"
+    if unlike:
+        detail += f"; no row was read alike by {tuned} and {', '.join(unlike)}"
+    return Guard("inputs_cut_alike", "failed" if unlike else "passed", detail)
+
+
 def compare_predictions(
     a: Sequence[Prediction],
     b: Sequence[Prediction],

@@ -61,10 +61,12 @@ class ArmContrast(JsonRecord):
 
 
 class UncutRows(JsonRecord):
-    """The deciding pair once more, on the rows whose input neither arm shortened. Decides nothing."""
+    """The deciding pair, or fine-tuning against the prompt it does not beat, on the rows whose input neither arm
+    shortened. Decides nothing.
+    """
 
     num_rows: int = Field(description="rows whose input was cut in neither arm")
-    contrast: ArmContrast = Field(description="the deciding pair on these rows")
+    contrast: ArmContrast = Field(description="the pair on these rows")
 
 
 class OfMetric(JsonRecord):
@@ -168,7 +170,7 @@ class Verdict(Against, Evidence, Decided):
     )
     guards: tuple[Guard, ...] = Field(description="checks that must hold for the numbers to mean anything")
     uncut: UncutRows | None = Field(
-        None, description="the deciding pair on the rows whose input neither arm shortened; null where none was"
+        None, description="the pair that decides on the rows whose input neither arm shortened; null where none was"
     )
 
 

@@ -31,7 +31,7 @@ from ftkit.run.guards import (
 from ftkit.store import read_json
 from ftkit.training.methods.lora import Lora
 from ftkit.training.methods.lora import build as build_lora
-from ftkit.verdict.paired import check_predictions
+from ftkit.verdict.paired import check_predictions, inputs_cut_alike
 
 BARE = Prompter(label="zero_shot", family="zero_shot")
 BASE = Arm("base+zero_shot", "base", "prompting", "float32", BARE)
@@ -170,6 +170,29 @@ def tampered(**change: Any) -> Guard:
     return next(each for each in found if each.status == "failed")
 
 
+def cut_in(tuned: str, prompt: str) -> Guard:
+    """What the guard of cut inputs says of two rows, some of them cut in each arm."""
+    right = Prediction("", "", "a", "x", "x", "x", {"accuracy": 1.0}, (), 1, 1)
+    rows = {
+        arm: [replace(right, arm=arm, id=name, flags=("input_cut",) if name in cut else ()) for name in "ab"]
+        for arm, cut in (("lora", tuned.split()), ("base", prompt.split()))
+    }
+    return inputs_cut_alike(rows, tuned="lora", prompts=["base"])
+
+
+@pytest.mark.parametrize(
+    ("tuned", "prompt", "status", "detail"),
+    [
+        ("", "", "passed", "no input was cut"),
+        ("a", "", "passed", "inputs cut, of 2: lora 1, base 0"),
+        ("a b", "a b", "passed", "inputs cut, of 2: lora 2, base 2"),
+        ("a", "b", "failed", "inputs cut, of 2: lora 1, base 1; no row was read alike by lora and base"),
+    ],
+)
+def test_arms_that_read_no_row_alike_cannot_be_compared(tuned: str, prompt: str, status: str, detail: str) -> None:
+    assert cut_in(tuned, prompt) == Guard("inputs_cut_alike", status, detail)  # type: ignore[arg-type]
+
+
 ROW = row("r", "text")
 SHOWN = Demonstrating(label="f", demonstrations=[Demonstration.of(row("t2", "another"))])
 ASKED = Question(ROW, [], ("x", "y"), [1], [[5, 2], [6, 2]], False)
@@ -186,6 +209,7 @@ PLANTED: dict[str, Callable[[], Guard]] = {
     "one_answer_per_row": lambda: tampered(id="b"),
     "references_agree": lambda: tampered(reference="y", parsed="y"),
     "scores_reproduced": lambda: tampered(scores={"accuracy": 0.0}),
+    "inputs_cut_alike": lambda: cut_in("a b", ""),
 }
 
 

@@ -344,6 +344,26 @@ def test_lines_stand_in_the_order_of_the_rows_and_stop_ends_at_the_first_that_is
     assert (stopped, error.partition(": ")[0]) == ([], f"{new}:1")
 
 
+@pytest.mark.parametrize("ids", [[7, 8, 9], ["7", 8, 9], [7, 7, 8], [7.5, True, "a"], [7, None, 9]])
+def test_the_id_of_a_row_comes_back_as_it_was(ids: list[Any], tmp_path: Path) -> None:
+    new = tmp_path / "new.jsonl"
+    write_jsonl(new, [{"id": each, "text": f"a {each}"} for each in ids])
+    data = source_of(tmp_path, jsonl(", input: text"))
+    (rows,) = new_rows(new, data, Context())
+    assert [row.columns["id"] for row in rows] == ["new.jsonl:2" if each is None else each for each in ids]
+    assert [row.example.input for row in rows if row.example] == [f"a {each}" for each in ids]
+
+
+def test_a_whole_number_of_parquet_comes_back_as_one_and_text_of_csv_as_text(tmp_path: Path) -> None:
+    table = polars.DataFrame({"id": [7, 8], "text": ["a", "b"]})
+    table.write_parquet(tmp_path / "new.parquet")
+    table.write_csv(tmp_path / "new.csv")
+    data = source_of(tmp_path, jsonl(", input: text"))
+    for name, expected in (("new.parquet", [7, 8]), ("new.csv", ["7", "8"])):
+        (rows,) = new_rows(tmp_path / name, data, Context())
+        assert [row.columns["id"] for row in rows] == expected
+
+
 def test_a_row_that_is_none_waits_for_the_rows_before_it(tmp_path: Path) -> None:
     rows = [{"id": None if k in (0, 700) else f"n{k}", "text": f"a {k}"} for k in range(1_200)]
     polars.DataFrame(rows).write_parquet(tmp_path / "new.parquet")

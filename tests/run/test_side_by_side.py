@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import comparisons
 import pytest
+from commands import ftkit
 from comparisons import ARMS, answers, write_run
 
 from ftkit import compare
@@ -42,3 +45,17 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     write_jsonl(twice, [*rows, rows[0]])
     with pytest.raises(DataError, match=rf"a is {one}, b is {twice}: side b: 1 ids stand twice \('r0000'\)"):
         compare(one, twice)
+
+
+def test_the_convention_read_from_the_references_of_files_is_said_once_beside_the_result(tmp_path: Path) -> None:
+    rows = answers(ARMS[0], comparisons.tests(4), right="0123")
+    written = [replace(row, reference=f"{k},5", raw=f"{k}.5", parsed=f"{k}.5") for k, row in enumerate(rows)]
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / name, [replace(row, arm=name) for row in written])
+    done = ftkit("compare", tmp_path / "a", tmp_path / "b", "--metric", "numeric_match", "--json")
+    assert json.loads(done.out)["num_rows"] == 4
+    assert done.err.splitlines() == [
+        "numbers: the decimal sign is ','; numbers in targets that show it: 4",
+        "numbers: no target has a per cent sign, so 50% in an answer counts as 50; else say percent: hundredths",
+    ]
+    assert ftkit("compare", tmp_path / "a", tmp_path / "b", "--metric", "exact_match").err == ""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
-from commands import ftkit
+from commands import ROOT, ftkit
 from small_runs import SetUp, make_rows, run_here
 
-from ftkit.cli import app
+from ftkit.cli import app, main
 from ftkit.errors import visible
 
 STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -80,6 +87,38 @@ def test_json_stays_json_with_the_same_values(name: str, there: None) -> None:
     assert done.code == 0, done.err
     assert not STEERS.search(done.out)
     assert json.loads(done.out)
+
+
+@contextmanager
+def closed_pipe() -> Iterator[TextIO]:
+    """A stdout whose reader is gone, as after `| head`. Lines are written at once."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    file = os.fdopen(writing, "w", buffering=1, encoding="utf-8")
+    try:
+        yield file
+    finally:
+        with suppress(BrokenPipeError):
+            file.close()
+
+
+@pytest.mark.parametrize("name", ["check", "compare", "duplicates", "list", "predict", "report", "runs"])
+def test_a_reader_that_leaves_ends_a_command_quietly(name: str, there: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ftkit", *COMMANDS[name]])
+    said = io.StringIO()
+    with closed_pipe() as out, redirect_stdout(out), redirect_stderr(said), pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 141
+    assert "rror" not in said.getvalue() and "pipe" not in said.getvalue()
+
+
+@pytest.mark.parametrize("command", [["list"], ["schema"]])  # less and more than what is written at once
+def test_a_reader_that_leaves_before_the_last_lines_are_out_ends_it_quietly_too(command: list[str]) -> None:
+    with closed_pipe() as out:
+        env = {"PATH": "", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        line = [sys.executable, "-m", "ftkit", *command]
+        done = subprocess.run(line, stdout=out, stderr=subprocess.PIPE, env=env, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_an_answer_is_printed_as_json_that_reads_back(there: None) -> None:

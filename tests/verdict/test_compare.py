@@ -15,11 +15,10 @@ from ftkit.contracts import Context
 from ftkit.errors import DataError
 from ftkit.recipe.schema import MetricChoice
 from ftkit.records import Guard, Prediction, read_predictions, write_jsonl
-from ftkit.report import page as report
 from ftkit.report.wording import one_sentence
 from ftkit.run.stages import compare
-from ftkit.run.stages.compare import CompareConfig, assemble
-from ftkit.verdict.paired import compare_predictions, cut_rows
+from ftkit.run.stages.compare import CompareConfig
+from ftkit.verdict.paired import compare_predictions
 from ftkit.verdict.results import Verdict
 from ftkit.verdict.stats import PairedTable
 
@@ -55,43 +54,6 @@ def test_verdict_json_has_its_keys_in_order(tmp_path: Path) -> None:
         "side", "model", "precision", "metrics", "num_unparsed", "num_empty", "num_truncated", "num_cut",
         "prompt_tokens_mean", "completion_tokens_mean",
     ]  # fmt: skip
-
-
-def test_inputs_cut_in_one_arm_are_counted_and_the_pair_is_compared_without_them(tmp_path: Path) -> None:
-    asked = recipe(**ONE_METRIC)
-    inputs = write_run(tmp_path / "run", recipe_of=asked, num_rows=40)
-    path = inputs.evaluated.path / "predictions.jsonl"
-    cut = {"lora+zero_shot": {"r0000", "r0001"}, "base+few_shot": {f"r00{n:02}" for n in range(10)}}
-    marked = [
-        replace(row, flags=(*row.flags, "input_cut")) if row.id in cut.get(row.arm, ()) else row
-        for row in read_predictions(path)
-    ]
-    write_jsonl(path, marked)
-    comparison = assemble(CompareConfig.of(asked), inputs, Context())
-    verdict = comparison.verdict
-    assert {arm: each.num_cut for arm, each in verdict.arms.items() if each.num_cut} == {
-        "lora+zero_shot": 2,
-        "base+few_shot": 10,
-    }
-    assert verdict.uncut is not None and verdict.uncut.num_rows == 30
-    assert (verdict.uncut.contrast.a, verdict.uncut.contrast.b) == ("lora+zero_shot", "base+few_shot")
-    assert verdict.uncut.contrast.difference == pytest.approx(0.2)  # in each ten rows 3 to lora, 1 to base
-    assert verdict.uncut.contrast.interval is not None and verdict.contrast.interval != verdict.uncut.contrast.interval
-    said = "Inputs were shortened to fit the context: 2 for lora+zero_shot and 10 for base+few_shot. On the 30 rows"
-    assert said in verdict.sentence
-    assert said in report.render(comparison).markdown.replace("\\", "")
-
-
-@pytest.mark.parametrize(("cut", "num_rows", "is_known"), [("", None, False), ("ab", 0, False), ("a", 18, True)])
-def test_the_rows_cut_in_neither_arm_are_compared_where_there_are_some(
-    cut: str, num_rows: int | None, is_known: bool
-) -> None:
-    a, b = side(2, "01234678"), side(1, "012345")
-    many = 20 if cut == "ab" else 2
-    a = [replace(row, flags=("input_cut",)) if cut and n < many else row for n, row in enumerate(a)]
-    found = cut_rows(ACCURACY, a, b, level=0.95, seed=1)
-    assert (found and found.num_rows) == num_rows
-    assert (found is not None and found.contrast.difference is not None) == is_known
 
 
 def test_counts_and_difference_are_those_of_the_rows(tmp_path: Path) -> None:
@@ -335,6 +297,37 @@ def test_identical_arms_in_groups_have_an_interval_and_are_told_what_it_takes(sh
     assert found.verdict == "inconclusive"
     assert found.groups_needed is not None and found.groups_needed > 16
     assert "would show that the two are equivalent, if they are as near as here." in one_sentence(found)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "group", "said"),
+    [
+        (1, None, "On the same 1 test row lora+zero_shot"),
+        (1, None, "a difference of +100.0 points; one row gives no interval, so nothing is sure. It stays open which"),
+        (3, "g", "On the same 3 test rows (in 1 group) lora+zero_shot"),
+        (3, "g", "one group gives no interval, so nothing is sure. It stays open which of the two is better; the"),
+    ],
+)
+def test_one_row_or_group_is_said_to_give_no_interval(num_rows: int, group: str | None, said: str) -> None:
+    a, b = (
+        [replace(row, group=group or row.group) for row in rows]
+        for rows in (side(2, "012", num_rows), side(1, "", num_rows))
+    )
+    assert said in one_sentence(compare_predictions(a, b, **OPTIONS))
+
+
+def test_an_interval_beyond_the_margin_that_may_not_decide_says_why() -> None:
+    macro_f1 = MetricChoice.model_validate("macro_f1")
+    a, b = side(2, "0123456789", 50), side(1, "01234", 50)
+    for one, other in ((a, b), (b, a)):
+        found = compare_predictions(one, other, **{**OPTIONS, "metric": macro_f1})
+        ends = found.contrast.interval
+        assert found.verdict == "inconclusive" and ends is not None and (ends.low > 0.02 or ends.high < -0.02)
+        assert one_sentence(found).endswith(
+            "Measured against the margin of 2 points that would settle it, but the intervals of macro_f1 tend to be "
+            "too short on so few rows: nothing is decided on them. About 100 test rows would settle a difference of "
+            "this size."
+        )
 
 
 def test_two_rows_decide_nothing() -> None:

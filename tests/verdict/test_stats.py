@@ -369,6 +369,7 @@ def test_rows_that_all_differ_alike_are_settled_by_their_number_alone() -> None:
     few, many = ([0.3] * n for n in (40, 400))
     found = [row_contrast(a, [0.1] * len(a), groups=single_groups(len(a)), seed=0) for a in (few, many)]
     assert [decide([each], margin=0.02, guards_passed=True).verdict for each in found] == ["fine_tuned", "fine_tuned"]
-    assert row_contrast([0.3] * 8, [0.1] * 8, groups=single_groups(8), seed=0).interval == pytest.approx(
-        adjusted_interval([0.2] * 8, groups=single_groups(8))
-    )
+    assert found[0].interval == pytest.approx((0.1030700525, 0.2690229708), abs=1e-9)  # `by_hand` of test_adjusted
+    assert found[1].interval == pytest.approx((0.1898957251, 0.2071266074), abs=1e-9)
+    eight = row_contrast([0.3] * 8, [0.1] * 8, groups=single_groups(8), seed=0)
+    assert eight.interval == pytest.approx((-0.2322541233, 0.5231632143), abs=1e-9)

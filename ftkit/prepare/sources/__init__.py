@@ -247,7 +247,8 @@ class _Gathering:
         for place in places_again:
             self.faults[self.places[place]] = _twice(self.ids[place])
         places = polars.Series("place", self.places, polars.String)
-        batch = Batch(table.filter(~again), places.filter(~again), self.faults)
+        own = [row.get("id") for row, is_again in zip(self.rows, again, strict=True) if not is_again]
+        batch = Batch(table.filter(~again), places.filter(~again), self.faults, own)
         self.rows, self.ids, self.places, self.faults = [], [], [], {}
         self.num_bytes, self.num_made = 0, self.num_made + 1
         return batch
@@ -312,7 +313,8 @@ def _with_faults(config: SourceConfig, part: Part, piece: ArrowTable, numbers: N
     table = arrow_rows.as_polars(part.place, piece, part.labels)
     own = polars.Series(numbers).cast(polars.String)
     if config.id is None:
-        return Batch(_with_ids(table, f"{part.name}:" + own), f"{part.place}:" + own)
+        own_ids = table.get_column("id", default=None)
+        return Batch(_with_ids(table, f"{part.name}:" + own), f"{part.place}:" + own, own_ids=own_ids)
     require_columns(part.place, table.columns, [config.id])
     kind = table.schema[config.id]
     if kind != polars.String and not kind.is_integer():
@@ -324,11 +326,12 @@ def _with_faults(config: SourceConfig, part: Part, piece: ArrowTable, numbers: N
     for row in wrong_rows:
         problem = f"id {config.id!r} is {shown(ids[row])}; expected a string or an integer"
         faults[f"{part.place}:{own[row]}"] = problem
+    own_ids = table.get_column("id", default=ids).filter(~wrong)
     table, own = _with_ids(table, ids).filter(~wrong), own.filter(~wrong)
     again = seen.again(table["id"])
     twice: Iterator[tuple[str, str]] = zip(own.filter(again), table["id"].filter(again), strict=True)
     faults |= {f"{part.place}:{number}": _twice(name) for number, name in twice}
-    return Batch(table.filter(~again), f"{part.place}:" + own.filter(~again), faults)
+    return Batch(table.filter(~again), f"{part.place}:" + own.filter(~again), faults, own_ids.filter(~again))
 
 
 def _with_ids(table: Table, ids: polars.Series) -> Table:

@@ -19,7 +19,7 @@ from ftkit.report.data.findings import findings
 from ftkit.report.data.lists import Lists, entries, shortened
 from ftkit.report.data.prepared_rows import ShownRow
 from ftkit.report.data.word_tables import scripts, words
-from ftkit.report.markup import NOTHING, Cell, Grid, Html, count, escape, folded, percent
+from ftkit.report.markup import NOTHING, Cell, Grid, Html, count, counted, escape, folded, percent
 from ftkit.report.skeleton import Part, fill_page
 from ftkit.store import write_bytes, write_json
 
@@ -84,7 +84,7 @@ def _overview(report: Json, lists: Lists) -> str:
     rows = report["rows"]
     added = f", {_were(rows['added'])} added" if rows["added"] else ""
     sentence = (
-        f"{_several(rows['came'], 'row')} came in, {_were(rows['dropped'])} dropped{added}, "
+        f"{counted(rows['came'], 'row')} came in, {_were(rows['dropped'])} dropped{added}, "
         f"and {count(rows['kept'])} {'is' if rows['kept'] == 1 else 'are'} in the splits."
     )
     numbers = {name: _to_section("Step by step", rows[name]) for name in ("came", "dropped")}
@@ -107,7 +107,7 @@ def _worst(report: Json) -> str:
     worst = max(drops, key=lambda step: step["rows"])
     reason = worst["reasons"][0]
     share = f", {count(reason['events'])} of them" if reason["events"] < worst["events"] else ""
-    text = f"Most were dropped by {worst['step']}: {_several(worst['rows'], 'row')}{share} with the reason "
+    text = f"Most were dropped by {worst['step']}: {counted(worst['rows'], 'row')}{share} with the reason "
     return f'<p class="lead" dir="auto">{escape(text)}“{escape(reason["reason"])}”.</p>'
 
 
@@ -299,7 +299,7 @@ def _suspicious(report: Json, lists: Lists) -> str:
         table.append([text, lists.number(each["rows"], text, entries(each["ids"]))])
     if report["labels"]:
         rare = odd["rare_labels"]
-        text = f"train: the label has fewer than {rare['fewer_than']} rows ({_several(rare['labels'], 'label')})"
+        text = f"train: the label has fewer than {rare['fewer_than']} rows ({counted(rare['labels'], 'label')})"
         table.append([text, lists.number(rare["rows"], text, entries(rare["ids"]))])
     light = [(row["id"], f"weight {row['weight']:.3g}") for row in odd["low_weight"]["lowest"]]
     table.append(["weight below 1, the lowest first", lists.number(odd["low_weight"]["rows"], "Weight below 1", light)])
@@ -339,11 +339,7 @@ def _key(title: str) -> str:
 
 def _listed(labels: Sequence[str]) -> str:
     shown = ", ".join(shortened(label) for label in labels[:5])
-    return f"{_several(len(labels), 'label')}: {shown}" + (" …" if len(labels) > 5 else "")
-
-
-def _several(number: int, what: str) -> str:
-    return f"{count(number)} {what}" + ("" if number == 1 else "s")
+    return f"{counted(len(labels), 'label')}: {shown}" + (" …" if len(labels) > 5 else "")
 
 
 SECTIONS: Mapping[str, Callable[[Json, Lists], str]] = {

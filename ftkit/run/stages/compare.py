@@ -4,6 +4,7 @@ Loads no model and scores nothing anew but its own check of the scores: answers 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +29,12 @@ from ftkit.verdict.cost import request_money
 from ftkit.verdict.paired import (
     CUT,
     Aligned,
+    WhatItTakes,
     align,
     check_predictions,
     contrast_of,
     cut_rows,
+    inputs_cut_alike,
     metric_value,
     what_it_takes,
 )
@@ -110,7 +113,10 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
     arms, chosen = inputs.evaluated.arms, inputs.evaluated.chosen
     tests, predictions = inputs.prepared.split("test"), inputs.evaluated.predictions
     aligned = align(tests, predictions, arms=[arm.name for arm in arms])
-    guards = _all_guards(inputs, check_predictions(tests, predictions, arms=arms, metrics=config.metrics))
+    sides = _sides(arms, inputs)
+    own = check_predictions(tests, predictions, arms=arms, metrics=config.metrics)
+    own.append(inputs_cut_alike(aligned.by_arm, tuned=sides.tuned, prompts=sides.prompts))
+    guards = _all_guards(inputs, own)
     others = [arm.name for arm in arms if arm.side != "simple" and arm.name not in chosen.values()]
     with ctx.progress.bar("comparing arms", len(arms) + len(config.metrics) + len(others), unit="statistics") as bar:
         values = _metric_values(config, aligned, bar=bar, ctx=ctx)
@@ -127,9 +133,7 @@ def assemble(config: CompareConfig, inputs: CompareInputs, ctx: Context) -> Comp
         tests=aligned.tests,
         predictions=aligned.by_arm,
         metrics=Metrics(level=config.compare.level, arms=values, secondary=secondary),
-        verdict=_verdict(
-            config, aligned, _sides(arms, inputs), floors=inputs.evaluated.floors, results=results, guards=guards
-        ),
+        verdict=_verdict(config, aligned, sides, floors=inputs.evaluated.floors, results=results, guards=guards),
         timings={stage: _timing(facts) for stage, facts in inputs.timings.items()},
         environments=inputs.environments,
     )
@@ -180,13 +184,38 @@ def _metric_values(
     return values
 
 
-def _uncut(config: CompareConfig, aligned: Aligned, pair: tuple[str, str]) -> UncutRows | None:
-    """The deciding pair on the rows whose input neither arm shortened."""
-    if not aligned.tests:
+def _uncut(config: CompareConfig, aligned: Aligned, sides: Sides, contrasts: Sequence[Contrast]) -> UncutRows | None:
+    """The pair that decides, on the rows whose input neither arm shortened.
+
+    Where fine-tuning beats the best prompt but not another, it is that other which decides, if inputs were cut there.
+    """
+    if not contrasts:
         return None
-    a, b = (aligned.by_arm[arm] for arm in pair)
-    seed = derive_seed(config.seed, "compare", "uncut", *pair)
-    return cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
+    prompts = [sides.prompts[_deciding(contrasts, margin=config.compare.margin)], *sides.prompts]
+    for prompt in prompts:
+        a, b = aligned.by_arm[sides.tuned], aligned.by_arm[prompt]
+        seed = derive_seed(config.seed, "compare", "uncut", sides.tuned, prompt)
+        found = cut_rows(config.metric, a, b, level=config.compare.level, seed=seed)
+        if found is not None:
+            return found
+    return None
+
+
+def _deciding(contrasts: Sequence[Contrast], *, margin: float) -> int:
+    """The place of the contrast that decides: the first, unless fine-tuning wins there and not against another prompt;
+    then the one against which it stands worst.
+    """
+    lows = [-math.inf if each.interval is None else each.interval.low for each in contrasts]
+    return lows.index(min(lows)) if lows[0] > margin >= min(lows) else 0
+
+
+def _what_it_takes(contrasts: Sequence[Contrast], *, margin: float, level: float) -> WhatItTakes:
+    """What the contrast that decides takes. No number of rows makes a winner of a difference within the margin."""
+    place = _deciding(contrasts, margin=margin) if contrasts else 0
+    found = what_it_takes(contrasts[place] if contrasts else None, margin=margin, level=level)
+    if place and contrasts[place].difference <= margin:
+        return {**found, "rows_needed": None, "groups_needed": None}
+    return found
 
 
 def _contrast(config: CompareConfig, metric: Choice, aligned: Aligned, *, pair: tuple[str, str]) -> Contrast:
@@ -265,7 +294,7 @@ def _verdict(
         num_rows=len(aligned.tests),
         num_groups=first.num_groups if first else 0,
         contrast=ArmContrast.of(first, a=tuned, b=prompting),
-        **what_it_takes(first, margin=compare.margin, level=compare.level),
+        **_what_it_takes(contrasts, margin=compare.margin, level=compare.level),
         prompts=_named({(tuned, each): contrast(tuned, each) for each in sides.prompts[1:]} if shipped else {}),
         simple=_named(shipped.simple if shipped else {}),
         floor=_named(shipped.floor if shipped else {}),
@@ -273,7 +302,7 @@ def _verdict(
         arms=results,
         floors=_floors(config, floor_rows),
         guards=tuple(guards),
-        uncut=_uncut(config, aligned, sides.pair),
+        uncut=_uncut(config, aligned, sides, contrasts),
     )
     return verdict.model_copy(update={"sentence": one_sentence(verdict)})
 
