@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ftkit.engine.batching import Budget, Load, plan
 from ftkit.engine.generate import Writing, generate
+from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
 from ftkit.engine.tree import common_beginning, num_packed, pack
 from ftkit.errors import MachineError
@@ -104,6 +106,28 @@ def test_a_plan_takes_each_row_once_and_keeps_to_its_budget(rows: list[list[int]
         assert cost <= tokens or len(batch) == 1
 
 
+class Counted(list[Load]):
+    """Loads that count how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_plan_of_very_many_rows_looks_at_each_a_few_times(shares: bool) -> None:
+    loads = Counted(load([index]) for index in range(2000))
+    assert plan(loads, Budget(0, 10**9, 10**9), shares=shares)[0] == list(range(2000))
+    assert loads.looks <= 5 * 2000
+
+
+def test_sequences_may_be_lists_or_tuples() -> None:
+    assert pack([(1, 2, 3), [1, 2, 4], (1, 2)]).ids == [1, 2, 3, 4]
+    assert common_beginning([(1, 2, 3), [1, 2], (1, 2)]) == [1, 2]
+
+
 @contextmanager
 def memory_of(num_tokens: int) -> Iterator[list[int]]:
     """Models run out of memory where they read more tokens than that at a time; the sizes that came are noted."""
@@ -144,9 +168,10 @@ def test_where_memory_runs_out_batches_are_halved_and_scores_and_texts_stay(fami
 
 
 def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(tmp_path: Path) -> None:
-    whole, short = Run(tmp_path / "whole", dropout=0.0), Run(tmp_path / "short", dropout=0.0)
+    rows = [Row([5, 6, 40 + k, *range(7, 17), 2], [False] * 12 + [True] * 2) for k in range(20)]
+    whole, short = (Run(tmp_path / name, dropout=0.0, rows=rows) for name in ("whole", "short"))
     _, one = whole.start()
-    with memory_of(20):
+    with memory_of(60):
         _, two = short.start()
     assert any("the micro-batch is halved to" in line for line in short.progress.said)
     for (name, ours), theirs in zip(weights_of(one).items(), weights_of(two).values(), strict=True):
