@@ -128,7 +128,7 @@ def generate(
         def compute(batch: list[int]) -> None:
             begun = [rows[index] for index in batch if not rows[index].is_done]
             if is_tree and begun:
-                waiting = [row for row in sorted(rows, key=lambda row: -row.room) if not row.is_done]
+                waiting = _alongside(begun, rows)
                 steps = _continuous(loaded, waiting, past, writing, num_rows=len(batch), num_tokens=budget.tokens)
             else:
                 of_length: dict[int, list[_Row]] = {}
@@ -190,6 +190,17 @@ def _continuous(
             going[place] = going[-1]
             going.pop()
         yield len(done)
+
+
+def _alongside(begun: Sequence[_Row], rows: Sequence[_Row]) -> list[_Row]:
+    """The rows of a batch and what may be written in their places, the longest first.
+
+    Each place has room for the longest of the batch, and no longer row enters. Far shorter ones find more places in a
+    batch of their own.
+    """
+    longest, own = max(row.room for row in begun), {row.index for row in begun}
+    are_like = (row for row in rows if row.index in own or longest < 4 * row.room <= 4 * longest)
+    return sorted((row for row in are_like if not row.is_done), key=lambda row: -row.room)
 
 
 def _first(waiting: Sequence[_Row], num_free: int, num_tokens: int, num_before: int) -> list[_Row]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_models import context, loaded_of
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftkit.engine.answerer import Question, Sampling
 from ftkit.engine.finite import NotFiniteError
@@ -77,3 +78,25 @@ def test_a_model_that_fails_at_one_token_only_is_named_where_it_comes_to_that(tm
     assert loaded.way == "tree"
     with pytest.raises(NotFiniteError, match=r"the base model .* gives scores that are not finite"):
         generate(loaded, [[5, 6], [7, 301, 9]], Writing(2), ctx=context(tmp_path))
+
+
+class Largest(TorchDispatchMode):
+    """Numbers in the largest tensor that anything returns."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.size = max(self.size, result.untyped_storage().nbytes() // result.element_size())
+        return result
+
+
+def test_many_short_texts_beside_a_long_one_are_not_given_room_for_it_each(tmp_path: Path) -> None:
+    loaded = loaded_of()
+    loaded.context_length, loaded.renderer.eos_ids = 10_000, frozenset()
+    contexts = [[5 + k % 9 for k in range(8300)], *([7 + k, *range(100, 190)] for k in range(100))]
+    with Largest() as largest:
+        found = generate(loaded, contexts, Writing(2), ctx=context(tmp_path))
+    assert [len(each.ids) for each in found] == [2] * 101
+    assert largest.size < 1_000_000  # 100 rows x 8,302 tokens x 16 numbers of a layer's keys are 13 millions
