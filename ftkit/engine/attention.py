@@ -99,6 +99,7 @@ class Tree:
         """Output (1, H, T, D) of a layer's attention."""
         if query_1HTD.shape[2] != len(self.packed.ids) or key_1KTD.shape[2] != len(self.packed.ids):
             raise NotATreeError(f"{key_1KTD.shape[2]} keys for {len(self.packed.ids)} tokens")
+        assert self.past is None or not query_1HTD.requires_grad, "gradients would not reach through what is kept"
         self.seen.append((layer, rule.window))
         if self.keep is not None:
             self.keep(layer, self.packed, key_1KTD, value_1KTD)

@@ -16,7 +16,10 @@ from tiny_models import context, loaded_of
 from tiny_trainings import Run, weights_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from ftkit.engine.attention import Past
 from ftkit.engine.batching import Budget, Load, plan
+from ftkit.engine.capability import way_of
+from ftkit.engine.forward import forward
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
@@ -165,6 +168,25 @@ def test_where_memory_runs_out_batches_are_halved_and_scores_and_texts_stay(fami
         assert [each.ids for each in generate(loaded, contexts, Writing(6), ctx=ctx)] == [each.ids for each in texts]
     with memory_of(5), pytest.raises(MachineError, match="a row of 9 tokens does not fit the memory of cpu"):
         score(loaded, REQUESTS, ctx=ctx)
+
+
+def test_a_beginning_that_does_not_fit_memory_is_named(tmp_path: Path) -> None:
+    loaded, ctx = loaded_of(), context(tmp_path)
+    contexts = [[*range(100, 160), 200 + k] for k in range(3)]
+    assert way_of(loaded, ctx) == "tree"
+    expected = "the 60 tokens that all prompts begin with do not fit the memory of cpu"
+    with memory_of(50):
+        with pytest.raises(MachineError, match=expected):
+            score(loaded, [Request(ids, [[7]]) for ids in contexts], ctx=ctx)
+        with pytest.raises(MachineError, match=expected):
+            generate(loaded, contexts, Writing(2), ctx=ctx)
+
+
+def test_gradients_behind_what_is_kept_are_refused() -> None:
+    loaded, past = loaded_of(), Past(3)
+    forward(loaded, [[5, 6, 7]], [[]], way="tree", keep=past.keep)
+    with pytest.raises(AssertionError, match="gradients would not reach"):
+        forward(loaded, [[8, 9]], [[1]], way="tree", past=past)
 
 
 def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(tmp_path: Path) -> None:
