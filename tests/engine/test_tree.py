@@ -13,9 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import context, loaded_of
-from tiny_trainings import Run, weights_of
+from tiny_trainings import Run, assert_same_bytes, weights_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from ftkit.contracts import Trainable
 from ftkit.engine.attention import Past
 from ftkit.engine.batching import Budget, Load, plan
 from ftkit.engine.capability import way_of
@@ -23,8 +24,9 @@ from ftkit.engine.forward import forward
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
+from ftkit.engine.train import FitResult
 from ftkit.engine.tree import common_beginning, num_packed, pack
-from ftkit.errors import MachineError
+from ftkit.errors import MachineError, StoppedError
 
 
 def test_what_sequences_share_stands_once_and_positions_begin_again_behind_it() -> None:
@@ -189,12 +191,33 @@ def test_gradients_behind_what_is_kept_are_refused() -> None:
         forward(loaded, [[8, 9]], [[1]], way="tree", past=past)
 
 
-def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(tmp_path: Path) -> None:
-    rows = [Row([5, 6, 40 + k, *range(7, 17), 2], [False] * 12 + [True] * 2) for k in range(20)]
-    whole, short = (Run(tmp_path / name, dropout=0.0, rows=rows) for name in ("whole", "short"))
+LONG = [Row([40 + k, 6, *range(20, 30), 5, 100 + k % 5, 2], [False] * 13 + [True] * 2) for k in range(20)]
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, tuple[FitResult, Trainable]]:
+    run = Run(tmp_path_factory.mktemp("halved"), dropout=0.0, rows=LONG)
+    with memory_of(60):  # fewer than the tokens of 8 rows
+        return run, run.start()
+
+
+def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(
+    halved: tuple[Run, tuple[FitResult, Trainable]], tmp_path: Path
+) -> None:
+    whole = Run(tmp_path, dropout=0.0, rows=LONG)
     _, one = whole.start()
-    with memory_of(60):
-        _, two = short.start()
-    assert any("the micro-batch is halved to" in line for line in short.progress.said)
+    run, (_, two) = halved
+    assert any("the micro-batch is halved to" in line for line in run.progress.said)
     for (name, ours), theirs in zip(weights_of(one).items(), weights_of(two).values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4, msg=name)
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_batches_stay_halved_after_an_interruption_and_the_bytes_are_those_of_one_run(
+    step: int, halved: tuple[Run, tuple[FitResult, Trainable]], tmp_path: Path
+) -> None:
+    with memory_of(60), pytest.raises(StoppedError):
+        Run(tmp_path, dropout=0.0, rows=LONG, stop_after_step=step).start()
+    again = Run(tmp_path, dropout=0.0, rows=LONG)
+    assert_same_bytes(again.start(), halved[1])
+    assert again.progress.said == [f"training continues after step {step} of 8"]  # the tree was used
