@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -27,6 +28,7 @@ HARMLESS = {  # keywords that say nothing about which token sees which
     "max_length_q", "num_items_in_batch", "output_attentions", "output_hidden_states", "output_router_logits",
     "past_key_values", "position_embeddings", "position_ids", "return_dict", "seq_idx", "use_cache",
 }  # fmt: skip
+TURN = RLock()  # models are switched in place, and a tree that meets another attention gives wrong numbers
 FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
@@ -373,21 +375,22 @@ def attention(
 def tree_attention(model: Any) -> Iterator[None]:
     """While it lasts, the model attends by ours and must be called with a tree; backward passes belong inside.
 
-    What it used before is then used again. May be entered again inside itself.
+    What it used before is then used again. May be entered again inside itself; other threads wait.
     """
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    if base_of(model).config._attn_implementation == NAME:
-        yield
-        return
-    if NAME not in ALL_ATTENTION_FUNCTIONS:
-        ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-    configs = {id(each.config): each.config for each in base_of(model).modules() if hasattr(each, "config")}
-    before = [(config, getattr(config, "_attn_implementation_internal", None)) for config in configs.values()]
-    try:
-        for config, _ in before:
-            config._attn_implementation_internal = NAME
-        yield
-    finally:
-        for config, name in before:
-            config._attn_implementation_internal = name
+    with TURN:
+        if base_of(model).config._attn_implementation == NAME:
+            yield
+            return
+        if NAME not in ALL_ATTENTION_FUNCTIONS:
+            ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
+        configs = {id(each.config): each.config for each in base_of(model).modules() if hasattr(each, "config")}
+        before = [(config, getattr(config, "_attn_implementation_internal", None)) for config in configs.values()]
+        try:
+            for config, _ in before:
+                config._attn_implementation_internal = NAME
+            yield
+        finally:
+            for config, name in before:
+                config._attn_implementation_internal = name

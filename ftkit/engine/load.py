@@ -293,7 +293,8 @@ def _context_length(config: Any) -> int:
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            return min([value, *changes])
+            least: int = min([value, *changes])
+            return least
     return 2**20  # a family without positions has no limit of its own
 
 

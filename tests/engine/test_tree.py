@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tiny_trainings import Run, assert_same_bytes, weights_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ftkit.contracts import Trainable
-from ftkit.engine.attention import Past
+from ftkit.engine.attention import Past, tree_attention
 from ftkit.engine.batching import Budget, Load, plan
 from ftkit.engine.capability import way_of
 from ftkit.engine.forward import forward
@@ -221,3 +222,27 @@ def test_batches_stay_halved_after_an_interruption_and_the_bytes_are_those_of_on
     again = Run(tmp_path, dropout=0.0, rows=LONG)
     assert_same_bytes(again.start(), halved[1])
     assert again.progress.said == [f"training continues after step {step} of 8"]  # the tree was used
+
+
+def test_a_model_may_be_asked_from_several_threads(tmp_path: Path) -> None:
+    loaded, ctx = loaded_of(dtype=torch.float64), context(tmp_path)
+    expected = score(loaded, REQUESTS, ctx=ctx)
+    begun, is_amid = Event(), Event()
+
+    def other() -> None:
+        with tree_attention(loaded.model):
+            begun.set()
+            is_amid.wait(timeout=0.2)
+
+    thread = Thread(target=other)
+
+    def leave_amid(*_: Any) -> None:
+        is_amid.set()
+        thread.join()
+
+    handle = loaded.model.get_input_embeddings().register_forward_pre_hook(leave_amid)
+    thread.start()
+    begun.wait()
+    found = score(loaded, REQUESTS, ctx=ctx)
+    handle.remove()
+    assert found == expected
