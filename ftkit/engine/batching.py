@@ -140,14 +140,6 @@ def in_batches(
     return budget
 
 
-def pad_left(rows: Sequence[Sequence[int]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids_BL, mask_BL): rows end in the last column; the mask is 1 where a token stands."""
-    width = max(map(len, rows))
-    ids_BL = torch.tensor([[PAD_ID] * (width - len(row)) + list(row) for row in rows], device=device)
-    mask_BL = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-    return ids_BL, mask_BL
-
-
 def pad_right(rows: Sequence[Sequence[int]], device: str) -> torch.Tensor:
     """ids_BL: rows begin in the first column, so that causal attention needs no mask to leave padding out."""
     width = max(map(len, rows))

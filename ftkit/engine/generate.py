@@ -55,6 +55,9 @@ class Writing:
     is_stopped: Callable[[Sequence[int]], bool] | None = None
     tell: Callable[[int, Sequence[int]], None] | None = None
 
+    def __post_init__(self) -> None:
+        assert self.max_new_tokens > 0 and self.temperature >= 0 and 0 < self.top_p <= 1, "something is to be written"
+
 
 @dataclass
 class _Row:
@@ -229,7 +232,8 @@ def _drawn(logits_SV: torch.Tensor, share_S: torch.Tensor, writing: Writing) -> 
 
     Of tokens that are equally likely the one with the smaller id comes first (Holtzman et al. 2020, arXiv 1904.09751).
     """
-    p_SV, order_SV = (logits_SV / writing.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    below_SV = logits_SV - logits_SV.amax(-1, keepdim=True)  # so that a very small temperature gives no infinity
+    p_SV, order_SV = (below_SV / writing.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
     before_SV = p_SV.cumsum(-1) - p_SV
     p_SV = p_SV.masked_fill(before_SV >= writing.top_p, 0.0)
     reached_SV = p_SV.cumsum(-1)

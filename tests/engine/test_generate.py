@@ -48,6 +48,15 @@ def test_samples_are_as_frequent_as_they_are_likely(temperature: float, top_p: f
         assert abs(drawn[id] / 4000 - share) <= 5 * (share * (1 - share) / 4000) ** 0.5 + 1e-3
 
 
+def test_a_temperature_near_0_takes_the_likeliest_and_what_leaves_no_token_is_refused(tmp_path: Path) -> None:
+    loaded = loaded_of(dtype=torch.float64)
+    cold = generate(loaded, CONTEXTS[:2], Writing(4, temperature=1e-308), ctx=context(tmp_path))
+    assert cold == generate(loaded, CONTEXTS[:2], Writing(4), ctx=context(tmp_path))
+    for options in ({"max_new_tokens": 0}, {"top_p": 0.0}, {"temperature": -1.0}):
+        with pytest.raises(AssertionError, match="something is to be written"):
+            Writing(**{"max_new_tokens": 4, **options})  # type: ignore[arg-type]
+
+
 def test_each_token_is_told_as_it_comes_and_enough_is_enough(tmp_path: Path) -> None:
     loaded, told = loaded_of(), []
     loaded.renderer.eos_ids = frozenset()
