@@ -385,7 +385,7 @@ def tree_attention(model: Any) -> Iterator[None]:
             return
         if NAME not in ALL_ATTENTION_FUNCTIONS:
             ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-        configs = {id(each.config): each.config for each in base_of(model).modules() if hasattr(each, "config")}
+        configs = {id(each.config): each.config for each in base_of(model).modules() if "config" in vars(each)}
         before = [(config, getattr(config, "_attn_implementation_internal", None)) for config in configs.values()]
         try:
             for config, _ in before:
