@@ -62,6 +62,10 @@ MASKED: dict[str, dict[str, Any]] = {
 PLAIN: dict[str, dict[str, Any]] = {
     "Bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
     "Mpt": {"d_model": 32, "n_layers": 2, "n_heads": 4},
+    "GPTNeo": {
+        "hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
+        "window_size": 60,
+    },
     "Mamba2": {"hidden_size": 32, **MAMBA},
     "Jamba": {
         **GROUPED, "num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -28,6 +29,7 @@ HARMLESS = {  # keywords that say nothing about which token sees which
     "max_length_q", "num_items_in_batch", "output_attentions", "output_hidden_states", "output_router_logits",
     "past_key_values", "position_embeddings", "position_ids", "return_dict", "seq_idx", "use_cache",
 }  # fmt: skip
+TURN = RLock()  # models are switched in place, and a tree that meets another attention gives wrong numbers
 
 
 class NotATreeError(NotImplementedError):
@@ -77,6 +79,7 @@ class Tree:
         """Output (1, H, T, D) of a layer's attention."""
         if query_1HTD.shape[2] != len(self.packed.ids) or key_1KTD.shape[2] != len(self.packed.ids):
             raise NotATreeError(f"{key_1KTD.shape[2]} keys for {len(self.packed.ids)} tokens")
+        assert self.past is None or not query_1HTD.requires_grad, "gradients would not reach through what is kept"
         self.seen.append((layer, rule.window))
         if self.keep is not None:
             self.keep(layer, self.packed, key_1KTD, value_1KTD)
@@ -273,21 +276,22 @@ def attention(
 def tree_attention(model: Any) -> Iterator[None]:
     """While it lasts, the model attends by ours and must be called with a tree; backward passes belong inside.
 
-    What it used before is then used again. May be entered again inside itself.
+    What it used before is then used again. May be entered again inside itself; other threads wait.
     """
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    if base_of(model).config._attn_implementation == NAME:
-        yield
-        return
-    if NAME not in ALL_ATTENTION_FUNCTIONS:
-        ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-    configs = {id(each.config): each.config for each in base_of(model).modules() if hasattr(each, "config")}
-    before = [(config, getattr(config, "_attn_implementation_internal", None)) for config in configs.values()]
-    try:
-        for config, _ in before:
-            config._attn_implementation_internal = NAME
-        yield
-    finally:
-        for config, name in before:
-            config._attn_implementation_internal = name
+    with TURN:
+        if base_of(model).config._attn_implementation == NAME:
+            yield
+            return
+        if NAME not in ALL_ATTENTION_FUNCTIONS:
+            ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
+        configs = {id(each.config): each.config for each in base_of(model).modules() if "config" in vars(each)}
+        before = [(config, getattr(config, "_attn_implementation_internal", None)) for config in configs.values()]
+        try:
+            for config, _ in before:
+                config._attn_implementation_internal = NAME
+            yield
+        finally:
+            for config, name in before:
+                config._attn_implementation_internal = name

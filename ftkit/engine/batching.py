@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -59,17 +59,32 @@ class Budget:
         return Budget(max(1, num_items // 2), self.tokens // 2, self.logits // 2)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
-    """Items that come together, and what they cost: tokens computed, and numbers of logits."""
+    """Items that come together, and what they cost: rows, tokens computed, and numbers of logits."""
 
-    items: tuple[int, ...]
-    tokens: int
-    logits: int
+    items: list[int] = field(default_factory=list)
+    rows: int = 0
+    tokens: int = 0
+    logits: int = 0
+    most: int = 0  # logits of its costliest item
 
-    def fits(self, budget: Budget) -> bool:
-        is_small = self.tokens <= budget.tokens and self.logits <= budget.logits
-        return is_small and (not budget.items or len(self.items) <= budget.items)
+    def took(self, index: int, loads: Sequence[Load], budget: Budget, *, shares: bool) -> bool:
+        """Take an item in, if it fits; the first always does."""
+        load = loads[index]
+        rows, most = self.rows + load.rows, max(self.most, load.logits)
+        if shares:
+            num_common_ids = num_common(loads[self.items[-1]].ids, load.ids) if self.items else 0
+            tokens, logits = self.tokens + load.tokens - num_common_ids, self.logits + load.logits
+        else:
+            widest = loads[self.items[0]] if self.items else load
+            tokens, logits = rows * widest.width, (len(self.items) + 1) * most
+        is_small = tokens <= budget.tokens and logits <= budget.logits
+        if self.items and (not is_small or 0 < budget.items <= len(self.items)):
+            return False
+        self.items.append(index)
+        self.rows, self.tokens, self.logits, self.most = rows, tokens, logits, most
+        return True
 
 
 def plan(loads: Sequence[Load], budget: Budget, *, shares: bool) -> list[list[int]]:
@@ -83,22 +98,10 @@ def plan(loads: Sequence[Load], budget: Budget, *, shares: bool) -> list[list[in
         order = sorted(range(len(loads)), key=lambda index: (-loads[index].width, index))
     batches: list[_Batch] = []
     for index in order:
-        grown = _grown(batches[-1], index, loads, shares=shares) if batches else None
-        if grown is not None and grown.fits(budget):
-            batches[-1] = grown
-        else:
-            batches.append(_grown(_Batch((), 0, 0), index, loads, shares=shares))
-    return [list(batch.items) for batch in sorted(batches, key=lambda batch: -batch.tokens)]
-
-
-def _grown(batch: _Batch, index: int, loads: Sequence[Load], *, shares: bool) -> _Batch:
-    load, items = loads[index], (*batch.items, index)
-    if shares:
-        num_common_ids = num_common(loads[batch.items[-1]].ids, load.ids) if batch.items else 0
-        return _Batch(items, batch.tokens + load.tokens - num_common_ids, batch.logits + load.logits)
-    rows = sum(loads[item].rows for item in items)
-    most = max(loads[item].logits for item in items)
-    return _Batch(items, rows * loads[items[0]].width, len(items) * most)
+        if not batches or not batches[-1].took(index, loads, budget, shares=shares):
+            batches.append(_Batch())
+            batches[-1].took(index, loads, budget, shares=shares)
+    return [batch.items for batch in sorted(batches, key=lambda batch: -batch.tokens)]
 
 
 def in_batches(
@@ -135,14 +138,6 @@ def in_batches(
         if begin is not None:
             begin()
     return budget
-
-
-def pad_left(rows: Sequence[Sequence[int]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids_BL, mask_BL): rows end in the last column; the mask is 1 where a token stands."""
-    width = max(map(len, rows))
-    ids_BL = torch.tensor([[PAD_ID] * (width - len(row)) + list(row) for row in rows], device=device)
-    mask_BL = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-    return ids_BL, mask_BL
 
 
 def pad_right(rows: Sequence[Sequence[int]], device: str) -> torch.Tensor:

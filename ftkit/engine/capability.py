@@ -15,11 +15,12 @@ from ftkit.contracts import Context
 from ftkit.engine.attention import Past, Tree, tree_attention
 from ftkit.engine.batching import base_of, vocabulary
 from ftkit.engine.finite import not_finite
-from ftkit.engine.forward import Way, autocast, forward
+from ftkit.engine.forward import Logits, Way, autocast, forward
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.tree import pack
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}  # of the largest logit; a wrong mask or position is off by far more
+LEAK = {"float32": 1e-5, "bfloat16": 1e-3}  # likewise, by what another row reads: without a leak, nothing but rounding
 WINDOW = 5  # that layers with a window get while it is tried: a longer one would not show on few ids
 MASK_LAYERS = {"full_attention", "sliding_attention"}
 SAID: dict[Way, str] = {
@@ -54,29 +55,46 @@ def _found(loaded: LoadedModel) -> Way:
 
 def _is_exact(loaded: LoadedModel, way: Way) -> bool:
     """Whether two levels of shared tokens, and for the tree a kept prefix, give what separate rows give."""
-    ids = [number % vocabulary(loaded.model) for number in range(3, 43)]
-    prefix, rows = ids[:9], [ids[9:17], [*ids[17:23], *ids[23:26]], [*ids[17:23], *ids[26:28]], ids[28:40]]
+    prefix, rows, other = _made_up(loaded)
     sequences = [[*prefix, *row] for row in rows]
     wanted = [range(len(prefix), len(each)) for each in sequences]
     with _short_windows(loaded.model):
         expected = _alone(loaded, sequences, wanted)
         try:
-            if way == "tree" and not _hands_all_over(loaded, sequences):
+            if not (_hands_all_over(loaded, sequences) if way == "tree" else _has_known_layers(loaded)):
                 return False
             found = [forward(loaded, sequences, wanted, way=way)]
+            changed = forward(loaded, [[*prefix, *other], *sequences[1:]], wanted, way=way)
             if way == "tree":
                 past = Past(len(prefix))
                 forward(loaded, [prefix], [[]], way=way, keep=past.keep)
                 found.append(forward(loaded, rows, [range(len(row)) for row in rows], way=way, past=past))
+        except torch.OutOfMemoryError:
+            raise
         except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
             return False
     largest = expected.masked_fill(~expected.isfinite(), 0.0).abs().max()
-    tolerance = TOLERANCE["bfloat16" if loaded.quantize == "nf4" else loaded.precision] * largest
-    for each in found:
-        values = each.values_WV[[row for places in each.places for row in places]].float()
-        if not bool((((values - expected).abs() <= tolerance) | (values == expected)).all()):
-            return False
-    return True
+    precision = "bfloat16" if loaded.quantize == "nf4" else loaded.precision
+    is_sealed = _are_near(_values(changed, 1), _values(found[0], 1), LEAK[precision] * largest)
+    return is_sealed and all(_are_near(_values(each), expected, TOLERANCE[precision] * largest) for each in found)
+
+
+def _made_up(loaded: LoadedModel) -> tuple[list[int], list[list[int]], list[int]]:
+    """Ids of a prefix, of rows behind it, and of what the first row may read instead."""
+    ids = [number % vocabulary(loaded.model) for number in range(3, 43)]
+    prefix = ids[: min(9, loaded.context_length - 1)]
+    rows = [ids[9:17], [*ids[17:23], *ids[23:26]], [*ids[17:23], *ids[26:28]], ids[28:40], ids[1:9]]
+    *rows, other = (row[: loaded.context_length - len(prefix)] for row in rows)
+    return prefix, rows, other
+
+
+def _values(logits: Logits, first: int = 0) -> torch.Tensor:
+    """At all wanted places of the sequences from that one on."""
+    return logits.values_WV[[row for places in logits.places[first:] for row in places]].float()
+
+
+def _are_near(one: torch.Tensor, two: torch.Tensor, tolerance: torch.Tensor) -> bool:
+    return bool((((one - two).abs() <= tolerance) | (one == two)).all())
 
 
 def _alone(loaded: LoadedModel, sequences: Sequence[list[int]], wanted: Sequence[range]) -> torch.Tensor:
@@ -99,8 +117,7 @@ def _hands_all_over(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> 
     """
     model = loaded.model
     config = base_of(model).config.get_text_config()
-    types = getattr(config, "layer_types", None)
-    if types is not None and not set(types) <= MASK_LAYERS:
+    if not _has_known_layers(loaded):
         return False
     packed = pack(sequences)
     tree = Tree(packed, device=loaded.device)
@@ -112,8 +129,17 @@ def _hands_all_over(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> 
     if len(set(layers)) != len(layers) or len(layers) != config.num_hidden_layers:
         return False
     has_window = bool(getattr(config, "sliding_window", None)) and getattr(config, "use_sliding_window", True)
+    types = getattr(config, "layer_types", None)
     num_expected = types.count("sliding_attention") if types is not None else len(layers) if has_window else 0
     return sum(window is not None for _, window in tree.seen) == num_expected
+
+
+def _has_known_layers(loaded: LoadedModel) -> bool:
+    """Whether the config names no layers but those of attention, and no window that would not show on few ids."""
+    config = base_of(loaded.model).config.get_text_config()
+    windows = {key for key, value in config.to_dict().items() if "window" in key and value}
+    is_usual = all("sliding_window" in key or key == "max_window_layers" for key in windows)
+    return is_usual and set(getattr(config, "layer_types", None) or []) <= MASK_LAYERS
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ftkit.engine.batching import Budget
 from ftkit.errors import ArtifactError
 from ftkit.store import FULL, digest, discard, file_digest, fsync, no_room, read_json, write_bytes, write_json
 
@@ -39,7 +40,7 @@ class Best:
 
 @dataclass
 class State:
-    """Where a training stands, beside its tensors and its log."""
+    """Where a training stands, beside its tensors and its log. `budget` is that of batches since memory ran out."""
 
     step: int = 0
     pending_evaluation: bool = False
@@ -47,6 +48,7 @@ class State:
     evaluations_without_gain: int = 0
     stopped_early: bool = False
     num_target_tokens: int = 0
+    budget: Budget | None = None
 
 
 Parameters = Mapping[str, torch.nn.Parameter]
@@ -146,8 +148,9 @@ class Checkpoints:
                 f"checkpoint {path.name} was written under {content['environment']}, now it is "
                 f"{dict(self.environment)}: results may differ in rounding from a run that was never stopped"
             )
-        best = Best(**state.pop("best")) if state["best"] is not None else state.pop("best")
-        return State(**state, best=best)
+        for name, kind in (("best", Best), ("budget", Budget)):
+            state[name] = kind(**state[name]) if state.get(name) else None
+        return State(**state)
 
     def _prune(self) -> None:
         newest = self._all()[-2:]

@@ -49,7 +49,7 @@ def forward(
     """Logits behind wanted positions of sequences of ids, as if each sequence stood alone.
 
     `past`: what all sequences follow; `keep` is called with each layer's keys and values. Both need the way `tree`. A
-    backward pass through the result belongs, for that way, inside `tree_attention`.
+    backward pass through the result belongs, for that way, inside `tree_attention`; behind a `past` there is none.
     """
     with autocast(loaded):
         if way == "plain":

@@ -58,6 +58,9 @@ class Writing:
     is_stopped: Callable[[Sequence[int]], bool] | None = None
     tell: Callable[[int, Sequence[int]], None] | None = None
 
+    def __post_init__(self) -> None:
+        assert self.max_new_tokens > 0 and self.temperature >= 0 and 0 < self.top_p <= 1, "something is to be written"
+
 
 @dataclass
 class _Row:
@@ -134,7 +137,7 @@ def generate(
         def compute(batch: list[int]) -> None:
             begun = [rows[index] for index in batch if not rows[index].is_done]
             if is_tree and begun:
-                waiting = [row for row in sorted(rows, key=lambda row: -row.room) if not row.is_done]
+                waiting = _alongside(begun, rows)
                 steps = _continuous(loaded, waiting, past, writing, num_rows=len(batch), num_tokens=budget.tokens)
             else:
                 of_length: dict[int, list[_Row]] = {}
@@ -199,6 +202,17 @@ def _continuous(
         yield len(done)
 
 
+def _alongside(begun: Sequence[_Row], rows: Sequence[_Row]) -> list[_Row]:
+    """The rows of a batch and what may be written in their places, the longest first.
+
+    Each place has room for the longest of the batch, and no longer row enters. Far shorter ones find more places in a
+    batch of their own.
+    """
+    longest, own = max(row.room for row in begun), {row.index for row in begun}
+    are_like = (row for row in rows if row.index in own or longest < 4 * row.room <= 4 * longest)
+    return sorted((row for row in are_like if not row.is_done), key=lambda row: -row.room)
+
+
 def _first(waiting: Sequence[_Row], num_free: int, num_tokens: int, num_before: int) -> list[_Row]:
     """The first rows that find room and are read in one batch; one at least."""
     lengths = accumulate(len(row.ids) - num_before for row in waiting[:num_free])
@@ -229,7 +243,8 @@ def _drawn(logits_SV: torch.Tensor, share_S: torch.Tensor, writing: Writing) -> 
 
     Of tokens that are equally likely the one with the smaller id comes first (Holtzman et al. 2020, arXiv 1904.09751).
     """
-    p_SV, order_SV = (logits_SV / writing.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    below_SV = logits_SV - logits_SV.amax(-1, keepdim=True)  # so that a very small temperature gives no infinity
+    p_SV, order_SV = (below_SV / writing.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
     before_SV = p_SV.cumsum(-1) - p_SV
     p_SV = p_SV.masked_fill(before_SV >= writing.top_p, 0.0)
     reached_SV = p_SV.cumsum(-1)

@@ -282,11 +282,19 @@ def _config(spec: ModelSpec, ctx: Context) -> Any:
 
 
 def _context_length(config: Any) -> int:
+    """Tokens up to which a token's position means the same, whatever else is read with it.
+
+    "longrope" turns all positions otherwise once a longer text is among those read: that is where it ends.
+    """
     config = config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    parts = [rope, *(each for each in rope.values() if isinstance(each, dict))]
+    changes = [each["original_max_position_embeddings"] for each in parts if each.get("rope_type") == "longrope"]
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:
-            return value
+            least: int = min([value, *changes])
+            return least
     return 2**20  # a family without positions has no limit of its own
 
 

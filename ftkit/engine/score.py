@@ -20,6 +20,7 @@ from ftkit.engine.finite import not_finite
 from ftkit.engine.forward import Logits, Way, forward
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.tree import common_beginning, num_packed
+from ftkit.errors import MachineError
 
 WORTH_KEEPING = 8  # tokens that all contexts begin with; fewer are computed again in each batch
 PART = 256  # places whose logits stand in float32 at a time
@@ -73,12 +74,19 @@ def score(
 
 
 def prefix(loaded: LoadedModel, contexts_ids: Sequence[Sequence[int]]) -> Past | None:
-    """Keys and values of what all contexts begin with, their last ids left out; None where that is little."""
+    """Keys and values of what all contexts begin with, their last ids left out; None where that is little.
+
+    Raises MachineError where they do not fit memory: then no context does.
+    """
     shared = common_beginning(contexts_ids)[: min(map(len, contexts_ids)) - 1]
     if len(contexts_ids) == 1 or len(shared) < WORTH_KEEPING:
         return None
     past = Past(len(shared))
-    forward(loaded, [shared], [[]], way="tree", keep=past.keep)
+    try:
+        forward(loaded, [shared], [[]], way="tree", keep=past.keep)
+    except torch.OutOfMemoryError:
+        what = f"the {len(shared)} tokens that all prompts begin with"
+        raise MachineError(f"{what} do not fit the memory of {loaded.device}") from None
     return past
 
 

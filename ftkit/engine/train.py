@@ -132,7 +132,6 @@ class _Loop:
         assert self.parameters, "a method leaves something to train"
         assert all(p.dtype in (torch.float32, torch.float64) for p in self.parameters.values()), "float32 or wider"
         self.optimizer = _adamw(list(self.parameters.values()), settings)
-        self.budget = Budget.of(ctx.machine, loaded.device, trains=True)
         self.row_by_row = drops(self.model)
         if self.row_by_row:
             ctx.progress.say(ONE_BY_ONE)
@@ -248,6 +247,13 @@ class _Loop:
         speed = sum(row.width for row in batch.values()) / max(1e-9, time.monotonic() - began)
         bar.advance(1, note=f"loss {loss:.3f}  lr {rate:.1e}  {speed:,.0f} tokens/s")
 
+    @property
+    def budget(self) -> Budget:
+        """What a batch may hold: less where memory ran out, also before a run was interrupted."""
+        if self.state.budget is not None and self.ctx.machine.micro_batch == "auto":
+            return self.state.budget
+        return Budget.of(self.ctx.machine, self.loaded.device, trains=True)
+
     def _backward(self, batch: Mapping[int, Row], step: int) -> float:
         """Gradients of the loss over the global batch, by place in train, micro-batch by micro-batch; returns the loss.
 
@@ -282,7 +288,7 @@ class _Loop:
                 ),
             )
         if not self.row_by_row and budget != self.budget:
-            self.budget = budget
+            self.state.budget = budget
             self.ctx.progress.say(f"memory ran out: the micro-batch is halved to {budget.items} rows")
         return math.fsum(losses)
 

@@ -79,14 +79,13 @@ def num_common(one: Sequence[int], two: Sequence[int]) -> int:
     least = min(len(one), len(two))
     if one[:least] == two[:least]:
         return least
-    return next(index for index, (a, b) in enumerate(zip(one, two, strict=False)) if a != b)
+    return next((index for index, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), least)
 
 
 def common_beginning(sequences: Sequence[Sequence[int]]) -> list[int]:
     """What all sequences begin with."""
-    lists = [list(each) for each in sequences]
-    least, greatest = min(lists), max(lists)  # all others lie between these
-    return least[: num_common(least, greatest)]
+    least, greatest = min(sequences, key=list), max(sequences, key=list)  # all others lie between these
+    return list(least[: num_common(least, greatest)])
 
 
 def _segments(parents: Sequence[int]) -> list[Segment]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from tiny_models import byte_level, context, loaded_of, model_of, save_base, spec_of
+from transformers import AutoModelForCausalLM, Phi3Config
 
 from ftkit.contracts import Context, Trainable
 from ftkit.engine.load import (
@@ -24,6 +25,7 @@ from ftkit.engine.load import (
     load_tuned,
     resolve_precision,
     save_tuned,
+    wrap,
 )
 from ftkit.errors import ArtifactError, MachineError
 from ftkit.training.methods.full import Full
@@ -371,3 +373,16 @@ def test_the_plain_template_travels_with_the_adapter(ctx: Context, tmp_path: Pat
 def test_a_model_in_memory_is_known_by_its_weights() -> None:
     assert loaded_of().identity == loaded_of().identity
     assert loaded_of("qwen3").identity != loaded_of().identity
+
+
+def test_a_context_ends_where_longer_texts_would_turn_the_positions_of_all_otherwise() -> None:
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
+    lengths = {"max_position_embeddings": 256, "original_max_position_embeddings": 64}
+    config = Phi3Config(vocab_size=400, pad_token_id=0, rope_parameters={**rope, "factor": 4.0}, **shape, **lengths)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    assert wrap(model, byte_level()).context_length == 64
+    short, long = torch.arange(5, 25)[None], torch.arange(5, 105)[None]
+    with torch.no_grad():
+        within = model(torch.cat([short.repeat(1, 5), long])).logits[0, :20]
+        assert not torch.allclose(model(short).logits[0], within, atol=1e-3)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import oracle
 import pytest
 import torch
 from families import PLAIN, TREE, VOCABULARY, WAY_OF, family_loaded
-from tiny_models import context
+from tiny_models import byte_level, context
 from tiny_trainings import loss_of
+from transformers import AutoModelForCausalLM, OPTConfig
 
 from ftkit.engine.capability import way_of
 from ftkit.engine.generate import Writing, generate
+from ftkit.engine.load import wrap
 from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
 
@@ -84,3 +87,19 @@ def test_a_model_that_cannot_share_says_so_once(family: str, tmp_path: Path) -> 
     assert ctx.progress.said == [  # type: ignore[attr-defined]
         "this model's attention cannot share tokens among rows: plain batches are used"
     ]
+
+
+@pytest.mark.parametrize("family", ["Jamba", "Lfm2"])
+def test_a_state_that_flows_is_seen_in_bfloat16_where_it_changes_little(family: str, tmp_path: Path) -> None:
+    loaded = replace(family_loaded(family, torch.bfloat16), precision="bfloat16")
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(0.13)
+    assert way_of(loaded, context(tmp_path)) == "plain"
+
+
+@pytest.mark.parametrize("length", [2, 5, 16])
+def test_a_model_of_few_positions_is_judged_within_them(length: int, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_config(OPTConfig(**TREE["OPT"], vocab_size=300, max_position_embeddings=length))
+    assert way_of(wrap(model, byte_level(size=300)), context(tmp_path)) == "tree"

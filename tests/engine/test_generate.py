@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_models import context, loaded_of
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftkit.engine.answerer import Question, Sampling
 from ftkit.engine.finite import NotFiniteError
@@ -47,6 +48,15 @@ def test_samples_are_as_frequent_as_they_are_likely(temperature: float, top_p: f
     assert set(drawn) <= set(expected)
     for id, share in expected.items():
         assert abs(drawn[id] / 4000 - share) <= 5 * (share * (1 - share) / 4000) ** 0.5 + 1e-3
+
+
+def test_a_temperature_near_0_takes_the_likeliest_and_what_leaves_no_token_is_refused(tmp_path: Path) -> None:
+    loaded = loaded_of(dtype=torch.float64)
+    cold = generate(loaded, CONTEXTS[:2], Writing(4, temperature=1e-308), ctx=context(tmp_path))
+    assert cold == generate(loaded, CONTEXTS[:2], Writing(4), ctx=context(tmp_path))
+    for options in ({"max_new_tokens": 0}, {"top_p": 0.0}, {"temperature": -1.0}):
+        with pytest.raises(AssertionError, match="something is to be written"):
+            Writing(**{"max_new_tokens": 4, **options})  # type: ignore[arg-type]
 
 
 def test_each_token_is_told_as_it_comes_and_enough_is_enough(tmp_path: Path) -> None:
@@ -108,3 +118,25 @@ def test_a_constraint_that_is_none_is_refused(tmp_path: Path) -> None:
         asked(loaded_of(), Sampling(9, json_schema={"type": "strange"}), tmp_path)
     with pytest.raises(DataError, match="none of them empty"):
         asked(loaded_of(), Sampling(9, one_of=("a", "")), tmp_path)
+
+
+class Largest(TorchDispatchMode):
+    """Numbers in the largest tensor that anything returns."""
+
+    size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.size = max(self.size, result.untyped_storage().nbytes() // result.element_size())
+        return result
+
+
+def test_many_short_texts_beside_a_long_one_are_not_given_room_for_it_each(tmp_path: Path) -> None:
+    loaded = loaded_of()
+    loaded.context_length, loaded.renderer.eos_ids = 10_000, frozenset()
+    contexts = [[5 + k % 9 for k in range(8300)], *([7 + k, *range(100, 190)] for k in range(100))]
+    with Largest() as largest:
+        found = generate(loaded, contexts, Writing(2), ctx=context(tmp_path))
+    assert [len(each.ids) for each in found] == [2] * 101
+    assert largest.size < 1_000_000  # 100 rows x 8,302 tokens x 16 numbers of a layer's keys are 13 millions

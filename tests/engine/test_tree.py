@@ -6,21 +6,28 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import context, loaded_of
-from tiny_trainings import Run, weights_of
+from tiny_trainings import Run, assert_same_bytes, weights_of
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from ftkit.contracts import Trainable
+from ftkit.engine.attention import Past, tree_attention
 from ftkit.engine.batching import Budget, Load, plan
+from ftkit.engine.capability import way_of
+from ftkit.engine.forward import forward
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.loss import Row
 from ftkit.engine.score import Request, score
+from ftkit.engine.train import FitResult
 from ftkit.engine.tree import common_beginning, num_packed, pack
-from ftkit.errors import MachineError
+from ftkit.errors import MachineError, StoppedError
 
 
 def test_what_sequences_share_stands_once_and_positions_begin_again_behind_it() -> None:
@@ -105,6 +112,28 @@ def test_a_plan_takes_each_row_once_and_keeps_to_its_budget(rows: list[list[int]
         assert cost <= tokens or len(batch) == 1
 
 
+class Counted(list[Load]):
+    """Loads that count how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_plan_of_very_many_rows_looks_at_each_a_few_times(shares: bool) -> None:
+    loads = Counted(load([index]) for index in range(2000))
+    assert plan(loads, Budget(0, 10**9, 10**9), shares=shares)[0] == list(range(2000))
+    assert loads.looks <= 5 * 2000
+
+
+def test_sequences_may_be_lists_or_tuples() -> None:
+    assert pack([(1, 2, 3), [1, 2, 4], (1, 2)]).ids == [1, 2, 3, 4]
+    assert common_beginning([(1, 2, 3), [1, 2], (1, 2)]) == [1, 2]
+
+
 @contextmanager
 def memory_of(num_tokens: int) -> Iterator[list[int]]:
     """Models run out of memory where they read more tokens than that at a time; the sizes that came are noted."""
@@ -144,12 +173,76 @@ def test_where_memory_runs_out_batches_are_halved_and_scores_and_texts_stay(fami
         score(loaded, REQUESTS, ctx=ctx)
 
 
-def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(tmp_path: Path) -> None:
-    rows = [Row(list(range(3 + k, 43 + k)), [False] * 20 + [True] * 20) for k in range(20)]
-    whole, short = (Run(tmp_path / name, dropout=0.0, evaluates=False, rows=rows) for name in ("whole", "short"))
+def test_a_beginning_that_does_not_fit_memory_is_named(tmp_path: Path) -> None:
+    loaded, ctx = loaded_of(), context(tmp_path)
+    contexts = [[*range(100, 160), 200 + k] for k in range(3)]
+    assert way_of(loaded, ctx) == "tree"
+    expected = "the 60 tokens that all prompts begin with do not fit the memory of cpu"
+    with memory_of(50):
+        with pytest.raises(MachineError, match=expected):
+            score(loaded, [Request(ids, [[7]]) for ids in contexts], ctx=ctx)
+        with pytest.raises(MachineError, match=expected):
+            generate(loaded, contexts, Writing(2), ctx=ctx)
+
+
+def test_gradients_behind_what_is_kept_are_refused() -> None:
+    loaded, past = loaded_of(), Past(3)
+    forward(loaded, [[5, 6, 7]], [[]], way="tree", keep=past.keep)
+    with pytest.raises(AssertionError, match="gradients would not reach"):
+        forward(loaded, [[8, 9]], [[1]], way="tree", past=past)
+
+
+LONG = [Row([40 + k, 6, *range(20, 30), 5, 100 + k % 5, 2], [False] * 13 + [True] * 2) for k in range(20)]
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, tuple[FitResult, Trainable]]:
+    run = Run(tmp_path_factory.mktemp("halved"), dropout=0.0, rows=LONG)
+    with memory_of(60):  # fewer than the tokens of 8 rows
+        return run, run.start()
+
+
+def test_where_memory_runs_out_a_step_begins_anew_with_half_and_learns_the_same(
+    halved: tuple[Run, tuple[FitResult, Trainable]], tmp_path: Path
+) -> None:
+    whole = Run(tmp_path, dropout=0.0, rows=LONG)
     _, one = whole.start()
-    with memory_of(100):
-        _, two = short.start()
-    assert "memory ran out: the micro-batch is halved to 2 rows" in short.progress.said
+    run, (_, two) = halved
+    assert any("the micro-batch is halved to" in line for line in run.progress.said)
     for (name, ours), theirs in zip(weights_of(one).items(), weights_of(two).values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4, msg=name)
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_batches_stay_halved_after_an_interruption_and_the_bytes_are_those_of_one_run(
+    step: int, halved: tuple[Run, tuple[FitResult, Trainable]], tmp_path: Path
+) -> None:
+    with memory_of(60), pytest.raises(StoppedError):
+        Run(tmp_path, dropout=0.0, rows=LONG, stop_after_step=step).start()
+    again = Run(tmp_path, dropout=0.0, rows=LONG)
+    assert_same_bytes(again.start(), halved[1])
+    assert again.progress.said == [f"training continues after step {step} of 8"]  # the tree was used
+
+
+def test_a_model_may_be_asked_from_several_threads(tmp_path: Path) -> None:
+    loaded, ctx = loaded_of(dtype=torch.float64), context(tmp_path)
+    expected = score(loaded, REQUESTS, ctx=ctx)
+    begun, is_amid = Event(), Event()
+
+    def other() -> None:
+        with tree_attention(loaded.model):
+            begun.set()
+            is_amid.wait(timeout=0.2)
+
+    thread = Thread(target=other)
+
+    def leave_amid(*_: Any) -> None:
+        is_amid.set()
+        thread.join()
+
+    handle = loaded.model.get_input_embeddings().register_forward_pre_hook(leave_amid)
+    thread.start()
+    begun.wait()
+    found = score(loaded, REQUESTS, ctx=ctx)
+    handle.remove()
+    assert found == expected
