@@ -123,7 +123,14 @@ def sentences(result: Judged) -> list[str]:
     """What follows the headline, in its order: what speaks against it, the numbers, and what they mean."""
     if isinstance(result, Verdict) and result.verdict == "invalid":  # what failed matters more than the numbers
         return [*meaning(result), numbers(result)]
-    return [*cautions(result), numbers(result), *meaning(result), *shortened(result), *cheaper(result)]
+    return [
+        *cautions(result),
+        numbers(result),
+        *meaning(result),
+        *shortened(result),
+        *stopped(result),
+        *cheaper(result),
+    ]
 
 
 def one_sentence(result: Judged) -> str:
@@ -153,6 +160,17 @@ def shortened(result: Judged) -> list[str]:
     gap = difference(pair.difference, share=share, margin=result.primary.margin)
     rows = counted(result.uncut.num_rows, "row")
     return [f"{text} On the {rows} whole in both, the difference is {gap} ({ends})."]
+
+
+def stopped(result: Judged) -> list[str]:
+    """How many answers of the deciding pair were not finished; nothing where all were."""
+    if not isinstance(result, Verdict):
+        return []
+    num_stopped = {arm: result.arms[arm].num_truncated for arm in (result.contrast.a, result.contrast.b)}
+    if not any(num_stopped.values()):
+        return []
+    counts = " and ".join(f"{count(number)} for {arm}" for arm, number in num_stopped.items())
+    return [f"Answers were stopped by max_new_tokens: {counts}."]
 
 
 def guard_name(name: str) -> str:

@@ -93,7 +93,8 @@ def _metrics_for(targets: Sequence[str], say: Callable[[str], None]) -> str:
     else:
         words = median(len(answer_words(target)) for target in targets) if targets else 0
         chosen = "exact_match" if words <= SHORT else "token_f1"
-        why = f"the targets are {'short' if words <= SHORT else 'long'}: {words:g} words in the median"
+        unit = "word" if words == 1 else "words"
+        why = f"the targets are {'short' if words <= SHORT else 'long'}: {words:g} {unit} in the median"
     looked = f"of the first {len(targets):,} train rows" if len(targets) >= NUM_TARGETS else "of train"
     say(f"evaluate.metrics is left out, so {chosen} decides: {why} ({looked}); name another metric to change it")
     return chosen

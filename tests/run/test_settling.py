@@ -39,7 +39,7 @@ def settle(recipe: Recipe, targets: Sequence[str], folder: Path) -> tuple[Recipe
     ("targets", "task", "metrics", "why"),
     [
         (["18", "$1,250", "50 %", "3/4"], "generate", ["numeric_match", "exact_match"], "all targets are numbers"),
-        (["18", "many"], "generate", ["exact_match", "token_f1"], "the targets are short: 1 words in the median"),
+        (["18", "many"], "generate", ["exact_match", "token_f1"], "the targets are short: 1 word in the median"),
         (["C++", ":)", "北京"], "generate", ["exact_match", "token_f1"], "the targets are short"),
         ([SUMMARY, SUMMARY, "none"], "generate", ["token_f1", "exact_match"], "the targets are long"),
         (

@@ -152,7 +152,8 @@ def test_the_sentence_is_the_same_in_verdict_json_and_report(tmp_path: Path) -> 
         "Fine-tuning is worth it: ship lora+zero_shot. On the same 240 test rows lora+zero_shot scores 80.0 % in "
         "accuracy and the best prompt, base+few_shot, 60.0 %: a difference of +20.0 points; with 95 % confidence the "
         "true difference lies in +12.1 to +27.4 points. The whole interval lies above the margin of 2 points. That "
-        "holds against each of the frozen prompts: base+zero_shot (+33.2 to +45.8)."
+        "holds against each of the frozen prompts: base+zero_shot (+33.2 to +45.8). "
+        "Answers were stopped by max_new_tokens: 6 for lora+zero_shot and 6 for base+few_shot."
     )
     page = (tmp_path / "compare" / "report.html").read_text()
     assert [part for part in verdict.sentence.split(". ") if part.rstrip(".") not in page] == []

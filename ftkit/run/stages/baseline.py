@@ -17,6 +17,7 @@ from ftkit.engine.answerer import Answerer
 from ftkit.recipe.schema import MetricChoice, Search, TaskChoice
 from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import Config
+from ftkit.report.markup import counted
 from ftkit.run.artifacts import Baseline, Prepared, write_timing
 from ftkit.store import write_json
 
@@ -49,8 +50,8 @@ def run(
     train, valid = prepared.split("train"), prepared.split("valid")
     judging = Judging(config.search, config.primary, task, valid[: config.search.max_valid_rows])
     prompts = prompts_of(config.search, task, train, seed=config.seed)
-    tried_at_most = f"at most {config.search.max_candidates} tried on {len(judging.valid)} valid rows"
-    ctx.progress.say(f"{len(prompts)} prompts, {tried_at_most}")
+    tried_at_most = f"at most {config.search.max_candidates} tried on {counted(len(judging.valid), 'valid row')}"
+    ctx.progress.say(f"{counted(len(prompts), 'prompt')}, {tried_at_most}")
     base = load_base()
     result = find_best(prompts, judging, base, out / "tried", ctx)
     predictions: list[Prediction] = []
