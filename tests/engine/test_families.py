@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import oracle
 import pytest
 import torch
 from families import PLAIN, TREE, VOCABULARY, WAY_OF, family_loaded
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_models import byte_level, context
 from tiny_trainings import loss_of
 from transformers import AutoModelForCausalLM, OPTConfig
 
+from ftkit.engine.attention import Past
 from ftkit.engine.capability import way_of
+from ftkit.engine.forward import forward
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import wrap
 from ftkit.engine.loss import Row
@@ -33,6 +38,9 @@ ROWS = [
     Row([*SHARED, *ids(30, 20)], [False] * 20 + [True] * 13),
     Row(ids(80, 6), [False, True, False, True, True, False]),
 ]
+
+
+LOADED = cache(partial(family_loaded, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("family", WAY_OF)
@@ -78,6 +86,31 @@ def test_in_float32_too(family: str, tmp_path: Path) -> None:
             expected = [oracle.log_probability(loaded.model, request.context_ids, label).item() for label in LABELS]
         assert [one.sum for one in row] == pytest.approx(expected, rel=1e-4)
     assert loss_of(loaded, ROWS).item() == pytest.approx(oracle.mean_loss(loaded.model, ROWS).item(), rel=1e-4)
+
+
+IDS = st.lists(st.integers(3, 5), min_size=1, max_size=24)
+OFTEN = st.lists(IDS, min_size=1, max_size=7).flatmap(
+    lambda rows: st.tuples(st.just(rows), st.lists(st.sampled_from(rows), max_size=3), st.integers(1, 24))
+)
+
+
+@pytest.mark.parametrize("family", ["GptOss", "Gemma2"])  # sinks and a window by turns; capped products
+@settings(max_examples=12)
+@given(OFTEN, IDS)
+def test_whatever_sequences_share_each_token_gets_the_logits_it_gets_alone(
+    family: str, drawn: tuple[list[list[int]], list[list[int]], int], begin: list[int]
+) -> None:
+    loaded = LOADED(family)
+    rows, again, cut = drawn
+    sequences = [*rows, *again, *(row[:cut] for row in again)]
+    with torch.inference_mode():
+        past = Past(len(begin))
+        forward(loaded, [begin], [[]], way="tree", keep=past.keep)
+        for before, kept in (([], None), (begin, past)):
+            found = forward(loaded, sequences, [range(len(row)) for row in sequences], way="tree", past=kept)
+            for row, places in zip(sequences, found.places, strict=True):
+                expected = loaded.model(torch.tensor([[*before, *row]])).logits[0, len(before) :]
+                torch.testing.assert_close(found.values_WV[places], expected, rtol=0, atol=1e-5 * expected.abs().max())
 
 
 @pytest.mark.parametrize("family", PLAIN)
