@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from threading import Event, Thread, current_thread
 
 import oracle
 import pytest
@@ -136,3 +137,23 @@ def test_a_state_that_flows_is_seen_in_bfloat16_where_it_changes_little(family: 
 def test_a_model_of_few_positions_is_judged_within_them(length: int, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_config(OPTConfig(**TREE["OPT"], vocab_size=300, max_position_embeddings=length))
     assert way_of(wrap(model, byte_level(size=300)), context(tmp_path)) == "tree"
+
+
+def test_a_model_may_be_asked_while_another_thread_finds_out_its_way(tmp_path: Path) -> None:
+    loaded, ctx = family_loaded("Mistral", torch.float64), context(tmp_path)
+    expected = score(loaded, REQUESTS, ctx=ctx)
+    thread = Thread(target=lambda: way_of(replace(loaded, way=None), ctx))
+    begun, is_asked = Event(), Event()
+
+    def wait_amid(*_: object) -> None:
+        if current_thread() is thread and not begun.is_set():
+            begun.set()
+            is_asked.wait(timeout=0.2)
+
+    loaded.model.get_input_embeddings().register_forward_pre_hook(wait_amid)
+    thread.start()
+    begun.wait()
+    found = score(loaded, REQUESTS, ctx=ctx)
+    is_asked.set()
+    thread.join()
+    assert found == expected
