@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ftkit.contracts import Context
-from ftkit.engine.attention import Past, Tree, tree_attention
+from ftkit.engine.attention import TURN, Past, Tree, tree_attention
 from ftkit.engine.batching import base_of, vocabulary
 from ftkit.engine.finite import not_finite
 from ftkit.engine.forward import Logits, Way, autocast, forward
@@ -46,7 +46,7 @@ def _found(loaded: LoadedModel) -> Way:
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with TURN, torch.inference_mode():  # its windows are other ones meanwhile
             ways: tuple[Way, ...] = ("tree", "masked")
             return next((way for way in ways if _is_exact(loaded, way)), "plain")
     finally:

@@ -289,7 +289,8 @@ def _context_length(config: Any) -> int:
     config = config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     parts = [rope, *(each for each in rope.values() if isinstance(each, dict))]
-    changes = [each["original_max_position_embeddings"] for each in parts if each.get("rope_type") == "longrope"]
+    name = "original_max_position_embeddings"
+    changes = [each[name] for each in parts if each.get("rope_type") == "longrope" and name in each]
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:

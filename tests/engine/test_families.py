@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
+from threading import Event, Thread, current_thread
 
 import oracle
 import pytest
 import torch
 from families import PLAIN, TREE, VOCABULARY, WAY_OF, family_loaded
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_models import byte_level, context
 from tiny_trainings import loss_of
 from transformers import AutoModelForCausalLM, OPTConfig
 
+from ftkit.engine.attention import Past
 from ftkit.engine.capability import way_of
+from ftkit.engine.forward import forward
 from ftkit.engine.generate import Writing, generate
 from ftkit.engine.load import wrap
 from ftkit.engine.loss import Row
@@ -33,6 +39,9 @@ ROWS = [
     Row([*SHARED, *ids(30, 20)], [False] * 20 + [True] * 13),
     Row(ids(80, 6), [False, True, False, True, True, False]),
 ]
+
+
+LOADED = cache(partial(family_loaded, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("family", WAY_OF)
@@ -80,6 +89,31 @@ def test_in_float32_too(family: str, tmp_path: Path) -> None:
     assert loss_of(loaded, ROWS).item() == pytest.approx(oracle.mean_loss(loaded.model, ROWS).item(), rel=1e-4)
 
 
+IDS = st.lists(st.integers(3, 5), min_size=1, max_size=24)
+OFTEN = st.lists(IDS, min_size=1, max_size=7).flatmap(
+    lambda rows: st.tuples(st.just(rows), st.lists(st.sampled_from(rows), max_size=3), st.integers(1, 24))
+)
+
+
+@pytest.mark.parametrize("family", ["GptOss", "Gemma2"])  # sinks and a window by turns; capped products
+@settings(max_examples=12)
+@given(OFTEN, IDS)
+def test_whatever_sequences_share_each_token_gets_the_logits_it_gets_alone(
+    family: str, drawn: tuple[list[list[int]], list[list[int]], int], begin: list[int]
+) -> None:
+    loaded = LOADED(family)
+    rows, again, cut = drawn
+    sequences = [*rows, *again, *(row[:cut] for row in again)]
+    with torch.inference_mode():
+        past = Past(len(begin))
+        forward(loaded, [begin], [[]], way="tree", keep=past.keep)
+        for before, kept in (([], None), (begin, past)):
+            found = forward(loaded, sequences, [range(len(row)) for row in sequences], way="tree", past=kept)
+            for row, places in zip(sequences, found.places, strict=True):
+                expected = loaded.model(torch.tensor([[*before, *row]])).logits[0, len(before) :]
+                torch.testing.assert_close(found.values_WV[places], expected, rtol=0, atol=1e-5 * expected.abs().max())
+
+
 @pytest.mark.parametrize("family", PLAIN)
 def test_a_model_that_cannot_share_says_so_once(family: str, tmp_path: Path) -> None:
     loaded, ctx = family_loaded(family), context(tmp_path)
@@ -103,3 +137,23 @@ def test_a_state_that_flows_is_seen_in_bfloat16_where_it_changes_little(family: 
 def test_a_model_of_few_positions_is_judged_within_them(length: int, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_config(OPTConfig(**TREE["OPT"], vocab_size=300, max_position_embeddings=length))
     assert way_of(wrap(model, byte_level(size=300)), context(tmp_path)) == "tree"
+
+
+def test_a_model_may_be_asked_while_another_thread_finds_out_its_way(tmp_path: Path) -> None:
+    loaded, ctx = family_loaded("Mistral", torch.float64), context(tmp_path)
+    expected = score(loaded, REQUESTS, ctx=ctx)
+    thread = Thread(target=lambda: way_of(replace(loaded, way=None), ctx))
+    begun, is_asked = Event(), Event()
+
+    def wait_amid(*_: object) -> None:
+        if current_thread() is thread and not begun.is_set():
+            begun.set()
+            is_asked.wait(timeout=0.2)
+
+    loaded.model.get_input_embeddings().register_forward_pre_hook(wait_amid)
+    thread.start()
+    begun.wait()
+    found = score(loaded, REQUESTS, ctx=ctx)
+    is_asked.set()
+    thread.join()
+    assert found == expected
