@@ -11,13 +11,17 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ftkit.recipe import words
 from ftkit.recipe.yaml_tree import KeyPath, Tree, YamlValue
 from ftkit.registry import Config, suggest
 
 
-def problems(tree: Tree, error: ValidationError, schema: type[Config]) -> list[str]:
-    """A line for each mistake that validating the tree's value as a `schema` found, in the order of the text."""
-    return sorted({_problem(tree, detail, schema) for detail in error.errors()}, key=_by_place)
+def problems(tree: Tree, error: ValidationError, schema: type[Config], *, whole: type[Config]) -> list[str]:
+    """A line for each mistake that validating the tree's value as a `schema` found, in the order of the text.
+
+    `whole` is the schema that keys which are not known are looked for in.
+    """
+    return sorted({_problem(tree, detail, schema, whole) for detail in error.errors()}, key=_by_place)
 
 
 def _by_place(problem: str) -> tuple[str, list[int]]:
@@ -25,7 +29,7 @@ def _by_place(problem: str) -> tuple[str, list[int]]:
     return name, [int(part) for part in rest[:2] if part.isdigit()]
 
 
-def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config]) -> str:
+def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config], whole: type[Config]) -> str:
     """One line for one pydantic error: place, full key, what was found, what to do."""
     path, node, known = _walk(tree.value, detail["loc"], schema)
     key = ".".join(map(str, path)) or "recipe"
@@ -34,8 +38,11 @@ def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config]) -> str:
         place = "--set"
     if detail["type"] == "extra_forbidden":
         name = str(detail["loc"][-1])
-        what = "key" if path[-1:] == (name,) else f"name {name!r}"
-        return f"{place}: {key}: unknown {what}{suggest(name, known)}"
+        is_key = path[-1:] == (name,)
+        at = path[:-1] if is_key else path
+        found = words.answer(name, at, known, tree.value, whole) if is_key or name in words.WORDS else None
+        hint = suggest(name, known) if found is None else found.text
+        return f"{place}: {key}: unknown {'key' if is_key else f'name {name!r}'}{hint}"
     if detail["type"] == "missing":
         return f"{place}: {key}: is missing"
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else _lower(detail["msg"])

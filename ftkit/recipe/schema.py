@@ -324,7 +324,7 @@ def _checked(tree: Tree, schema: type[AnyRecipe], text: str, overrides: Sequence
     try:
         recipe = schema.model_validate(tree.value)
     except ValidationError as error:
-        raise RecipeError(*problems(tree, error, schema)) from None
+        raise RecipeError(*problems(tree, error, schema, whole=Recipe)) from None
     recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
     return recipe
 
