@@ -41,7 +41,7 @@ def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config], whole: type
         is_key = path[-1:] == (name,)
         at = path[:-1] if is_key else path
         found = words.answer(name, at, known, tree.value, whole) if is_key or name in words.WORDS else None
-        hint = suggest(name, known) if found is None else found.text
+        hint = _as_list(name, known, detail["loc"]) or (suggest(name, known) if found is None else found.text)
         return f"{place}: {key}: unknown {'key' if is_key else f'name {name!r}'}{hint}"
     if detail["type"] == "missing":
         return f"{place}: {key}: is missing"
@@ -49,7 +49,20 @@ def _problem(tree: Tree, detail: ErrorDetails, schema: type[Config], whole: type
     if not path:  # a check across blocks names its key itself
         return f"{tree.place(tuple(message.split(':')[0].split('.')))}: {message}"
     what_stands = "" if isinstance(node, (dict, list)) else f", found {node!r}"
+    if detail["type"] == "list_type" and isinstance(node, str) and node:
+        what_stands += f"; write [{', '.join(_parts(node))}]"
     return f"{place}: {key}: {message}{what_stands}"
+
+
+def _as_list(name: str, known: Sequence[str], loc: Sequence[str | int]) -> str:
+    """What to say of a text that is a list of known names without its brackets, where a list may stand."""
+    parts = _parts(name)
+    is_list = len(parts) > 1 and set(parts) <= set(known) and isinstance(loc[-2], int)
+    return f"; several are written as a list: [{', '.join(parts)}]" if is_list else ""
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.strip(" ,").split(",")]
 
 
 def _walk(value: YamlValue, loc: Sequence[str | int], schema: type[BaseModel]) -> tuple[KeyPath, YamlValue, list[str]]:

@@ -48,6 +48,14 @@ class Model(Config):
         {"enable_thinking": False}, description="given to the chat template"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_where(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            forms = f"{{hub: {value}}}, or {{path: {value}}} for a folder"
+            raise ValueError(f"a name alone does not say where the model is; write {forms}")
+        return value
+
     @model_validator(mode="after")
     def _one_place(self) -> Model:
         if (self.path is None) == (self.hub is None):
@@ -312,9 +320,24 @@ def _tree(text: str, name: str, overrides: Sequence[str]) -> Tree:
     tree = parse(text, name)
     for assignment in overrides:
         set_value(tree, assignment)
+        _give_way(tree, assignment.partition("=")[0].strip())
     if not isinstance(tree.value, dict):
         raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
     return tree
+
+
+GIVES_WAY = {"hub": ("path",), "path": ("hub", "revision")}  # of a model that is named anew: what the recipe named
+
+
+def _give_way(tree: Tree, key: str) -> None:
+    """Where an override says where the model is, take out the recipe's other place; not another override."""
+    block, _, name = key.partition(".")
+    model = tree.value.get(block) if isinstance(tree.value, dict) and block == "model" else None
+    if not isinstance(model, dict) or model.get(name) is None:
+        return
+    for other in GIVES_WAY.get(name, ()):
+        if not tree.places.get((block, other), "").startswith("--set"):
+            model.pop(other, None)
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)

@@ -195,3 +195,49 @@ def test_a_key_of_ours_at_the_wrong_level_is_told_its_place(override: str, probl
 def test_each_word_is_none_of_ours_there() -> None:
     known = {"data", "model", "name", "seed", "task", "machine"}
     assert not known & WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("model=Qwen/Qwen3-0.6B", "model: a name alone does not say where the model is; write {hub: Qwen/Qwen3-0.6B}, or "
+         "{path: Qwen/Qwen3-0.6B} for a folder, found 'Qwen/Qwen3-0.6B'"),
+        ("train.method=lora,full", "train.method: unknown name 'lora,full'; several are written as a list: [lora, full]"),
+        ("train.method=lora,ful", "train.method: unknown name 'lora,ful'; did you mean 'lora'?"),
+        ("task=classify,generate", "task: unknown name 'classify,generate'; did you mean 'generate'?"),
+        ("data.clean=fix_text,length", "data.clean: input should be a valid list, found 'fix_text,length'; write "
+         "[fix_text, length]"),
+        ("evaluate.metrics=accuracy", "evaluate.metrics: input should be a valid list, found 'accuracy'; write [accuracy]"),
+        ("baseline.normalize=sum, mean", "baseline.normalize: input should be a valid list, found 'sum, mean'; write "
+         "[sum, mean]"),
+    ],
+)  # fmt: skip
+def test_a_short_form_is_answered_with_the_form_there_is(override: str, problem: str) -> None:
+    assert problems(MINIMAL, override) == [f"--set: {problem}"]
+
+
+HUB = MINIMAL.replace("path: data/tiny-base", "hub: me/base, revision: v1")
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "model"),
+    [
+        (MINIMAL, ["model.hub=me/tiny"], (None, "me/tiny", None)),
+        (MINIMAL, ["model.revision=v2", "model.hub=me/tiny"], (None, "me/tiny", "v2")),
+        (HUB, ["model.path=base"], ("base", None, None)),
+        (HUB, ["model.revision=v2"], (None, "me/base", "v2")),
+        (HUB, ["model.path="], (None, "me/base", "v1")),
+    ],
+)
+def test_a_model_named_by_an_override_replaces_the_recipes(
+    text: str, overrides: list[str], model: tuple[str | None, ...]
+) -> None:
+    found = parse_recipe(text, name="r.yaml", overrides=overrides).model
+    assert (found.path, found.hub, found.revision) == model
+
+
+def test_two_overrides_that_name_two_models_are_refused() -> None:
+    both = ["model.hub=me/tiny", "model.path=base"]
+    assert (
+        problems(MINIMAL, *both) == problems(MINIMAL, *reversed(both)) == ["r.yaml:2:1: model: give either path or hub"]
+    )
