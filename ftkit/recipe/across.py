@@ -85,7 +85,7 @@ def _one_way_to_train_several(recipe: Recipe) -> Iterator[str]:
 def _training_has_a_wording(recipe: Recipe) -> Iterator[str]:
     train = recipe.train
     variants = train.variants.values()
-    wordings = [each.wording if "wording" in each.model_fields_set else train.wording for each in variants]
+    wordings = [getattr(each, "wording", None) or train.wording for each in variants]
     is_searched = any(
         wording is not None and wording.name == "best_zero_shot" for wording in wordings or [train.wording]
     )
@@ -98,7 +98,9 @@ def _training_has_a_wording(recipe: Recipe) -> Iterator[str]:
 
 def _labels_only_to_classify(recipe: Recipe) -> Iterator[str]:
     wordings = {"train.wording": recipe.train.wording}
-    wordings |= {f"train.variants.{label}": each.wording for label, each in recipe.train.variants.items()}
+    wordings |= {
+        f"train.variants.{label}": getattr(each, "wording", None) for label, each in recipe.train.variants.items()
+    }
     texts = {key: getattr(each.options, "text", "") for key, each in wordings.items() if each is not None}
     texts["baseline.instructions"] = " ".join(recipe.baseline.instructions)
     for key, text in texts.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,8 +32,8 @@ def right_part(schema: type[AnyConfig], value: Mapping[str, object], wrong: Coll
     return RightPart(_built(schema, value, (), places), places)
 
 
-def _built(schema: type[AnyConfig], value: Mapping[str, object], at: Place, wrong: set[Place]) -> AnyConfig:
-    right: dict[str, object] = {}
+def _built(schema: type[Config], value: Mapping[str, object], at: Place, wrong: set[Place]) -> Any:
+    right: dict[str, Any] = {}
     for name in schema.model_fields.keys() & value.keys():
         here, kind, inside = (*at, name), schema.model_fields[name].annotation, value[name]
         if not any(place[: len(here)] == here for place in wrong):
@@ -42,10 +42,9 @@ def _built(schema: type[AnyConfig], value: Mapping[str, object], at: Place, wron
             except ValidationError:
                 wrong.add(here)
         elif _is_block(kind) and isinstance(inside, dict) and here not in wrong:
-            assert isinstance(kind, type)
             right[name] = _built(kind, inside, here, wrong)
-    return schema.model_construct(**right)  # type: ignore[arg-type]
+    return schema.model_construct(**right)
 
 
-def _is_block(kind: object) -> bool:
+def _is_block(kind: Any) -> TypeGuard[type[Config]]:
     return isinstance(kind, type) and issubclass(kind, Config) and not issubclass(kind, Choice)
