@@ -13,6 +13,7 @@ from ftkit.registry import Choice, names, suggest
 
 if TYPE_CHECKING:
     from ftkit.recipe.schema import DataRecipe, Recipe
+    from ftkit.recipe.train_block import WordingChoice
 
 Place: TypeAlias = tuple[str, ...]
 
@@ -97,7 +98,7 @@ def _training_has_a_wording(recipe: Recipe) -> Iterator[str]:
 
 
 def _labels_only_to_classify(recipe: Recipe) -> Iterator[str]:
-    wordings = {"train.wording": recipe.train.wording}
+    wordings: dict[str, WordingChoice | None] = {"train.wording": recipe.train.wording}
     wordings |= {
         f"train.variants.{label}": getattr(each, "wording", None) for label, each in recipe.train.variants.items()
     }

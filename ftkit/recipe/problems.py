@@ -5,7 +5,7 @@ Knows the schema it is given, as pydantic models, and where the keys of the text
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -28,7 +28,24 @@ class Mistake:
 
 def mistakes_in(tree: Tree, error: ValidationError, schema: type[Config], *, whole: type[Config]) -> list[Mistake]:
     """What validating the tree's value as a `schema` found; `whole` has the keys that unknown ones may be."""
-    return [_mistake(tree, detail, schema, whole) for detail in error.errors()]
+    found = []
+    for detail in error.errors():
+        found.append(_mistake(tree, detail, schema, whole))
+        if detail["type"] == "extra_forbidden":
+            path, node, _ = _walk(tree.value, detail["loc"], schema)
+            found += _words_within(tree, path, node, whole)
+    return found
+
+
+def _words_within(tree: Tree, path: KeyPath, node: YamlValue, whole: type[Config]) -> Iterator[Mistake]:
+    """Other tools' words within a block that is not known: such a block is another tool's too."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        here = (*path, key)
+        found = words.answer(key, path, (), tree.value, whole) if key in words.WORDS else None
+        if found is not None:
+            line = f"{_place(tree, here)}: {'.'.join(map(str, here))}: unknown key{found.text}"
+            yield Mistake(line, frozenset({found.place} if found.place else ()))
+        yield from _words_within(tree, here, value, whole)
 
 
 def problems(tree: Tree, found: Iterable[Mistake], across: Iterable[str]) -> list[str]:

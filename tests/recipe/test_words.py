@@ -175,6 +175,18 @@ def test_a_word_of_another_tool_is_answered_at_any_level(line: str, problem: str
     assert problems(f"{MINIMAL}{line}\n") == [problem]
 
 
+def test_words_within_a_block_of_another_tool_are_answered_too() -> None:
+    job = "hyperparameters: {n_epochs: 3, batch_size: auto}\n"
+    assert problems(MINIMAL + job) == [
+        "r.yaml:8:1: hyperparameters: unknown key; here it is train, at the top of the recipe (hyperparameters: OpenAI)",
+        "r.yaml:8:19: hyperparameters.n_epochs: unknown key; here it is train.epochs (n_epochs: OpenAI)",
+        "r.yaml:8:32: hyperparameters.batch_size: unknown key; here it is train.global_batch_size: rows of one optimizer step; those of a forward pass are machine.micro_batch (batch_size: OpenAI)",
+    ]
+    assert problems(MINIMAL.replace("train:", "trian:").replace("method", "epochs")) == [
+        "r.yaml:6:1: trian: unknown key; did you mean 'train'?"
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
