@@ -76,7 +76,8 @@ class ShapeConfig(Config):
         named = (*fields, *(field for field in optional if field in self.model_fields_set))
         missing = [column for field in named if (column := getattr(self, field)) not in (None, *table.columns)]
         if missing:
-            raise missing_columns(f"shape {type(self).__module__.rpartition('.')[2]}", missing, table)
+            place = f"shape {type(self).__module__.rpartition('.')[2]}"
+            raise missing_columns(place, list(dict.fromkeys(missing)), table)
 
 
 class ConversationConfig(ShapeConfig):
@@ -148,7 +149,7 @@ def _no_json(rows: Mapping[str, Mapping[str, Value]]) -> DataError:
 
 
 def missing_columns(place: str, columns: Sequence[str], table: Table) -> DataError:
-    """What to raise where columns are not there: the nearest ones, and all there are."""
+    """What to raise where some different columns are not there: the nearest ones, and all there are."""
     known = own_columns(table)
     if len(columns) == 1:
         hint = suggest(columns[0], known)
