@@ -103,10 +103,15 @@ def find(kind: str, name: str) -> Component:
 def suggest(word: str, known: Iterable[str]) -> str:
     """'; did you mean …?' where a known name is near, else the known names themselves."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = nearest(word, known)
+    if near is not None:
+        return f"; did you mean {near!r}?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a word is a slip of, if any."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
 
 
 def described(component: Component) -> str:

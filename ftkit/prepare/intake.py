@@ -17,6 +17,7 @@ from ftkit.prepare.cleaning import events
 from ftkit.prepare.formats.json_rows import NOT_TEXT
 from ftkit.prepare.ids import names_of_pool, with_ids_that_differ
 from ftkit.prepare.ledger import Ledger
+from ftkit.prepare.likely import likely
 from ftkit.prepare.passes import Workshop
 from ftkit.prepare.rows import Rows
 from ftkit.prepare.shapes import as_text, own_columns, recognise
@@ -25,7 +26,7 @@ from ftkit.prepare.sources import FileSource, SourceConfig
 from ftkit.prepare.unused import Unused
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.templates import names_in
-from ftkit.registry import Choice, choice_of, suggest
+from ftkit.registry import Choice, choice_of, nearest, suggest
 from ftkit.store import stamp
 
 if TYPE_CHECKING:
@@ -183,6 +184,10 @@ class _Named:
     column: str
     may_stand_within: bool = False
 
+    @property
+    def is_input_or_target(self) -> bool:
+        return self.place.endswith((": input", ": target"))
+
     def stands_in(self, table: Table) -> bool:
         outer = self.column.partition(".")[0] if self.may_stand_within else self.column
         return self.column in table.columns or outer in table.columns
@@ -215,9 +220,9 @@ class _Reading:
         first = [next(batches_left)]
         if not all(each.stands_in(first[0].table) for each in named):
             first += islice(batches_left, 1)
-        for each in named:
-            if not any(each.stands_in(batch.table) for batch in first):
-                raise self._no_column(each, first, is_all=next(batches_left, None) is None)
+        missing = [each for each in named if not any(each.stands_in(batch.table) for batch in first)]
+        if missing:
+            raise self._no_columns(missing, first, is_all=next(batches_left, None) is None)
         for batch in chain(first, batches_left):
             yield replace(batch, table=_with_nulls(batch.table, named))
 
@@ -235,15 +240,23 @@ class _Reading:
             *(_Named(place, column, True) for place, text in texts.items() if text for column in names_in(text)),
         ]
 
-    def _no_column(self, named: _Named, seen: Sequence[Batch], *, is_all: bool) -> DataError:
+    def _no_columns(self, missing: Sequence[_Named], seen: Sequence[Batch], *, is_all: bool) -> DataError:
+        """A line for each, and the columns that are likely meant where an input or target is no mere slip."""
         known = own_columns(seen[-1].table)
+        lines = [self._no_column(each, known, seen, is_all=is_all) for each in missing]
+        is_lost = any(each.is_input_or_target and nearest(each.column, known) is None for each in missing)
+        if is_lost and (meant := likely(known)):
+            lines.append(f"data.{self.name}: likely {meant}")
+        return DataError("\n".join(lines))
+
+    def _no_column(self, named: _Named, known: Sequence[str], seen: Sequence[Batch], *, is_all: bool) -> str:
         hint = suggest(named.column, known)
         hint += f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
         num_rows = sum(batch.table.height for batch in seen)
         where = "" if is_all else f" in its first {num_rows:,} rows"
         later = "" if is_all else "; where a later row has it, give it to the first row too, as null"
         later += options_of(self.source).no_header
-        return DataError(f"{named.place}: {self.name} has no column {named.column!r}{where}{hint}{later}")
+        return f"{named.place}: {self.name} has no column {named.column!r}{where}{hint}{later}"
 
     def examples(self, ledger: Ledger, number: int | None) -> Iterator[Table]:
         """Mapped rows, batch after batch. Faults go to the ledger, or are raised once there are ten, or at the end."""

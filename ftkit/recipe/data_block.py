@@ -5,9 +5,9 @@ Knows which components exist (by listing their folders) and no stage, model or r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from ftkit.recipe.templates import names_in
 from ftkit.registry import Choice, Config, choice_of, one_or_more
@@ -86,19 +86,6 @@ class Data(Config):
     split: Split = Field(default_factory=Split)
     decontaminate: Decontaminate = Decontaminate()
     limit: Limit = Limit()
-
-    @model_validator(mode="after")
-    def _split_has_what_it_needs(self) -> Self:
-        if self.split.by.name == "kfold" and isinstance(self.split.test, Choice):
-            raise ValueError("split: by: kfold deals the test rows; leave out test, which names rows of its own")
-        if self.split.time is not None:
-            return self
-        if self.split.by.name == "time":
-            raise ValueError("split: by: time needs to know when a row was made; name that column as split.time")
-        for step in self.clean:
-            if getattr(step.options, "keep", None) == "newest":
-                raise ValueError(f"clean: {step.name}: keep: newest needs to know when a row was made (split.time)")
-        return self
 
     @field_validator("source")
     @classmethod

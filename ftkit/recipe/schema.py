@@ -20,8 +20,10 @@ from pydantic import (
 
 from ftkit.contracts import Machine
 from ftkit.errors import RecipeError
+from ftkit.recipe.across import AcrossError, mistakes_across
 from ftkit.recipe.data_block import Count, Data
-from ftkit.recipe.problems import problems
+from ftkit.recipe.problems import mistakes_in, problems
+from ftkit.recipe.right_part import right_part
 from ftkit.recipe.templates import only_labels
 from ftkit.recipe.train_block import Train, Variant, variants_of
 from ftkit.recipe.yaml_tree import Tree, parse, set_value
@@ -48,13 +50,13 @@ class Model(Config):
         {"enable_thinking": False}, description="given to the chat template"
     )
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Model:
-        if (self.path is None) == (self.hub is None):
-            raise ValueError("give either path or hub")
-        if self.revision is not None and self.hub is None:
-            raise ValueError("revision belongs to hub; a path has none")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _says_where(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            forms = f"{{hub: {value}}}, or {{path: {value}}} for a folder"
+            raise ValueError(f"a name alone does not say where the model is; write {forms}")
+        return value
 
 
 class Classify(Config):
@@ -181,6 +183,23 @@ TASK_DEFAULTS: dict[str, list[tuple[str, str, Any]]] = {
 }
 
 
+def with_defaults_of_task(schema: type[Config], values: Any) -> Any:
+    """A recipe's values with what is left out and depends on the task: cleaning, metrics, the primary metric."""
+    if not isinstance(values, dict):
+        return values
+    task = values.get("task")
+    kind = next(iter(task), None) if isinstance(task, dict) else task.name if isinstance(task, Choice) else task
+    filled = dict(values)
+    for block, key, default in TASK_DEFAULTS.get(kind, ()) if isinstance(kind, str) else ():
+        if block not in schema.model_fields:
+            continue
+        inside = filled.get(block, None if block == "data" else {})
+        if isinstance(inside, dict) and key not in inside:
+            value = default(filled) if callable(default) else default
+            filled[block] = inside if value is LEFT_OPEN else {**inside, key: value}
+    return filled
+
+
 class DataRecipe(Config):
     """What prepare needs of a recipe; `ftkit prepare` takes it alone."""
 
@@ -203,27 +222,14 @@ class DataRecipe(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_defaults_of_the_task(cls, values: Any) -> Any:
-        """What is left out and depends on the task: cleaning, wordings, metrics, the primary metric."""
-        if not isinstance(values, dict):
-            return values
-        task = values.get("task")
-        kind = next(iter(task), None) if isinstance(task, dict) else task.name if isinstance(task, Choice) else task
-        filled = dict(values)
-        for block, key, default in TASK_DEFAULTS.get(kind, ()) if isinstance(kind, str) else ():
-            if block not in cls.model_fields:
-                continue
-            inside = filled.get(block, None if block == "data" else {})
-            if isinstance(inside, dict) and key not in inside:
-                value = default(filled) if callable(default) else default
-                filled[block] = inside if value is LEFT_OPEN else {**inside, key: value}
-        return filled
+    def _fill_in(cls, values: Any) -> Any:
+        return with_defaults_of_task(cls, values)
 
     @model_validator(mode="after")
-    def _some_rows_stay_for_train(self) -> Self:
-        shares = [share for share in (self.data.split.valid, self.data.split.test) if isinstance(share, float)]
-        if sum(shares) >= 1:
-            raise ValueError(f"data.split: valid and test are {sum(shares):g} together: nothing is left for train")
+    def _keys_go_together(self) -> Self:
+        found = mistakes_across(self)
+        if found:
+            raise AcrossError(found)
         return self
 
 
@@ -241,40 +247,10 @@ class Recipe(DataRecipe):
         """The metric that decides. A recipe that leaves it to its targets is settled first."""
         return next(metric for metric in self.evaluate.metrics if metric.name == self.compare.primary)
 
-    @model_validator(mode="after")
-    def _primary_is_measured(self) -> Recipe:
-        measured = [metric.name for metric in self.evaluate.metrics] or names("metrics")
-        is_open = not self.evaluate.metrics and not self.compare.primary
-        if not is_open and self.compare.primary not in measured:
-            hint = suggest(self.compare.primary, measured)
-            raise ValueError(f"compare.primary: {self.compare.primary!r} is not among evaluate.metrics{hint}")
-        return self
-
     @property
     def variants(self) -> list[Variant]:
         """The trainings, in order."""
         return variants_of(self.train, seed=self.seed)
-
-    @model_validator(mode="after")
-    def _training_has_a_wording(self) -> Recipe:
-        has_zero_shot = any(prompt.name == "zero_shot" for prompt in self.baseline.prompts)
-        for variant in self.variants:
-            if variant.train.wording.name == "best_zero_shot" and not has_zero_shot:
-                raise ValueError(
-                    "baseline.prompts: zero_shot must be among them, since training uses its wording; "
-                    "or give train.wording: {instruction: {text: …}}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _labels_only_to_classify(self) -> Recipe:
-        own = {"train.wording": self.train, **{f"train.variants.{each.label}": each.train for each in self.variants}}
-        texts = {key: getattr(train.wording.options, "text", "") for key, train in own.items()}
-        texts["baseline.instructions"] = " ".join(self.baseline.instructions)
-        for key, text in texts.items():
-            if self.task.name == "generate" and "{labels}" in text:
-                raise ValueError(f"{key}: {{labels}} needs task: classify")
-        return self
 
 
 def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -311,10 +287,29 @@ def _text_of(path: Path) -> str:
 def _tree(text: str, name: str, overrides: Sequence[str]) -> Tree:
     tree = parse(text, name)
     for assignment in overrides:
-        set_value(tree, assignment)
+        try:
+            set_value(tree, assignment)
+        except RecipeError as error:
+            tree.problems += error.problems
+        else:
+            _give_way(tree, assignment.partition("=")[0].strip())
     if not isinstance(tree.value, dict):
-        raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data")
+        raise RecipeError(f"{name}:1:1: a recipe is a mapping with name, model, task and data", *tree.problems)
     return tree
+
+
+GIVES_WAY = {"hub": ("path",), "path": ("hub", "revision")}  # of a model that is named anew: what the recipe named
+
+
+def _give_way(tree: Tree, key: str) -> None:
+    """Where an override says where the model is, take out the recipe's other place; not another override."""
+    block, _, name = key.partition(".")
+    model = tree.value.get(block) if isinstance(tree.value, dict) and block == "model" else None
+    if not isinstance(model, dict) or model.get(name) is None:
+        return
+    for other in GIVES_WAY.get(name, ()):
+        if not tree.places.get((block, other), "").startswith("--set"):
+            model.pop(other, None)
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)
@@ -324,9 +319,19 @@ def _checked(tree: Tree, schema: type[AnyRecipe], text: str, overrides: Sequence
     try:
         recipe = schema.model_validate(tree.value)
     except ValidationError as error:
-        raise RecipeError(*problems(tree, error, schema)) from None
+        raise RecipeError(*tree.problems, *_all_mistakes(tree, error, schema)) from None
+    if tree.problems:
+        raise RecipeError(*tree.problems)
     recipe._text = "".join(f"# --set {assignment}\n" for assignment in overrides) + text
     return recipe
+
+
+def _all_mistakes(tree: Tree, error: ValidationError, schema: type[AnyRecipe]) -> list[str]:
+    """Those of single keys, and those between keys that are right in themselves."""
+    found = mistakes_in(tree, error, schema, whole=Recipe)
+    wrong = {place for each in found for place in each.places}
+    right = right_part(schema, with_defaults_of_task(schema, tree.value), wrong)
+    return problems(tree, found, mistakes_across(right.recipe, right.wrong))
 
 
 def json_schema() -> dict[str, Any]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
+from pydantic import ConfigDict, Field, create_model, field_validator, model_serializer
 from pydantic.fields import FieldInfo
 
 from ftkit.contracts import TooLong
@@ -90,7 +90,8 @@ class _Change(Config):
         }
 
 
-def _type_of(field: FieldInfo) -> Any:
+def type_of(field: FieldInfo) -> Any:
+    """The type of a field with all that restricts it."""
     return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
 
 
@@ -102,7 +103,7 @@ else:
         __base__=_Change,
         __doc__=_Change.__doc__,
         **{
-            name: (_type_of(info), Field(None, description=info.description))
+            name: (type_of(info), Field(None, description=info.description))
             for name, info in Tuning.model_fields.items()
         },
     )
@@ -132,12 +133,6 @@ class Train(Tuning):
         for label in sorted({"base", "linear"} & variants.keys()):
             raise ValueError(f"{label} names another model of the comparison; call the variant otherwise")
         return variants
-
-    @model_validator(mode="after")
-    def _one_way_to_train_several(self) -> Self:
-        if self.variants and len(self.method) > 1:
-            raise ValueError("method: a list of methods and variants are two ways to train several; take one of them")
-        return self
 
 
 @dataclass(frozen=True)

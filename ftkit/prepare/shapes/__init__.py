@@ -34,7 +34,8 @@ from ftkit.prepare.conversation import (
     unread_of,
 )
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value, dumped, table_of
-from ftkit.registry import Config, find, names, suggest
+from ftkit.prepare.likely import likely
+from ftkit.registry import Config, find, names, nearest, suggest
 
 if TYPE_CHECKING:
     import polars
@@ -72,10 +73,11 @@ class ShapeConfig(Config):
 
         Columns of `optional` fields may be missing, unless the recipe names them.
         """
-        for field in (*fields, *(field for field in optional if field in self.model_fields_set)):
-            column: str | None = getattr(self, field)
-            if column is not None and column not in table.columns:
-                raise missing_column(f"shape {type(self).__module__.rpartition('.')[2]}", column, table)
+        named = (*fields, *(field for field in optional if field in self.model_fields_set))
+        missing = [column for field in named if (column := getattr(self, field)) not in (None, *table.columns)]
+        if missing:
+            place = f"shape {type(self).__module__.rpartition('.')[2]}"
+            raise missing_columns(place, list(dict.fromkeys(missing)), table)
 
 
 class ConversationConfig(ShapeConfig):
@@ -115,7 +117,8 @@ def recognise(table: Table) -> str:
     if best:
         raise DataError(f"the rows look like {' and '.join(best)}; say which as `shape` of the source ({columns})")
     wanted = "".join(f"\n  {name}: {config_type.wants}" for name, config_type in known.items())
-    raise DataError(f"the rows have no known shape ({columns}); name `input` and `target`, or `shape`:{wanted}")
+    meant = f" (likely {found})" if (found := likely(own_columns(table))) else ""
+    raise DataError(f"the rows have no known shape ({columns}); name `input` and `target`{meant}, or `shape`:{wanted}")
 
 
 def table_by_id(rows: Mapping[str, Mapping[str, Value]]) -> Table:
@@ -145,11 +148,16 @@ def _no_json(rows: Mapping[str, Mapping[str, Value]]) -> DataError:
     return DataError(f"{next(iter(rows))} and following: not rows of plain JSON values")
 
 
-def missing_column(place: str, column: str, table: Table) -> DataError:
-    """What to raise where a column is not there: the nearest one, and all there are."""
-    hint = suggest(column, known := own_columns(table))
-    more = f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
-    return DataError(f"{place}: there is no column {column!r}{hint}{more}")
+def missing_columns(place: str, columns: Sequence[str], table: Table) -> DataError:
+    """What to raise where some different columns are not there: the nearest ones, and all there are."""
+    known = own_columns(table)
+    if len(columns) == 1:
+        hint = suggest(columns[0], known)
+        more = f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
+        return DataError(f"{place}: there is no column {columns[0]!r}{hint}{more}")
+    near = {column: nearest(column, known) for column in columns}
+    named = [f"{column!r}" + (f" (did you mean {near[column]!r}?)" if near[column] else "") for column in columns]
+    return DataError(f"{place}: there is no column {' and no '.join(named)}; the columns are {', '.join(known)}")
 
 
 def own_columns(table: Table) -> list[str]:

@@ -17,7 +17,7 @@ from ftkit.errors import DataError
 from ftkit.prepare.beside import unread_beside
 from ftkit.prepare.conversation import parse_json, without_nulls
 from ftkit.prepare.formats.json_rows import NOT_TEXT, Value
-from ftkit.prepare.shapes import ShapeConfig, TextColumn, as_text, is_plain, missing_column, shaped, text_column
+from ftkit.prepare.shapes import ShapeConfig, TextColumn, as_text, is_plain, missing_columns, shaped, text_column
 from ftkit.recipe.templates import names_in, pieces
 from ftkit.records import dump
 from ftkit.registry import component
@@ -95,7 +95,7 @@ def with_nested(table: Table, *templates: str) -> Table:
         for key in path.split("."):
             known = [each.name for each in value.dtype.fields] if isinstance(value.dtype, polars.Struct) else []
             if key not in known:
-                raise missing_column("input or target", name, table)
+                raise missing_columns("input or target", [name], table)
             value = value.struct.field(key)
         table = table.with_columns(value.alias(name))
     return table
@@ -127,9 +127,9 @@ def _at(text: str, path: Sequence[str]) -> Value:
 
 
 def _require(table: Table, template: str) -> None:
-    for name in names_in(template):
-        if name not in table.columns:
-            raise missing_column("input or target", name, table)
+    missing = [name for name in names_in(template) if name not in table.columns]
+    if missing:
+        raise missing_columns("input or target", missing, table)
 
 
 def _read(table: Table, template: str, use: str) -> TextColumn:
