@@ -61,7 +61,10 @@ class Controls:
             read = [real.get(id, id) for id in twin.encode(named, add_special_tokens=False).ids]
             if self._controls_of(read) == self._controls_of(own):
                 return read
-        raise DataError("a text spells a control token that this tokenizer cannot read as text; take it out")
+        raise DataError(
+            "a text spells a control token (of tokenizer.json, or eos_token and others of tokenizer_config.json) that "
+            "the model's tokenizer cannot read as text; take it out of the text, or of these files"
+        )
 
     def _controls_of(self, ids: Iterable[int]) -> list[int]:
         """Control tokens among ids; the one for unknown words is what any word may become."""

@@ -149,8 +149,9 @@ class Renderer:
                 emptied = self._text([*said[:place], {**message, "content": ""}, *said[place + 1 :]], tools)
                 if emptied == text or self._tokenized([emptied]) == self._tokenized([text]):
                     raise DataError(
-                        f"{self._template} or its tokenizer leaves out what turn {place + 1} ({message['role']}) says: "
-                        f"{content[:40]!r}; change the row, or give the model a template that shows every turn"
+                        f"{self._template} or its tokenizer (tokenizer.json) leaves out what turn {place + 1} "
+                        f"({message['role']}) says: {content[:40]!r}; change the row, or give the model a template "
+                        "that shows every turn"
                     )
         return text
 
@@ -209,9 +210,10 @@ class Renderer:
             same = next((i for i, (one, two) in enumerate(zip(found, target, strict=False)) if one != two), None)
             start = max(0, (min(len(found), len(target)) if same is None else same) - 20)
             raise DataError(
-                f"{self._template} or its tokenizer changes the answer: …{target[start:][:60]!r} would be learned as "
-                f"…{found[start:][:60]!r}; an answer must stand in the template as it is, behind the generation "
-                "prompt and before the end of turn: change the row, model.chat_template_kwargs, or the model's template"
+                f"{self._template} or its tokenizer (tokenizer.json) changes the answer: …{target[start:][:60]!r} "
+                f"would be learned as …{found[start:][:60]!r}; an answer must stand in the template as it is, behind "
+                "the generation prompt and before the end of turn: change the row, model.chat_template_kwargs, or the "
+                "model's template"
             )
 
     def _added_before_answers(self, turn: Sequence[Message]) -> str:
