@@ -20,7 +20,17 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from ftkit.engine.batching import base_of
-from ftkit.engine.kernels import Block, Rule, block_backward, block_forward, merge
+from ftkit.engine.kernels import (
+    Block,
+    Rule,
+    additive,
+    ancestors,
+    block_backward,
+    block_forward,
+    merge,
+    take_sinks_in,
+    window_mask,
+)
 from ftkit.engine.tree import Packed, Segment
 
 NAME = "ftkit_tree"
@@ -98,7 +108,8 @@ class Tree:
     def past_mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor | None:
         """What of the past the queries see, (T, past tokens); None for all."""
         if (window, dtype) not in self._past_masks:
-            self._past_masks[window, dtype] = self._window(self.positions_T, torch.arange(self.base), window, dtype)
+            mask = window_mask(self.positions_T, torch.arange(self.base), window, dtype)
+            self._past_masks[window, dtype] = self._placed(mask)
         return self._past_masks[window, dtype]
 
     def _groups(self) -> list[list[Segment]]:
@@ -112,16 +123,11 @@ class Tree:
         first = group[0]
         num = first.end - first.start
         depth_L = self.positions_T[first.start : first.end]
-        sees_LL = None
-        if first.parents is not None:
-            sees_LL = torch.eye(num, dtype=torch.bool)
-            for token, parent in enumerate(first.parents):
-                if parent >= 0:
-                    sees_LL[token] |= sees_LL[parent]
+        sees_LL = None if first.parents is None else ancestors(first.parents)
         if window is not None and int(depth_L.max() - depth_L.min()) >= window:
             near_LL = depth_L[:, None] - depth_L[None] < window
             sees_LL = near_LL & (torch.ones_like(near_LL).tril() if sees_LL is None else sees_LL)
-        mask_LL = None if sees_LL is None else _additive(sees_LL, dtype, self.device)
+        mask_LL = self._placed(None if sees_LL is None else additive(sees_LL, dtype))
         adjoin = all(one.end == two.start for one, two in pairwise(group))
         tokens: slice | torch.Tensor = slice(first.start, group[-1].end)
         if not adjoin:
@@ -131,20 +137,11 @@ class Tree:
 
     def _above(self, segment: Segment, window: int | None, dtype: torch.dtype) -> Block:
         queries, keys = slice(segment.end, segment.stop), slice(segment.start, segment.end)
-        mask_LM = self._window(self.positions_T[queries], self.positions_T[keys], window, dtype)
-        return Block(queries, keys, 1, False, mask_LM)
+        mask_LM = window_mask(self.positions_T[queries], self.positions_T[keys], window, dtype)
+        return Block(queries, keys, 1, False, self._placed(mask_LM))
 
-    def _window(
-        self, query_L: torch.Tensor, key_M: torch.Tensor, window: int | None, dtype: torch.dtype
-    ) -> torch.Tensor | None:
-        if window is None or int(query_L.max() - key_M.min()) < window:
-            return None
-        return _additive(query_L[:, None] - key_M[None] < window, dtype, self.device)
-
-
-def _additive(sees_LM: torch.Tensor, dtype: torch.dtype, device: str) -> torch.Tensor:
-    mask_LM = torch.zeros(sees_LM.shape, dtype=dtype).masked_fill_(~sees_LM, torch.finfo(dtype).min)
-    return mask_LM.to(device)
+    def _placed(self, mask: torch.Tensor | None) -> torch.Tensor | None:
+        return None if mask is None else mask.to(self.device)
 
 
 class _Attend(torch.autograd.Function):
@@ -183,9 +180,7 @@ class _Attend(torch.autograd.Function):
             block = Block(slice(0, num), slice(0, past_key.shape[2]), 1, False, mask)
             merge(out, lse, *block_forward(query, past_key, past_value, block, rule))
         if sinks_H is not None:
-            whole = torch.logaddexp(lse, sinks_H.to(lse.dtype)[None, :, None])
-            out.mul_((lse - whole).exp()[..., None].to(out.dtype))
-            lse.copy_(whole)
+            take_sinks_in(out, lse, sinks_H)
         ctx.save_for_backward(query, key, value, sinks_H, out, lse)
         ctx.tree, ctx.rule = tree, rule
         return out

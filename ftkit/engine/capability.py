@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from ftkit.contracts import Context
-from ftkit.engine.attention import TURN, Past, Tree, tree_attention
+from ftkit.engine.attention import TURN, Past, Tree
 from ftkit.engine.batching import base_of, vocabulary
 from ftkit.engine.finite import not_finite
-from ftkit.engine.forward import Logits, Way, autocast, forward
+from ftkit.engine.forward import Logits, Way, autocast, forward, through
 from ftkit.engine.load import LoadedModel
 from ftkit.engine.tree import pack
 
@@ -46,33 +46,34 @@ def _found(loaded: LoadedModel) -> Way:
     was_training = model.training
     model.eval()
     try:
-        with TURN, torch.inference_mode():  # its windows are other ones meanwhile
+        with TURN, torch.inference_mode(), _short_windows(model):
+            expected = _alone(loaded)
+            if not _has_known_layers(loaded):
+                return "plain"
             ways: tuple[Way, ...] = ("tree", "masked")
-            return next((way for way in ways if _is_exact(loaded, way)), "plain")
+            return next((way for way in ways if _is_exact(loaded, way, expected)), "plain")
     finally:
         model.train(was_training)
 
 
-def _is_exact(loaded: LoadedModel, way: Way) -> bool:
+def _is_exact(loaded: LoadedModel, way: Way, expected: torch.Tensor) -> bool:
     """Whether two levels of shared tokens, and for the tree a kept prefix, give what separate rows give."""
     prefix, rows, other = _made_up(loaded)
     sequences = [[*prefix, *row] for row in rows]
     wanted = [range(len(prefix), len(each)) for each in sequences]
-    with _short_windows(loaded.model):
-        expected = _alone(loaded, sequences, wanted)
-        try:
-            if not (_hands_all_over(loaded, sequences) if way == "tree" else _has_known_layers(loaded)):
-                return False
-            found = [forward(loaded, sequences, wanted, way=way)]
-            changed = forward(loaded, [[*prefix, *other], *sequences[1:]], wanted, way=way)
-            if way == "tree":
-                past = Past(len(prefix))
-                forward(loaded, [prefix], [[]], way=way, keep=past.keep)
-                found.append(forward(loaded, rows, [range(len(row)) for row in rows], way=way, past=past))
-        except torch.OutOfMemoryError:
-            raise
-        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
+    try:
+        if way == "tree" and not _hands_all_over(loaded, sequences):
             return False
+        found = [forward(loaded, sequences, wanted, way=way)]
+        changed = forward(loaded, [[*prefix, *other], *sequences[1:]], wanted, way=way)
+        if way == "tree":
+            past = Past(len(prefix))
+            forward(loaded, [prefix], [[]], way=way, keep=past.keep)
+            found.append(forward(loaded, rows, [range(len(row)) for row in rows], way=way, past=past))
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, NotImplementedError):
+        return False
     largest = expected.masked_fill(~expected.isfinite(), 0.0).abs().max()
     precision = "bfloat16" if loaded.quantize == "nf4" else loaded.precision
     is_sealed = _are_near(_values(changed, 1), _values(found[0], 1), LEAK[precision] * largest)
@@ -97,16 +98,17 @@ def _are_near(one: torch.Tensor, two: torch.Tensor, tolerance: torch.Tensor) -> 
     return bool((((one - two).abs() <= tolerance) | (one == two)).all())
 
 
-def _alone(loaded: LoadedModel, sequences: Sequence[list[int]], wanted: Sequence[range]) -> torch.Tensor:
-    """Logits at the wanted positions of each sequence by itself, as the model computes them."""
+def _alone(loaded: LoadedModel) -> torch.Tensor:
+    """Logits behind the prefix and within each row, each by itself, as the model computes them."""
+    prefix, rows, _ = _made_up(loaded)
     parts = []
-    for ids, positions in zip(sequences, wanted, strict=True):
+    for row in rows:
+        ids_1L = torch.tensor([[*prefix, *row]], device=loaded.device)
         with autocast(loaded):
-            logits_1LV = loaded.model(input_ids=torch.tensor([ids], device=loaded.device), use_cache=False).logits
-        parts.append(logits_1LV[0, list(positions)].float())
+            parts.append(loaded.model(input_ids=ids_1L, use_cache=False).logits[0, len(prefix) :].float())
     logits_WV = torch.cat(parts)
     if not bool(logits_WV.amax(dim=-1).isfinite().all()):
-        raise not_finite(loaded, sequences[0])
+        raise not_finite(loaded, [*prefix, *rows[0]])
     return logits_WV
 
 
@@ -115,16 +117,9 @@ def _hands_all_over(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> 
 
     A layer that keeps a state, or another pattern than a window, would be wrong where few ids do not show it.
     """
-    model = loaded.model
-    config = base_of(model).config.get_text_config()
-    if not _has_known_layers(loaded):
-        return False
-    packed = pack(sequences)
-    tree = Tree(packed, device=loaded.device)
-    with tree_attention(model), autocast(loaded):
-        ids_1T = torch.tensor([packed.ids], device=loaded.device)
-        positions_1T = torch.tensor([packed.depths], device=loaded.device)
-        model(input_ids=ids_1T, position_ids=positions_1T, use_cache=False, tree=tree)
+    config = base_of(loaded.model).config.get_text_config()
+    tree = Tree(pack(sequences), device=loaded.device)
+    through(loaded, tree, [[] for _ in sequences])
     layers = [layer for layer, _ in tree.seen]
     if len(set(layers)) != len(layers) or len(layers) != config.num_hidden_layers:
         return False

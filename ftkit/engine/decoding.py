@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ftkit.engine.attention import Keep, NotATreeError, Past
-from ftkit.engine.kernels import Block, Rule, block_forward, merge
+from ftkit.engine.kernels import Block, Rule, additive, block_forward, merge, take_sinks_in, window_mask
 from ftkit.engine.tree import Packed
 
 
@@ -82,8 +82,7 @@ class Decoding:
             shared = Block(rows, rows, 1, False, self._past_mask(rule.window, query_1HTD.dtype))
             merge(out_1HSD, lse_1HS, *block_forward(query_1HTD, *self.past.of_layer[layer], shared, rule))
         if rule.sinks_H is not None:
-            whole = torch.logaddexp(lse_1HS, rule.sinks_H.to(lse_1HS.dtype)[None, :, None])
-            out_1HSD = out_1HSD * (lse_1HS - whole).exp()[..., None].to(out_1HSD.dtype)
+            take_sinks_in(out_1HSD, lse_1HS, rule.sinks_H)
         return out_1HSD
 
     def _empty(self, like_1KTD: torch.Tensor) -> torch.Tensor:
@@ -94,7 +93,7 @@ class Decoding:
         key = ("own", window, dtype)
         if key not in self._masks:
             back_SC = self._length_S[:, None] - torch.arange(longest, device=self.device)
-            self._masks[key] = _added((back_SC >= 0) & ((back_SC < window) if window else True), dtype)[:, None, None]
+            self._masks[key] = additive((back_SC >= 0) & ((back_SC < window) if window else True), dtype)[:, None, None]
         mask = self._masks[key]
         assert mask is not None
         return mask
@@ -104,11 +103,5 @@ class Decoding:
         key = ("past", window, dtype)
         if key not in self._masks:
             position_S = self._length_S + self.base
-            back_SC = position_S[:, None] - torch.arange(self.base, device=self.device)
-            is_near = window is None or int(position_S.max()) < window
-            self._masks[key] = None if is_near or window is None else _added(back_SC < window, dtype)
+            self._masks[key] = window_mask(position_S, torch.arange(self.base, device=self.device), window, dtype)
         return self._masks[key]
-
-
-def _added(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill_(~sees, torch.finfo(dtype).min)

@@ -16,10 +16,13 @@ import torch
 from ftkit.engine.attention import Keep, Past, Tree, tree_attention
 from ftkit.engine.batching import limits_logits, pad_right
 from ftkit.engine.decoding import Decoding
+from ftkit.engine.kernels import additive, ancestors
 from ftkit.engine.load import LoadedModel
-from ftkit.engine.tree import Packed, pack
+from ftkit.engine.tree import Packed, common_beginning, pack
+from ftkit.errors import MachineError
 
 Way: TypeAlias = Literal["tree", "masked", "plain"]
+WORTH_KEEPING = 8  # tokens that all contexts begin with; fewer are computed again in each batch
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,30 @@ def forward(
         packed = pack(sequences)
         if way == "masked":
             return _packed(loaded, packed, wanted, {"attention_mask": _mask(packed, loaded)}, 0)
-        tree = Tree(packed, device=loaded.device, past=past, keep=keep)
-        with tree_attention(loaded.model):
-            return _packed(loaded, packed, wanted, {"tree": tree}, tree.base)
+        return through(loaded, Tree(packed, device=loaded.device, past=past, keep=keep), wanted)
+
+
+def through(loaded: LoadedModel, tree: Tree, wanted: Sequence[Sequence[int]]) -> Logits:
+    """Logits of a tree at wanted positions of its sequences."""
+    with autocast(loaded), tree_attention(loaded.model):
+        return _packed(loaded, tree.packed, wanted, {"tree": tree}, tree.base)
+
+
+def prefix(loaded: LoadedModel, contexts_ids: Sequence[Sequence[int]]) -> Past | None:
+    """Keys and values of what all contexts begin with, their last ids left out; None where that is little.
+
+    Raises MachineError where they do not fit memory: then no context does.
+    """
+    shared = common_beginning(contexts_ids)[: min(map(len, contexts_ids)) - 1]
+    if len(contexts_ids) == 1 or len(shared) < WORTH_KEEPING:
+        return None
+    past = Past(len(shared))
+    try:
+        forward(loaded, [shared], [[]], way="tree", keep=past.keep)
+    except torch.OutOfMemoryError:
+        what = f"the {len(shared)} tokens that all prompts begin with"
+        raise MachineError(f"{what} do not fit the memory of {loaded.device}") from None
+    return past
 
 
 def decode(loaded: LoadedModel, decoding: Decoding, ids: Sequence[int]) -> torch.Tensor:
@@ -101,14 +125,8 @@ def _packed(
 
 def _mask(packed: Packed, loaded: LoadedModel) -> torch.Tensor:
     """Which tokens a token sees, to be added to products: (1, 1, T, T)."""
-    num = len(packed.ids)
-    sees_TT = torch.eye(num, dtype=torch.bool)
-    for token, parent in enumerate(packed.parents):
-        if parent >= 0:
-            sees_TT[token] |= sees_TT[parent]
     dtype = torch.bfloat16 if loaded.precision == "bfloat16" else next(loaded.model.parameters()).dtype
-    mask_TT = torch.zeros(num, num, dtype=dtype).masked_fill_(~sees_TT, torch.finfo(dtype).min)
-    return mask_TT[None, None].to(loaded.device)
+    return additive(ancestors(packed.parents), dtype)[None, None].to(loaded.device)
 
 
 def _plain(loaded: LoadedModel, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> Logits:

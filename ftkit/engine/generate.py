@@ -21,9 +21,8 @@ from ftkit.engine.capability import way_of
 from ftkit.engine.constraint import Constraint, Matcher
 from ftkit.engine.decoding import Decoding
 from ftkit.engine.finite import not_finite
-from ftkit.engine.forward import autocast, decode, forward
+from ftkit.engine.forward import autocast, decode, forward, prefix
 from ftkit.engine.load import LoadedModel
-from ftkit.engine.score import prefix
 from ftkit.errors import DataError
 from ftkit.store import derive_seed, digest
 

@@ -8,6 +8,7 @@ G blocks of equal form, H heads, K heads of keys and values, R query heads a key
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -48,6 +49,36 @@ def merge(out: torch.Tensor, lse: torch.Tensor, more_out: torch.Tensor, more_lse
     share = torch.sigmoid(more_lse - lse)[..., None].to(out.dtype)
     out.lerp_(more_out, share)
     lse.copy_(torch.logaddexp(lse, more_lse))
+
+
+def take_sinks_in(out: torch.Tensor, lse: torch.Tensor, sinks_H: torch.Tensor) -> None:
+    """Take a sink of each head in, in place: a key whose value is nothing."""
+    whole = torch.logaddexp(lse, sinks_H.to(lse.dtype)[None, :, None])
+    out.mul_((lse - whole).exp()[..., None].to(out.dtype))
+    lse.copy_(whole)
+
+
+def additive(sees: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What sees what, as it is added to products."""
+    return torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill_(~sees, torch.finfo(dtype).min)
+
+
+def window_mask(
+    query_L: torch.Tensor, key_M: torch.Tensor, window: int | None, dtype: torch.dtype
+) -> torch.Tensor | None:
+    """Which keys before them queries see within a window, by their positions (L, M); None for all."""
+    if window is None or int(query_L.max() - key_M.min()) < window:
+        return None
+    return additive(query_L[:, None] - key_M[None] < window, dtype)
+
+
+def ancestors(parents: Sequence[int]) -> torch.Tensor:
+    """What tokens of a tree see, (L, L): themselves and all before them. A parent below 0 is none of these."""
+    sees_LL = torch.eye(len(parents), dtype=torch.bool)
+    for token, parent in enumerate(parents):
+        if parent >= 0:
+            sees_LL[token] |= sees_LL[parent]
+    return sees_LL
 
 
 def _is_flash(query: torch.Tensor, value: torch.Tensor, rule: Rule) -> bool:
@@ -142,7 +173,7 @@ def _efficient_is_right(dtype: torch.dtype, width: int) -> bool:
     )
     own, back_LL = slice(0, 40), torch.arange(40, device="cuda")[:, None] - torch.arange(40, device="cuda")
     hidden_LL = (back_LL < 0) | (back_LL > 6)
-    mask_LL = torch.zeros(40, 40, dtype=dtype, device="cuda").masked_fill_(hidden_LL, torch.finfo(dtype).min)
+    mask_LL = additive(~hidden_LL, dtype)
     tolerance = 1e-4 if dtype == torch.float32 else 3e-2
     q, k, v, g = (each.double() for each in (query, key, value, grad))
     try:

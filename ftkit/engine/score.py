@@ -17,12 +17,10 @@ from ftkit.engine.attention import Past
 from ftkit.engine.batching import Budget, Load, in_batches, vocabulary, widen
 from ftkit.engine.capability import way_of
 from ftkit.engine.finite import not_finite
-from ftkit.engine.forward import Logits, Way, forward
+from ftkit.engine.forward import Logits, Way, forward, prefix
 from ftkit.engine.load import LoadedModel
-from ftkit.engine.tree import common_beginning, num_packed
-from ftkit.errors import MachineError
+from ftkit.engine.tree import num_packed
 
-WORTH_KEEPING = 8  # tokens that all contexts begin with; fewer are computed again in each batch
 PART = 256  # places whose logits stand in float32 at a time
 
 
@@ -71,23 +69,6 @@ def score(
             ),
         )
     return results
-
-
-def prefix(loaded: LoadedModel, contexts_ids: Sequence[Sequence[int]]) -> Past | None:
-    """Keys and values of what all contexts begin with, their last ids left out; None where that is little.
-
-    Raises MachineError where they do not fit memory: then no context does.
-    """
-    shared = common_beginning(contexts_ids)[: min(map(len, contexts_ids)) - 1]
-    if len(contexts_ids) == 1 or len(shared) < WORTH_KEEPING:
-        return None
-    past = Past(len(shared))
-    try:
-        forward(loaded, [shared], [[]], way="tree", keep=past.keep)
-    except torch.OutOfMemoryError:
-        what = f"the {len(shared)} tokens that all prompts begin with"
-        raise MachineError(f"{what} do not fit the memory of {loaded.device}") from None
-    return past
 
 
 def _loads(requests: Sequence[Request], num_before: int, num_logits: int) -> list[Load]:
