@@ -31,7 +31,6 @@ from typing import Any
 
 from bench_models import SIZES, Texts, Work, read_texts, tokenizer_of, work_of, write_model
 from bench_sides import (
-    ROOT,
     Facts,
     Figures,
     Side,
@@ -39,6 +38,7 @@ from bench_sides import (
     clock,
     counted,
     matrix_rate,
+    options_of,
     rivals_python,
     rivals_side,
     say,
@@ -76,7 +76,7 @@ GENERATED = (64, 8)  # rows, and rows of --quick
 
 def main() -> None:
     """Measure, and print a JSON line a figure."""
-    options = _options()
+    options = options_of(__doc__, FIGURES)
     if options.serve:
         serve({"score": score_requests, "generate": continue_texts, "rate": matrix_rate})
         return
@@ -90,20 +90,6 @@ def main() -> None:
         for size in sizes:
             measure(figures, size, options, Path(name))
     figures.finish()
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--setup", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
-    parser.add_argument("--rivals", type=Path, default=ROOT / ".rivals", help="folder of environments and models")
-    parser.add_argument("--figure", choices=FIGURES, help="one alone")
-    parser.add_argument("--rows", type=int, default=0, help="in place of the number that each figure has")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
 
 
 def measure(figures: Figures, size: str, options: argparse.Namespace, folder: Path) -> None:

@@ -5,13 +5,14 @@ Knows no ftkit and no rival: `serve` runs in a side, under its own Python; `Side
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,21 @@ MATRIX_ROWS = 1024
 def say(text: str) -> None:
     """To the terminal, beside the figures."""
     print(text, file=sys.stderr, flush=True)
+
+
+def options_of(doc: str | None, figures: Iterable[str]) -> argparse.Namespace:
+    """What the command line of a benchmark of these figures asks for."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--setup", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
+    parser.add_argument("--rivals", type=Path, default=ROOT / ".rivals", help="folder of environments and models")
+    parser.add_argument("--figure", choices=list(figures), help="one alone")
+    parser.add_argument("--rows", type=int, default=0, help="in place of the number that each figure has")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def serve(works: Mapping[str, Callable[[Facts], Facts]]) -> None:

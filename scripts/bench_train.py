@@ -47,13 +47,13 @@ from bench_models import (
 )
 from bench_sides import (
     MALLOC,
-    ROOT,
     Facts,
     Figures,
     Side,
     alternated,
     clock,
     matrix_rate,
+    options_of,
     peak_gib,
     rivals_side,
     say,
@@ -112,7 +112,7 @@ MEMORY = {"s-lora": "<= 0.45", "m-lora": "<= 0.45", "m-lora-bf16": "<= 0.45"}
 
 def main() -> None:
     """Measure, and print a JSON line a figure."""
-    options = _options()
+    options = options_of(__doc__, [*TRAININGS, *ON_GPU])
     if options.serve:
         serve({"train": train, "rate": matrix_rate})
         return
@@ -129,20 +129,6 @@ def main() -> None:
         else:
             say(f"{name} is left out of --quick; --figure {name} --rows 8 measures it on few rows")
     figures.finish()
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--setup", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the public sets")
-    parser.add_argument("--rivals", type=Path, default=ROOT / ".rivals", help="folder of environments and models")
-    parser.add_argument("--figure", choices=[*TRAININGS, *ON_GPU], help="one alone")
-    parser.add_argument("--rows", type=int, default=0, help="in place of the number that each figure has")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
 
 
 def speed(
