@@ -14,7 +14,6 @@ from refusals import errors, refused
 from small_runs import SetUp, make_rows
 from tiny_models import CHATML
 
-from ftkit.prepare.likely import likely
 from ftkit.records import read_jsonl
 
 ROWS = "rows.jsonl"
@@ -39,57 +38,6 @@ def test_a_missing_column_is_named_with_the_nearest(command: str, place: Path) -
     assert done.code == 3
     hint = "did you mean 'text'? the columns are text, label, customer"
     assert errors(done) == [f"data.source: input: source has no column 'txet'; {hint}"]
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        (
-            "input: question, target: answer",
-            [
-                "data.source: input: source has no column 'question'; known: text, label, customer",
-                "data.source: target: source has no column 'answer'; known: text, label, customer",
-                "data.source: likely input: text, target: label",
-            ],
-        ),
-        (
-            "input: txt, target: lable",
-            [
-                "data.source: input: source has no column 'txt'; did you mean 'text'? the columns are text, label, "
-                "customer",
-                "data.source: target: source has no column 'lable'; did you mean 'label'? the columns are text, label, "
-                "customer",
-            ],
-        ),
-        (
-            "shape: {alpaca: {instruction: txt, output: answer}}",
-            [
-                "data.source: shape alpaca: there is no column 'txt' (did you mean 'text'?) and no 'answer'; the "
-                "columns are text, label, customer",
-            ],
-        ),
-    ],
-)
-def test_wrong_columns_are_named_all_at_once_with_the_likely_ones(columns: str, said: list[str], place: Path) -> None:
-    done = refused(f"data.source={{jsonl: {{path: rows.jsonl, {columns}}}}}")
-    assert (done.code, errors(done)) == (3, said)
-
-
-@pytest.mark.parametrize(
-    ("columns", "meant"),
-    [
-        (["text", "label"], "input: text, target: label"),
-        (["Label", " Text ", "id2"], "input:  Text , target: Label"),
-        (["question", "category", "answer"], "input: question, target: answer"),
-        (["ticket", "label"], "input: ticket, target: label"),
-        (["text", "team"], "input: text, target: team"),
-        (["a", "b"], ""),
-        (["text", "a", "b"], ""),
-        ([], ""),
-    ],
-)
-def test_likely_columns_are_known_by_their_usual_names(columns: list[str], meant: str) -> None:
-    assert likely(columns) == meant
 
 
 def test_rows_of_no_known_shape_get_their_columns_and_every_shape_there_is(place: Path) -> None:
