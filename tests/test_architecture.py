@@ -127,7 +127,7 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 """
 CHECK_FAST = """
 import contextlib, io
-from ftkit.cli import check
+from ftkit.cli.recipes import check
 from pathlib import Path
 with contextlib.redirect_stdout(io.StringIO()):
     check(Path("recipes/quickstart.yaml"), None, fast=True, offline=False, as_json=False)

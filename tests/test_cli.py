@@ -20,21 +20,7 @@ from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import KINDS, names
 from ftkit.store import read_json
 
-COMMANDS = [
-    "run",
-    "prepare",
-    "duplicates",
-    "check",
-    "report",
-    "runs",
-    "compare",
-    "predict",
-    "export",
-    "list",
-    "show",
-    "schema",
-    "doctor",
-]
+COMMANDS = "run check prepare report runs compare duplicates predict export list show schema doctor".split()
 
 
 @pytest.fixture(scope="module")
