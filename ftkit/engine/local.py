@@ -17,6 +17,8 @@ from ftkit.engine.render import Renderer
 from ftkit.engine.score import Request, score
 from ftkit.records import Message
 
+BEFORE = 8  # ids before a string to stop at: some tokenizers take a blank from the beginning of what they decode
+
 
 @dataclass(frozen=True)
 class LocalModel:
@@ -50,8 +52,13 @@ class LocalModel:
     ) -> list[Completion]:
         """Texts, cut before a string to stop at."""
         decode = self.renderer.decode
+        reach = (
+            4 * max(map(len, sampling.stop), default=0) + BEFORE
+        )  # a character is four bytes, thus four ids, at most
 
         def is_stopped(ids: Sequence[int]) -> bool:
+            if len(ids) > reach and _end(decode(ids[-reach:]), sampling.stop) is None:
+                return False
             return _end(decode(ids), sampling.stop) is not None
 
         writing = Writing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,18 @@ def test_each_token_is_told_as_it_comes_and_enough_is_enough(tmp_path: Path) -> 
         assert [ids for number, ids in told if number == index] == [each.ids[:count] for count in (1, 2, 3, 4)]
 
 
-def test_a_text_ends_before_a_string_to_stop_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [4, 30, 60])
+def test_a_text_ends_before_a_string_to_stop_at(place: int, tmp_path: Path) -> None:
     model = LocalModel(loaded_of())
     model.loaded.renderer.eos_ids = frozenset()
     question = Question(Example(id="a", input="x", target="", group=""), [], (), [5, 6, 7], [], False)
-    (whole,) = model.complete([question], Sampling(12), ctx=context(tmp_path), description="")
-    stop = whole.text[4:6]
-    sampling = Sampling(12, stop=("never there", stop))
+    limit = max(12, place)
+    drawn = Sampling(60, temperature=1.0)
+    (whole,) = model.complete([question], drawn, ctx=context(tmp_path), description="")
+    stop = whole.text[place : place + 4]
+    sampling = replace(drawn, stop=("never there", stop))
     (cut,) = model.complete([question], sampling, ctx=context(tmp_path), description="")
-    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert cut.text == whole.text[: whole.text.index(stop)] and whole.text.index(stop) == place
     assert (whole.reason, cut.reason) == ("limit", "stop") and cut.num_tokens < whole.num_tokens
 
 
