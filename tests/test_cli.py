@@ -20,7 +20,21 @@ from ftkit.records import Prediction, write_jsonl
 from ftkit.registry import KINDS, names
 from ftkit.store import read_json
 
-COMMANDS = "run check prepare report runs compare duplicates predict export list show schema doctor".split()
+COMMANDS = [
+    "run",
+    "check",
+    "prepare",
+    "report",
+    "runs",
+    "compare",
+    "duplicates",
+    "predict",
+    "export",
+    "list",
+    "show",
+    "schema",
+    "doctor",
+]
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,7 @@ class LocalModel:
     ) -> list[Completion]:
         """Texts, cut before a string to stop at."""
         decode = self.renderer.decode
-        reach = (
-            4 * max(map(len, sampling.stop), default=0) + BEFORE
-        )  # a character is four bytes, thus four ids, at most
+        reach = 4 * max(map(len, sampling.stop), default=0) + BEFORE  # a character has four bytes and ids at most
 
         def is_stopped(ids: Sequence[int]) -> bool:
             if len(ids) > reach and _end(decode(ids[-reach:]), sampling.stop) is None:

@@ -75,7 +75,6 @@ def test_a_text_ends_before_a_string_to_stop_at(place: int, tmp_path: Path) -> N
     model = LocalModel(loaded_of())
     model.loaded.renderer.eos_ids = frozenset()
     question = Question(Example(id="a", input="x", target="", group=""), [], (), [5, 6, 7], [], False)
-    limit = max(12, place)
     drawn = Sampling(60, temperature=1.0)
     (whole,) = model.complete([question], drawn, ctx=context(tmp_path), description="")
     stop = whole.text[place : place + 4]
