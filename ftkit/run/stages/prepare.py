@@ -47,8 +47,6 @@ from ftkit.prepare.texts.similarity import numbered
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import Classify, DataRecipe, TaskChoice
 from ftkit.registry import Choice, Config
-from ftkit.report.data import page
-from ftkit.run.artifacts import Prepared
 from ftkit.store import derive_seed, write_json
 
 if TYPE_CHECKING:
@@ -57,6 +55,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ftkit.contracts import Table
+    from ftkit.run.artifacts import Prepared
 
 VERSION = 5
 CHECKED_ROWS = 20
@@ -139,6 +138,9 @@ def run(config: PrepareConfig, out: Path, ctx: Context, *, inputs: Inputs | None
     Every row that was read is in exactly one split or has a drop event in the ledger. `inputs` are those of the
     stage's key, where one was made. Raises DataError where a source was changed since they were found.
     """
+    from ftkit.report.data import page  # here, so that a look at a recipe's columns starts fast
+    from ftkit.run.artifacts import Prepared
+
     inputs = inputs or inputs_of(config, ctx)
     folder = out / "rows"
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
