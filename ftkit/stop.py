@@ -69,6 +69,12 @@ def stop_flag() -> Iterator[Callable[[], None]]:
         _Flag.is_looked_at = False
 
 
+def forget() -> None:
+    """What was stopped has ended, and other work goes on: the next signal is the first."""
+    _Flag.asked = None
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
 def _tick(_number: int, _frame: object) -> None:
     """A regular expression that is slow keeps other threads out, but lets handlers in: let them be called again."""
     signal.setitimer(signal.ITIMER_PROF, TICK_S, TICK_S)

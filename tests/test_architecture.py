@@ -15,7 +15,7 @@ from ftkit.registry import PACKAGES
 
 ORDER = (
     "errors < stop < registry < records < store < contracts < hub < engine < recipe < prepare < answers < training < "
-    "verdict < report < run < cli < __main__"
+    "verdict < report < run < service < cli < __main__"
 )
 ROOMS = ORDER.split(" < ")  # a file imports from rooms to the left of its own, and from its own
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "evaluate"}

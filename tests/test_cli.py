@@ -28,6 +28,8 @@ COMMANDS = [
     "runs",
     "compare",
     "duplicates",
+    "try",
+    "chat",
     "predict",
     "export",
     "list",

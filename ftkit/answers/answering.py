@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ftkit.answers.asking import Asker, ask_all, mean_loss
 from ftkit.answers.prompt import Normalization, Prompter
 from ftkit.contracts import Context, Scores, TaskSpec, Totals
-from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling
+from ftkit.engine.answerer import Answerer, ContinuationScore, Question, Sampling, Tell
 from ftkit.errors import ArtifactError, DataError, MachineError
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
@@ -96,13 +96,20 @@ def label_predictions(arm: str, scores: LabelScores, task: TaskSpec, normalize: 
 
 
 def written_predictions(
-    arm: str, answerer: Answerer, prompter: Prompter, task: TaskSpec, examples: Sequence[Example], ctx: Context
+    arm: str,
+    answerer: Answerer,
+    prompter: Prompter,
+    task: TaskSpec,
+    examples: Sequence[Example],
+    ctx: Context,
+    *,
+    tell: Tell | None = None,
 ) -> list[Prediction]:
-    """The predictions of an arm that writes; not yet scored by metrics."""
+    """The predictions of an arm that writes; not yet scored by metrics. `tell` is as `Answerer.complete` has it."""
     asker = Asker.of_task(answerer, prompter, task)
     questions = ask_all(asker, examples, ctx, description=f"tokenising {prompter.label}").questions
     completions = answerer.complete(
-        questions, Sampling(task.max_new_tokens), ctx=ctx, description=f"generating {prompter.label}"
+        questions, Sampling(task.max_new_tokens), ctx=ctx, description=f"generating {prompter.label}", tell=tell
     )
     predictions = []
     for question, completion in zip(questions, completions, strict=True):

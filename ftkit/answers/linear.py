@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ftkit.contracts import Context
-from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
+from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling, Tell
 from ftkit.errors import ArtifactError
 from ftkit.prepare.texts.words import TERM_COUNTS, terms
 from ftkit.records import Example, Message
@@ -56,7 +56,13 @@ class LinearModel:
         ]
 
     def complete(
-        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
+        self,
+        questions: Sequence[Question],
+        sampling: Sampling,
+        *,
+        ctx: Context,
+        description: str,
+        tell: Tell | None = None,
     ) -> list[Completion]:
         """The likeliest label."""
         rows = self._log_probabilities([question.example.input for question in questions])

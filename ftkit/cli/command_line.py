@@ -24,7 +24,7 @@ from ftkit.errors import READER_GONE, FtkitError, MachineError, is_out_of_memory
 if TYPE_CHECKING:
     from ftkit.contracts import Context
 
-ORDER = ("run", "check", "prepare", "report", "runs", "compare", "duplicates", "predict", "export")
+ORDER = ("run", "check", "prepare", "report", "runs", "compare", "duplicates", "try", "chat", "predict", "export")
 """Commands as help lists them: as they are met on the way from rows to a model in use; then what says what there is."""
 REFERENCE = ("list", "show", "schema", "doctor")
 

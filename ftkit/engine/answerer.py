@@ -6,13 +6,16 @@ another (`answers/linear.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ftkit.contracts import Context
 from ftkit.engine.render import Renderer
 from ftkit.records import Example, Message
+
+Tell: TypeAlias = Callable[[int, str], None]
+"""Takes the number of a question and the text written to it so far, again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,15 @@ class Answerer(Reader, Protocol):
         ...
 
     def complete(
-        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
+        self,
+        questions: Sequence[Question],
+        sampling: Sampling,
+        *,
+        ctx: Context,
+        description: str,
+        tell: Tell | None = None,
     ) -> list[Completion]:
-        """A text for each question."""
+        """A text for each question. `tell` is handed texts while they are written, where the answerer can do that."""
         ...
 
 

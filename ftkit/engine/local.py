@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.contracts import Context
-from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling
+from ftkit.engine.answerer import Completion, ContinuationScore, Question, Sampling, Tell
 from ftkit.engine.batching import vocabulary
 from ftkit.engine.constraint import Constraint, json_of, one_of
 from ftkit.engine.generate import Writing, generate
@@ -17,6 +17,7 @@ from ftkit.engine.render import Renderer
 from ftkit.engine.score import Request, score
 from ftkit.records import Message
 
+UNFINISHED = "\ufffd"  # what the first bytes of a character decode to
 BEFORE = 8  # ids before a string to stop at: some tokenizers take a blank from the beginning of what they decode
 
 
@@ -48,7 +49,13 @@ class LocalModel:
         return score(self.loaded, requests, ctx=ctx, description=description)
 
     def complete(
-        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
+        self,
+        questions: Sequence[Question],
+        sampling: Sampling,
+        *,
+        ctx: Context,
+        description: str,
+        tell: Tell | None = None,
     ) -> list[Completion]:
         """Texts, cut before a string to stop at."""
         decode = self.renderer.decode
@@ -59,6 +66,10 @@ class LocalModel:
                 return False
             return _end(decode(ids), sampling.stop) is not None
 
+        def tell_text(index: int, ids: Sequence[int]) -> None:
+            if tell is not None:
+                tell(index, decode(ids).rstrip(UNFINISHED))
+
         writing = Writing(
             sampling.max_new_tokens,
             sampling.temperature,
@@ -66,6 +77,7 @@ class LocalModel:
             sampling.seed,
             self._constraint(sampling),
             is_stopped if sampling.stop else None,
+            tell_text if tell is not None else None,
         )
         contexts = [question.context_ids for question in questions]
         written = generate(self.loaded, contexts, writing, ctx=ctx, description=description)

@@ -122,7 +122,7 @@ def _part(
         asked = shape.questions(table)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    examples = {each["id"]: each for each in _cleaned(asked.table, data, ctx).to_dicts()}
+    examples = {each["id"]: each for each in as_test_rows(asked.table, data, ctx).to_dicts()}
     names_of = ["id", *own_columns(table)]
     cells = zip(*(values(table, name) for name in names_of), strict=True)
     rows = []
@@ -139,8 +139,8 @@ def _part(
     return rows
 
 
-def _cleaned(table: Table, data: Data, ctx: Context) -> Table:
-    """The rows as prepare leaves the texts of test rows: changed by steps that change those, and never dropped."""
+def as_test_rows(table: Table, data: Data, ctx: Context) -> Table:
+    """Rows as prepare leaves the texts of test rows: changed by steps that change those, and never dropped."""
     import polars
 
     named = {"group": polars.col("id"), "named_group": polars.lit(False), "weight": polars.lit(1.0)}

@@ -43,7 +43,7 @@ class Undecided(Tokenizing):
         return [[ContinuationScore(-1.0, 1) for _ in question.choices] for question in questions]
 
     def complete(
-        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str
+        self, questions: Sequence[Question], sampling: Sampling, *, ctx: Context, description: str, tell: object = None
     ) -> list[Completion]:
         return [Completion("", 0, "end") for _ in questions]
 

@@ -118,7 +118,9 @@ class Mute:
     def label_scores(self, questions: Any, *, ctx: Context, description: str) -> list[list[ContinuationScore]]:
         return [[ContinuationScore(self.value, 1) for _ in question.choices] for question in questions]
 
-    def complete(self, questions: Any, sampling: Sampling, *, ctx: Context, description: str) -> list[Completion]:
+    def complete(
+        self, questions: Any, sampling: Sampling, *, ctx: Context, description: str, tell: Any = None
+    ) -> list[Completion]:
         return []
 
 
