@@ -115,6 +115,19 @@ def snapshot(
     return Path(folder)
 
 
+def cached(repository: Repository) -> Path | None:
+    """The folder of the commit that a revision meant when it was last asked for, by a look at the cache alone.
+
+    None where there is none.
+    """
+    commit = repository.revision or ""
+    if not _COMMIT.match(commit):
+        reference = _reference(repository)
+        commit = reference.read_text(encoding="utf-8", errors="replace").strip() if reference.is_file() else ""
+    folder = _folder(repository) / "snapshots" / commit
+    return folder if _COMMIT.match(commit) and folder.is_dir() else None
+
+
 def gated(repository: Repository) -> MachineError:
     """The error of a repository whose owner wants to be asked first."""
     from huggingface_hub import constants

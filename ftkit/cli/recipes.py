@@ -23,6 +23,7 @@ from ftkit.errors import RecipeError
 
 if TYPE_CHECKING:
     from ftkit.recipe.schema import DataRecipe, Recipe
+    from ftkit.run.check import Findings
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
 
@@ -89,30 +90,59 @@ def prepare(
 def check(
     recipe: RecipePath,
     overrides: Overrides = None,
-    fast: Annotated[bool, typer.Option("--fast", help="schema and data columns only")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="schema, data columns and files only")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="run every stage on 20 rows with a small random base")] = False,
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
+    """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit.
+
+    --smoke: then every stage on a few rows, on the CPU; of the base only config and tokenizer are needed.
+    """
+    if fast and smoke:
+        raise RecipeError("--fast and --smoke: one looks at least, the other at most; take one of them")
     if fast:
         from ftkit.recipe.schema import load_data_recipe
 
         rows_only = load_data_recipe(recipe, overrides=overrides or [])
         columns = _columns(rows_only, offline=offline)
+        model = _files(rows_only, offline=offline)
         if as_json:
             print_json({"recipe": rows_only.name, **columns})
         else:
-            show(f"{recipe}: schema and columns are fine")
+            show(f"{recipe}: schema, columns and files are fine" + (f"; {model}" if model else ""))
         return
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
+    if smoke:
+        _smoke(loaded, offline=offline, as_json=as_json)
+        return
     with context(offline=offline) as ctx:
-        from ftkit.run.check import check_recipe, rendered
+        from ftkit.run.check import check_recipe
 
         findings = check_recipe(loaded, ctx)
     if as_json:
         print_json(findings.as_json())
+    else:
+        _show_findings(findings)
+
+
+def _smoke(recipe: Recipe, *, offline: bool, as_json: bool) -> None:
+    with context(offline=offline) as ctx:
+        from ftkit.run.smoke import rendered, smoke_recipe
+
+        found = smoke_recipe(recipe, ctx)
+    if as_json:
+        print_json(found.as_json())
         return
+    _show_findings(found.findings)
+    show("")
+    for line in rendered(found, is_cpu=recipe.machine.device == "cpu"):
+        show(line)
+
+
+def _show_findings(findings: Findings) -> None:
+    from ftkit.run.check import rendered
     from ftkit.run.terminal import print_styled
 
     for text in rendered(findings):
@@ -123,6 +153,15 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from ftkit.recipe.schema import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
+
+
+def _files(recipe: DataRecipe, *, offline: bool) -> str:
+    """What a look at the files of base and metrics says; '' for nothing, as of a recipe for prepare alone."""
+    from ftkit.contracts import Context
+    from ftkit.recipe.schema import Recipe
+    from ftkit.run.base import look_at_files
+
+    return look_at_files(recipe, Context(offline=offline)) if isinstance(recipe, Recipe) else ""
 
 
 def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
