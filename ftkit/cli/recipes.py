@@ -23,7 +23,6 @@ from ftkit.errors import RecipeError
 
 if TYPE_CHECKING:
     from ftkit.recipe.schema import DataRecipe, Recipe
-    from ftkit.run.check import Findings
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
 
@@ -93,6 +92,7 @@ def check(
     fast: Annotated[bool, typer.Option("--fast", help="schema, data columns and files only")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="run every stage on 20 rows with a small random base")] = False,
     offline: Offline = False,
+    trust_remote_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit.
@@ -114,38 +114,20 @@ def check(
         return
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
-    if smoke:
-        _smoke(loaded, offline=offline, as_json=as_json)
-        return
-    with context(offline=offline) as ctx:
+    with context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
         from ftkit.run.check import check_recipe
+        from ftkit.run.smoke import smoke_recipe
 
-        findings = check_recipe(loaded, ctx)
-    if as_json:
-        print_json(findings.as_json())
-    else:
-        _show_findings(findings)
-
-
-def _smoke(recipe: Recipe, *, offline: bool, as_json: bool) -> None:
-    with context(offline=offline) as ctx:
-        from ftkit.run.smoke import rendered, smoke_recipe
-
-        found = smoke_recipe(recipe, ctx)
+        found = smoke_recipe(loaded, ctx) if smoke else check_recipe(loaded, ctx)
     if as_json:
         print_json(found.as_json())
         return
-    _show_findings(found.findings)
-    show("")
-    for line in rendered(found, is_cpu=recipe.machine.device == "cpu"):
-        show(line)
-
-
-def _show_findings(findings: Findings) -> None:
-    from ftkit.run.check import rendered
+    from ftkit.run import check as checking
+    from ftkit.run import smoke as trying
     from ftkit.run.terminal import print_styled
 
-    for text in rendered(findings):
+    lines = trying.rendered(found) if isinstance(found, trying.Smoke) else checking.rendered(found)
+    for text in lines:
         print_styled(text)
 
 

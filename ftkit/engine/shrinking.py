@@ -111,9 +111,9 @@ def _random(config: Any, *, least_heads: int | None) -> Any:
 
 def _cut(values: dict[str, Any], least_heads: int | None) -> dict[str, Any]:
     """A config as plain values, and those within it, with fewer layers; narrower where a number of heads is given."""
-    cut: dict[str, Any] = {
-        name: _cut(each, least_heads) if isinstance(each, dict) else each for name, each in values.items()
-    }
+    cut: dict[str, Any] = {}
+    for name, each in values.items():
+        cut[name] = _cut(each, least_heads) if isinstance(each, dict) else each
     cut.pop("quantization_config", None)
     cut.pop("dtype", None)
     num_layers = next((cut[name] for name in LAYERS if isinstance(cut.get(name), int)), None)

@@ -139,6 +139,7 @@ def findings_of(recipe: Recipe, prepared: Prepared, ctx: Context) -> Findings:
         },
         notes=[
             *(each.said for each in candidates if each.detail),
+            *_never_learned(task, train),
             *_search_note(len(judged), sum(each.status == "scored" for each in candidates)),
             _equivalence_note(sizes, margin, level),
         ],
@@ -215,6 +216,16 @@ def _fits(
                 )
             )
     return fits
+
+
+def _never_learned(task: TaskSpec, train: Sequence[Example]) -> list[str]:
+    """Labels that no row of train has."""
+    seen = {row.target for row in train}
+    missing = [label for label in task.labels if label not in seen]
+    if not missing:
+        return []
+    shown = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return [f"train has no row with the label {shown}: may be chosen, is never learned (task.classify.labels)"]
 
 
 def _search_note(num_valid: int, num_prompts: int) -> list[str]:

@@ -57,13 +57,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The base's weights, the parts of the run in order, memory by variant, and the CPU's measured rate."""
+    """The base's weights, the parts of the run in order, memory by variant, and the CPU's measured rate.
+
+    `is_cpu`: the recipe asks for a CPU.
+    """
 
     num_parameters: int
     precision: str
     works: list[Work]
     memory: list[Memory]
     cpu_operations_per_s: float
+    is_cpu: bool
 
 
 def estimate(recipe: Recipe, findings: Findings, ctx: Context) -> Estimate:
@@ -82,6 +86,7 @@ def estimate(recipe: Recipe, findings: Findings, ctx: Context) -> Estimate:
         ],
         memory=[reckoned.memory(each, sizes[each.label]) for each in recipe.variants],
         cpu_operations_per_s=rate,
+        is_cpu=recipe.machine.device == "cpu",
     )
 
 
@@ -180,21 +185,26 @@ class _Reckoned:
         )
 
 
-def as_lines(found: Estimate, *, is_cpu: bool) -> Iterator[str]:
-    """The estimate for people, its assumptions first. `is_cpu`: the recipe asks for a CPU."""
-    cpu = f"this CPU at the {found.cpu_operations_per_s / 1e9:,.0f} GFLOP/s that its matrix products reach"
+def as_lines(found: Estimate) -> Iterator[str]:
+    """The estimate for people, its assumptions first."""
+    cpu = f"this CPU, whose matrix products reach {found.cpu_operations_per_s / 1e9:,.0f} GFLOP/s"
     gpu = "a GPU that keeps up 100 TFLOP/s and 1 TB/s, half of an A100 or less"
-    yield f"{found.num_parameters:,} weights, {found.precision}; on {cpu if is_cpu else gpu}:"
+    yield f"  {found.num_parameters:,} weights in {found.precision}; time on {cpu if found.is_cpu else gpu}:"
     for work in found.works:
-        shown = approximately(work.on_cpu_s if is_cpu else work.on_gpu_s)
+        shown = approximately(work.on_cpu_s if found.is_cpu else work.on_gpu_s)
         yield f"  {work.part}: about {shown} ({work.num_tokens:,} tokens, {work.operations:.0e} operations)"
-    if not is_cpu:
+    if not found.is_cpu:
         yield f"  all of it on {cpu}: about {approximately(sum(work.on_cpu_s for work in found.works))}"
     for each in found.memory:
+        parts = f"weights {_size(each.weights_gib)}, what is trained {_size(each.trained_gib)}"
         yield (
-            f"  memory of {each.variant}: {each.total_gib:,.1f} GiB or more (weights {each.weights_gib:,.1f}, trained "
-            f"{each.trained_gib:,.1f}, the longest row {each.longest_row_gib:,.1f})"
+            f"  {each.variant}: trains {each.num_trainable:,} weights, in {_size(each.total_gib)} of memory or more "
+            f"({parts}, the longest row {_size(each.longest_row_gib)})"
         )
+
+
+def _size(gib: float) -> str:
+    return f"{gib:,.1f} GiB" if gib >= 1 else f"{1024 * gib:,.0f} MiB"
 
 
 def approximately(seconds: float) -> str:

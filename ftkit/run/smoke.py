@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit.answers.prompt import Skipped
 from ftkit.answers.search import prompts_of
@@ -24,13 +24,17 @@ from ftkit.report.markup import counted
 from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
 from ftkit.run.base import model_spec
 from ftkit.run.check import Findings, findings_of
+from ftkit.run.check import rendered as findings_rendered
 from ftkit.run.estimating import Estimate, as_lines, estimate
 from ftkit.run.exporting import export_model
 from ftkit.run.given import TRAIN
 from ftkit.run.models import require, task_spec
-from ftkit.run.pipeline import Result, Until, run
+from ftkit.run.pipeline import Result, Until, refuse_code, run
 from ftkit.run.settling import settled
 from ftkit.run.stages import prepare
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 FEW = {"train": 20, "valid": 10, "test": 10}  # rows; of train more where the prompts need them
 NUM_WRITTEN = 16  # tokens of an answer
@@ -65,6 +69,7 @@ def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
     """Check the recipe on all its rows, then run it on a few. Raises what a run would raise; says in which stage."""
     here = _here(recipe)
     ctx = replace(ctx, machine=here.machine)
+    refuse_code(here, ctx)
     require(here, ctx, weights=False)
     with tempfile.TemporaryDirectory(prefix="ftkit-smoke-") as place:
         folder = Path(place)
@@ -76,7 +81,7 @@ def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
         asked = here.model_copy(update={"machine": recipe.machine, "model": recipe.model})
         reckoned = estimate(asked, findings, ctx)  # first: a model of this size computes on one thread
         small = write_small(model_spec(here), folder / _folder_name(here), ctx, seed=here.seed)
-        passed = _Tried(_short(here, small, {**FEW, "train": num_train}), folder, ctx).stages()
+        passed = Tried(_short(here, small, {**FEW, "train": num_train}), folder, ctx).stages()
     return Smoke(findings, _in_words(small), passed, _notes(recipe), reckoned)
 
 
@@ -141,7 +146,7 @@ def _short(recipe: Recipe, small: Small, few: dict[str, int]) -> Recipe:
     return Recipe.model_validate(values)
 
 
-class _Tried:
+class Tried:
     """The run, stage by stage, so that an error says where it came up."""
 
     def __init__(self, recipe: Recipe, folder: Path, ctx: Context) -> None:
@@ -154,19 +159,19 @@ class _Tried:
     def stages(self) -> list[Passed]:
         """Run them all and export a model of each method."""
         for stage, found_of in FOUND.items():
-            with self._timed(stage) as found:
+            with self.timed(stage) as found:
                 result = run(self.recipe, runs_dir=self.folder / "runs", until=stage, ctx=self.ctx)
                 found += found_of(result)
         methods = {each.method.name: each.label for each in reversed(self.recipe.variants)}
         for label in reversed(methods.values()):
             arm = next(each.name for each in _evaluated(result).arms if each.model == label)
-            with self._timed(f"export {label}") as found:
+            with self.timed(f"export {label}") as found:
                 export_model(result.run_dir, self.folder / f"export-{label}", arm=arm, ctx=self.ctx)
                 found.append("one folder, answers in a fresh process as it was scored")
         return self.passed
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[list[str]]:
+    def timed(self, stage: str) -> Iterator[list[str]]:
         self.say(f"smoke run: {stage}")
         began, found = time.monotonic(), list[str]()
         try:
@@ -174,7 +179,7 @@ class _Tried:
         except (StoppedError, InterruptedRunError):
             raise
         except FtkitError as error:
-            raise type(error)(*(f"smoke run, {stage}: {line}" for line in str(error).splitlines())) from None
+            raise type(error)("\n".join(f"smoke run, {stage}: {line}" for line in str(error).splitlines())) from None
         self.passed.append(Passed(stage, "; ".join(found), time.monotonic() - began))
 
 
@@ -208,7 +213,7 @@ def _scored(result: Result) -> list[str]:
 def _compared(result: Result) -> list[str]:
     failed = [each for each in Compared(result.artifacts["compare"].path).verdict.guards if each.status == "failed"]
     if failed:
-        raise DataError(*(f"the verdict would be invalid: {each.name}: {each.detail}" for each in failed))
+        raise DataError("\n".join(f"the verdict would be invalid: {each.name}: {each.detail}" for each in failed))
     return ["verdict and report written"]
 
 
@@ -221,12 +226,15 @@ FOUND: dict[Until, Callable[[Result], list[str]]] = {
 }
 
 
-def rendered(smoke: Smoke, *, is_cpu: bool) -> Iterator[str]:
-    """The smoke run for people, after what check found."""
-    yield f"smoke run: {smoke.base}"
+def rendered(smoke: Smoke) -> Iterator[Text]:
+    """What check found, and the smoke run, for people: what was not tried is yellow."""
+    from rich.text import Text
+
+    yield from findings_rendered(smoke.findings)
+    yield Text(f"\nsmoke run: {smoke.base}")
     for each in smoke.passed:
-        yield f"  {each.stage}: {each.found} ({each.seconds:.1f} s)"
+        yield Text(f"  {each.stage}: {each.found} ({each.seconds:.1f} s)")
     for note in smoke.notes:
-        yield f"  {note}"
-    yield "estimate of the whole run, from counts:"
-    yield from as_lines(smoke.estimate, is_cpu=is_cpu)
+        yield Text(f"  {note}", style="yellow")
+    yield Text("\nthe whole run, estimated from counts:")
+    yield from map(Text, as_lines(smoke.estimate))
