@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts import Context, Json
-from ftkit.engine.foreign import check_model_files
+from ftkit.engine.foreign import check_model_files, read_object
 from ftkit.errors import MachineError
 from ftkit.hub import Repository, cached, snapshot
 from ftkit.store import cached_file_digest, file_digest
@@ -90,6 +90,20 @@ def _require_files(folder: Path, *, weights: bool) -> None:
             raise MachineError(f"{folder}: {pickled[0]}: pickled weights are refused; convert to safetensors")
         raise MachineError(f"{folder}: no weights: model.safetensors is missing (pickled weights are refused)")
     check_model_files(folder, weights=weights)
+    if weights:
+        _require_shards(folder)
+
+
+def _require_shards(folder: Path) -> None:
+    """Raise MachineError where one of the files that the weights were cut into is missing."""
+    index = folder / "model.safetensors.index.json"
+    names = read_object(index).get("weight_map") if index.is_file() else None
+    shards = sorted({str(each) for each in names.values()}) if isinstance(names, dict) else []
+    missing = [name for name in shards if not (folder / name).is_file()]
+    if missing:
+        raise MachineError(
+            f"{folder}: {missing[0]} is missing, {len(missing)} of {len(shards)} files of weights; fetch the model anew"
+        )
 
 
 def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.answers.asking import Asker
+from ftkit.answers.asking import NOTHING, Asker
 from ftkit.answers.prompt import Prompter, Skipped
 from ftkit.answers.search import Candidate, prompts_of, require_one, sized
 from ftkit.contracts import Context, TaskSpec, TooLong
@@ -71,7 +71,7 @@ class Learned:
 class Fit:
     """A prompt that the search tries, on the valid rows it is judged on: tokens of the longest row with its answer.
 
-    `shared` tokens stand around every row, `own` in a row and its answer, in the mean.
+    `shared` tokens stand around every row, `own` in a row and all that may be answered, in the mean.
     `status` and `detail` are what the run will say of it before it is scored.
     """
 
@@ -202,15 +202,16 @@ def _fits(
     for prompt, candidate in zip(prompts, candidates, strict=True):
         if isinstance(prompt, Prompter) and candidate.status != "over budget":
             asker = Asker.of_task(reader, prompt, task)
-            counts, shared = [asker.needed(asker.ask(row)) for row in judged], asker.longest([])
-            own = sum(counts) / len(counts) - shared
+            asked, shared = [asker.ask(row) for row in judged], len(asker.ask(NOTHING).context_ids)
+            answered = [sum(map(len, each.choices_ids)) or asker.num_new_tokens for each in asked]
+            num_tokens = sum(len(each.context_ids) for each in asked) + sum(answered)
             fits.append(
                 Fit(
                     label=prompt.label,
                     instruction=prompt.instruction,
-                    longest=max(counts),
+                    longest=max(map(asker.needed, asked)),
                     shared=shared,
-                    own=max(own, 0.0),
+                    own=max(num_tokens / len(asked) - shared, 0.0),
                     status=candidate.status,
                     detail=candidate.detail,
                 )

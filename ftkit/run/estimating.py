@@ -186,21 +186,23 @@ class _Reckoned:
 
 
 def as_lines(found: Estimate) -> Iterator[str]:
-    """The estimate for people, its assumptions first."""
+    """The estimate for people, with its assumptions."""
     cpu = f"this CPU, whose matrix products reach {found.cpu_operations_per_s / 1e9:,.0f} GFLOP/s"
     gpu = "a GPU that keeps up 100 TFLOP/s and 1 TB/s, half of an A100 or less"
-    yield f"  {found.num_parameters:,} weights in {found.precision}; time on {cpu if found.is_cpu else gpu}:"
+    yield f"  {found.num_parameters:,} weights in {found.precision}"
+    yield f"  time on {cpu if found.is_cpu else gpu}:"
     for work in found.works:
         shown = approximately(work.on_cpu_s if found.is_cpu else work.on_gpu_s)
-        yield f"  {work.part}: about {shown} ({work.num_tokens:,} tokens, {work.operations:.0e} operations)"
+        yield f"    {work.part}: about {shown} ({work.num_tokens:,} tokens)"
     if not found.is_cpu:
-        yield f"  all of it on {cpu}: about {approximately(sum(work.on_cpu_s for work in found.works))}"
+        yield f"  time on {cpu}:"
+        yield f"    about {approximately(sum(work.on_cpu_s for work in found.works))} in all"
+    yield "  memory of training, at least:"
     for each in found.memory:
-        parts = f"weights {_size(each.weights_gib)}, what is trained {_size(each.trained_gib)}"
-        yield (
-            f"  {each.variant}: trains {each.num_trainable:,} weights, in {_size(each.total_gib)} of memory or more "
-            f"({parts}, the longest row {_size(each.longest_row_gib)})"
-        )
+        parts = f"weights {_size(each.weights_gib)}, trained {_size(each.trained_gib)}"
+        parts += f", longest row {_size(each.longest_row_gib)}"
+        yield f"    {each.variant}: {_size(each.total_gib)} ({parts})"
+        yield f"      trains {each.num_trainable:,} weights"
 
 
 def _size(gib: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +18,9 @@ from ftkit.answers.search import prompts_of
 from ftkit.contracts import Context, Machine, Quiet, TaskSpec
 from ftkit.engine.shrinking import Small, write_small
 from ftkit.errors import DataError, FtkitError, InterruptedRunError, StoppedError
-from ftkit.recipe.schema import Recipe
+from ftkit.recipe.data_block import Limit
+from ftkit.recipe.schema import Generate, Recipe, TaskChoice
+from ftkit.recipe.train_block import Change
 from ftkit.records import Example
 from ftkit.report.markup import counted
 from ftkit.run.artifacts import Baseline, Compared, Evaluated, Prepared, Trained
@@ -46,7 +48,7 @@ class Passed:
     """A stage that came to its end, and what it did."""
 
     stage: str
-    found: str
+    found: list[str]
     seconds: float
 
 
@@ -81,7 +83,7 @@ def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
         asked = here.model_copy(update={"machine": recipe.machine, "model": recipe.model})
         reckoned = estimate(asked, findings, ctx)  # first: a model of this size computes on one thread
         small = write_small(model_spec(here), folder / _folder_name(here), ctx, seed=here.seed)
-        passed = Tried(_short(here, small, {**FEW, "train": num_train}), folder, ctx).stages()
+        passed = Tried(shortened(here, small, {**FEW, "train": num_train}), folder, ctx).stages()
     return Smoke(findings, _in_words(small), passed, _notes(recipe), reckoned)
 
 
@@ -128,22 +130,33 @@ def _enough(recipe: Recipe, task: TaskSpec, train: Sequence[Example]) -> int:
     return number
 
 
-def _short(recipe: Recipe, small: Small, few: dict[str, int]) -> Recipe:
+def shortened(recipe: Recipe, small: Small, few: Mapping[str, int]) -> Recipe:
     """The recipe on few rows and two steps, with the stand-in for its base. All else is as it is."""
-    values = recipe.resolved()
-    values["model"] |= {"path": str(small.folder.absolute()), "hub": None, "revision": None}
-    limit, train = values["data"]["limit"], values["train"]
-    values["data"]["limit"] = {name: min(limit[name] or most, most) for name, most in few.items()}
-    values["data"]["split"]["test_sha256"] = None
-    values["machine"]["threads"] = 1  # a second one would only wait: the model is so small
-    values["train"] = {**train, **SHORT, "global_batch_size": min(train["global_batch_size"], 8)}
-    for change in values["train"]["variants"].values():
-        for name in (*SHORT, "global_batch_size"):
-            change.pop(name, None)
-    if "generate" in values["task"]:
-        task = values["task"]["generate"]
-        task["max_new_tokens"] = min(task["max_new_tokens"], NUM_WRITTEN)
-    return Recipe.model_validate(values)
+    data, train, task = recipe.data, recipe.train, recipe.task
+    limits = {name: min(getattr(data.limit, name) or most, most) for name, most in few.items()}
+    split = data.split.model_copy(update={"test_sha256": None})
+    variants = {label: _without(change, (*SHORT, "global_batch_size")) for label, change in train.variants.items()}
+    steps = {**SHORT, "global_batch_size": min(train.global_batch_size, 8)}
+    if isinstance(task.options, Generate):
+        length = min(task.options.max_new_tokens, NUM_WRITTEN)
+        task = TaskChoice.model_validate({task.name: task.options.model_copy(update={"max_new_tokens": length})})
+    place = {"path": str(small.folder.absolute()), "hub": None, "revision": None}
+    return recipe.model_copy(
+        update={
+            "model": recipe.model.model_copy(update=place),
+            "task": task,
+            "data": data.model_copy(update={"limit": Limit(**limits), "split": split}),
+            "train": train.model_copy(update={**steps, "variants": variants}),
+            # a second thread would only wait: the model is so small
+            "machine": recipe.machine.model_copy(update={"threads": 1}),
+        }
+    )
+
+
+def _without(change: Change, names: Sequence[str]) -> Change:
+    """A variant's change without what it says of these keys."""
+    left = {name: value for name, value in change.model_dump(mode="json").items() if name not in names}
+    return type(change).model_validate(left)
 
 
 class Tried:
@@ -167,7 +180,7 @@ class Tried:
             arm = next(each.name for each in _evaluated(result).arms if each.model == label)
             with self.timed(f"export {label}") as found:
                 export_model(result.run_dir, self.folder / f"export-{label}", arm=arm, ctx=self.ctx)
-                found.append("one folder, answers in a fresh process as it was scored")
+                found.append("one folder; in a fresh process it answers as it was scored")
         return self.passed
 
     @contextmanager
@@ -180,7 +193,7 @@ class Tried:
             raise
         except FtkitError as error:
             raise type(error)("\n".join(f"smoke run, {stage}: {line}" for line in str(error).splitlines())) from None
-        self.passed.append(Passed(stage, "; ".join(found), time.monotonic() - began))
+        self.passed.append(Passed(stage, found, time.monotonic() - began))
 
 
 def _prepared(result: Result) -> list[str]:
@@ -196,7 +209,7 @@ def _searched(result: Result) -> list[str]:
 def _trained(result: Result) -> list[str]:
     trainings = [Trained(each.path).training for name, each in result.artifacts.items() if name.startswith(TRAIN)]
     return [
-        f"{each.variant} ({each.method}): {counted(each.num_steps, 'step')}, {each.num_target_tokens:,} tokens learned"
+        f"{each.variant}: {counted(each.num_steps, 'step')} of {each.method}, {each.num_target_tokens:,} tokens learned"
         for each in trainings
     ]
 
@@ -233,8 +246,10 @@ def rendered(smoke: Smoke) -> Iterator[Text]:
     yield from findings_rendered(smoke.findings)
     yield Text(f"\nsmoke run: {smoke.base}")
     for each in smoke.passed:
-        yield Text(f"  {each.stage}: {each.found} ({each.seconds:.1f} s)")
+        for line in each.found:
+            yield Text(f"  {each.stage}: {line}")
     for note in smoke.notes:
         yield Text(f"  {note}", style="yellow")
-    yield Text("\nthe whole run, estimated from counts:")
+    yield Text(f"  nothing went wrong, in {sum(each.seconds for each in smoke.passed):.0f} s")
+    yield Text("\nthe whole run, estimated from counts of weights and tokens:")
     yield from map(Text, as_lines(smoke.estimate))

@@ -25,10 +25,10 @@ from tokenizers import normalizers
 from transformers import AutoModelForCausalLM
 
 from ftkit.contracts import Context
-from ftkit.engine.shrinking import random_model
+from ftkit.engine.shrinking import Small, random_model
 from ftkit.errors import DataError
 from ftkit.recipe.schema import load_recipe
-from ftkit.run.smoke import Tried
+from ftkit.run.smoke import Tried, shortened
 
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
 NO_END = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}{% endfor %}"
@@ -178,9 +178,10 @@ def asked_in(folder: Path) -> dict[str, Done]:
     write(folder / "chats.jsonl", [chat(row) for row in rows])
     (folder / "recipe.yaml").write_text(RECIPE.replace("{path: base}", "{hub: me/tiny}"), encoding="utf-8")
     with serving(repositories(), gated=frozenset({"models/me/gated"})) as hub:
-        calls = {"right": ("--json", *sets(RIGHT)), **{name: sets(each.overrides) for name, each in MISTAKES.items()}}
+        calls = {"right": ("--smoke", "--json", *sets(RIGHT)), "fast": ("--fast",)}
+        calls |= {name: ("--smoke", *sets(each.overrides)) for name, each in MISTAKES.items()}
         done = ftkit_apart(
-            [("check", "recipe.yaml", "--smoke", *call) for call in calls.values()],
+            [("check", "recipe.yaml", *call) for call in calls.values()],
             cwd=folder,
             env={**environment(hub.endpoint, folder / "home"), "OMP_NUM_THREADS": "1"},
         )
@@ -211,9 +212,9 @@ def test_all_stages_are_tried_by_their_own_code_on_a_few_rows(answers: dict[str,
         *("prepare", "baseline", "train", "evaluate", "compare", "export qlora")
     ]
     said = {each["stage"]: each["found"] for each in found["passed"]}
-    assert said["prepare"] == "train 20, valid 10, test 10 rows"
-    assert said["baseline"] == "4 prompts scored"
-    assert said["evaluate"] == "7 arms answered 10 rows"
+    assert said["prepare"] == ["train 20, valid 10, test 10 rows"]
+    assert said["baseline"] == ["4 prompts scored"]
+    assert said["evaluate"] == ["7 arms answered 10 rows"]
     assert found["base"] == "2 of 6 layers, 128 of 256 wide, random weights, on the CPU in float32"
     assert found["notes"] == [
         "machine.device cuda: not tried; all was done on the CPU",
@@ -255,6 +256,28 @@ def test_a_stand_in_has_two_layers_and_its_family(family: str) -> None:
     assert small.config.vocab_size == 300
 
 
+def test_what_is_tried_is_the_recipe_but_for_its_size(place: Path) -> None:
+    recipe = load_recipe(
+        "recipe.yaml",
+        overrides=[
+            "data.source={jsonl: {path: rows.jsonl, shape: {messages: {turns: every}}}}",
+            "data.limit={train: 5000, valid: 4}",
+            "train.variants={a: {epochs: 9, num_rows: 30, weight_decay: 0.1}, b: {method: full, learning_rate: 1e-9}}",
+        ],
+    )
+    small = Small(place / "small", (6, 2), (256, 128))
+    tried = shortened(recipe, small, {"train": 20, "valid": 10, "test": 10})
+    assert tried.model.path == str(place / "small")
+    assert tried.data.limit.model_dump() == {"train": 20, "valid": 4, "test": 10}
+    shape = tried.data.source[0].options.shape
+    assert shape.options.model_fields_set == {"turns"}  # a default that is written out would be asked for
+    a, b = tried.variants
+    assert (a.label, a.num_rows, a.method.name, b.method.name) == ("a", 30, "lora", "full")
+    assert a.train.weight_decay == 0.1
+    steps = [(each.train.epochs, each.train.max_steps, each.train.learning_rate) for each in (a, b)]
+    assert steps == [(1, 2, 1e-2), (1, 2, 1e-2)]
+
+
 def test_an_error_of_the_smoke_run_says_its_stage(place: Path) -> None:
     with pytest.raises(DataError, match=r"^smoke run, compare: no row\nsmoke run, compare: no arm$"):
         with Tried(load_recipe("recipe.yaml"), place, Context()).timed("compare"):
@@ -270,20 +293,29 @@ def test_an_error_of_the_smoke_run_says_its_stage(place: Path) -> None:
         ("model.path=bse", "model.path: bse: no such folder; give one with config.json, safetensors and tokenizer"),
         ("model.path=.", "config.json is missing; a model folder as transformers saves it is expected"),
         ("model.path=no-weights", "no-weights: no weights: model.safetensors is missing"),
+        (
+            "model.path=one-of-two",
+            "one-of-two: b.safetensors is missing, 1 of 2 files of weights; fetch the model anew",
+        ),
         ("model.path=no-tokenizer", "no-tokenizer: no tokenizer: tokenizer.json is missing"),
         ("evaluate.metrics=[accuracy, {evaluate: {path: bleu.py}}]", "evaluate.metrics: bleu.py: cannot be read"),
     ],
 )
 def test_a_fast_check_looks_whether_files_of_model_and_metrics_exist(override: str, error: str, place: Path) -> None:
-    for name, gone in (("no-weights", "*.safetensors"), ("no-tokenizer", "tokenizer.json")):
+    folders = {"no-weights": "*.safetensors", "no-tokenizer": "tokenizer.json", "one-of-two": "README.md"}
+    for name, gone in folders.items():
         for path in Path(shutil.copytree("base", name)).glob(gone):
             path.unlink()
+    index = {"weight_map": {"first": "model.safetensors", "second": "b.safetensors"}}
+    Path("one-of-two/model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     done = ftkit("check", "recipe.yaml", "--fast", "--set", override)
     assert (done.code, done.out) == (4, "")
     assert error in done.err
 
 
-def test_a_fast_check_says_that_a_model_is_not_in_the_cache(place: Path) -> None:
+def test_a_fast_check_says_what_of_a_model_is_not_in_the_cache(place: Path, answers: dict[str, Done]) -> None:
+    weights = "model.hub: me/tiny: its weights are not in the cache: a run downloads them"
+    assert answers["fast"] == Done(0, f"recipe.yaml: schema, columns and files are fine; {weights}\n", "")
     done = ftkit("check", "recipe.yaml", "--fast", "--set", "model.hub=me/nowhere")
     assert (done.code, done.err) == (0, "")
     missing = "model.hub: me/nowhere is not in the cache: a run downloads it"
