@@ -115,6 +115,14 @@ def snapshot(
     return Path(folder)
 
 
+def listed(repository: Repository) -> list[str]:
+    """The files of a repository, as the hub lists them. Raises MachineError where it does not."""
+    from huggingface_hub import HfApi
+
+    with explained(repository, offline=False):
+        return HfApi().list_repo_files(repository.name, repo_type=repository.kind, revision=repository.revision)
+
+
 def cached(repository: Repository) -> Path | None:
     """The folder of the commit that a revision meant when it was last asked for, by a look at the cache alone.
 

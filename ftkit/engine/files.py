@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts import Context, Json
 from ftkit.engine.foreign import check_model_files, read_object
 from ftkit.errors import MachineError
-from ftkit.hub import Repository, cached, snapshot
+from ftkit.hub import Repository, cached, listed, snapshot
 from ftkit.store import cached_file_digest, file_digest
 
 WEIGHTS = ("*.safetensors",)
@@ -75,6 +76,19 @@ def look(spec: ModelSpec, ctx: Context) -> str:
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise MachineError(f"{folder}: no tokenizer: tokenizer.json is missing")
     return ""
+
+
+def refuse_pickled(spec: ModelSpec, ctx: Context) -> None:
+    """Raise MachineError where all weights that there are, here or on the hub, are pickled. None need be there."""
+    if spec.path is not None:
+        folder = ctx.resolve(str(spec.path))
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    else:
+        names = [] if ctx.offline else listed(_repository(spec))
+    pickled = sorted(name for name in names if any(fnmatch(name, pattern) for pattern in PICKLES))
+    if pickled and not any(fnmatch(name, pattern) for name in names for pattern in WEIGHTS):
+        place = f"model.hub: {spec.hub}" if spec.hub is not None else f"model.path: {spec.path}"
+        raise MachineError(f"{place}: {pickled[0]}: pickled weights are refused, and there are no safetensors")
 
 
 def _require_files(folder: Path, *, weights: bool) -> None:

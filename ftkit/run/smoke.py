@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.answers.prompt import Skipped
 from ftkit.answers.search import prompts_of
 from ftkit.contracts import Context, Machine, Quiet, TaskSpec
+from ftkit.engine.files import refuse_pickled
 from ftkit.engine.shrinking import Small, write_small
 from ftkit.errors import DataError, FtkitError, InterruptedRunError, StoppedError
 from ftkit.recipe.data_block import Limit
@@ -73,6 +74,7 @@ def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
     ctx = replace(ctx, machine=here.machine)
     refuse_code(here, ctx)
     require(here, ctx, weights=False)
+    refuse_pickled(model_spec(here), ctx)
     with tempfile.TemporaryDirectory(prefix="ftkit-smoke-") as place:
         folder = Path(place)
         (folder / "rows").mkdir()
@@ -192,7 +194,8 @@ class Tried:
         except (StoppedError, InterruptedRunError):
             raise
         except FtkitError as error:
-            raise type(error)("\n".join(f"smoke run, {stage}: {line}" for line in str(error).splitlines())) from None
+            error.args = ("\n".join(f"smoke run, {stage}: {line}" for line in str(error).splitlines()),)
+            raise
         self.passed.append(Passed(stage, found, time.monotonic() - began))
 
 

@@ -107,6 +107,12 @@ MISTAKES = {
     "unknown revision": of("the repository has no such revision; check model.revision", "model.revision=v9", code=4),
     "unknown repository": of("model.hub: me/tinny: no such repository", "model.hub=me/tinny", code=4),
     "gated repository": of("the repository is gated", "model.hub=me/gated", code=4),
+    "weights that are pickled": of(
+        "model.hub: me/pickled: pytorch_model.bin: pickled weights are refused", "model.hub=me/pickled", code=4
+    ),
+    "config that computes no number": of(
+        "smoke run, baseline: the base model broken gives scores that are not finite", "model.hub=me/broken", code=7
+    ),
     "unknown architecture": of("does not recognize this architecture", "model.hub=me/odd", code=4),
     "unknown key": of("train.learning_rat: unknown key", "train.learning_rat=1e-4", code=2),
 }
@@ -137,6 +143,8 @@ def repositories() -> dict[str, dict[str, bytes]]:
         "models/me/tiny": plain,
         "models/me/gated": plain,
         "models/me/odd": odd,
+        "models/me/pickled": {**plain, "pytorch_model.bin": b"pickle"},
+        "models/me/broken": base(rms_norm_eps=-10.0),
         "models/me/tied": base(tie_word_embeddings=True),
         "models/me/narrow": base(tokenizer=wide, vocab_size=len(wide) - 1),
         "models/me/no-system": base(tokenizer=refusing),
@@ -295,7 +303,7 @@ def test_an_error_of_the_smoke_run_says_its_stage(place: Path) -> None:
         ("model.path=no-weights", "no-weights: no weights: model.safetensors is missing"),
         (
             "model.path=one-of-two",
-            "one-of-two: b.safetensors is missing, 1 of 2 files of weights; fetch the model anew",
+            "one-of-two: b.safetensors is missing, 1 of 2 files of weights; fetch",
         ),
         ("model.path=no-tokenizer", "no-tokenizer: no tokenizer: tokenizer.json is missing"),
         ("evaluate.metrics=[accuracy, {evaluate: {path: bleu.py}}]", "evaluate.metrics: bleu.py: cannot be read"),
