@@ -46,11 +46,12 @@ AT_MOST = {
 
 @dataclass(frozen=True)
 class Small:
-    """A stand-in on disk, and how the base and it are built: layers and width of each."""
+    """A stand-in on disk, and how the base and it are built: layers and width of each, the vocabulary of both."""
 
     folder: Path
     num_layers: tuple[int, int]
     width: tuple[int, int]
+    vocabulary: int
 
 
 def write_small(spec: ModelSpec, folder: Path, ctx: Context, *, seed: int) -> Small:
@@ -80,6 +81,7 @@ def write_small(spec: ModelSpec, folder: Path, ctx: Context, *, seed: int) -> Sm
         folder,
         (before.num_hidden_layers, now.num_hidden_layers),
         (before.hidden_size, now.hidden_size),
+        now.vocab_size,
     )
 
 

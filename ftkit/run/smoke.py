@@ -39,7 +39,8 @@ from ftkit.run.stages import prepare
 if TYPE_CHECKING:
     from rich.text import Text
 
-FEW = {"train": 20, "valid": 10, "test": 10}  # rows; of train more where the prompts need them
+NUM_TRAIN, NUM_ASKED = 20, 10  # rows; of train more where the prompts need them, of valid and test fewer:
+NUM_LOGITS = 200_000_000  # of all that is asked of them at once, so that a large vocabulary takes no minutes
 NUM_WRITTEN = 16  # tokens of an answer
 SHORT = {"epochs": 1.0, "max_steps": 2, "num_evals": 1, "learning_rate": 1e-2, "warmup": 0.0}
 
@@ -85,7 +86,7 @@ def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
         asked = here.model_copy(update={"machine": recipe.machine, "model": recipe.model})
         reckoned = estimate(asked, findings, ctx)  # first: a model of this size computes on one thread
         small = write_small(model_spec(here), folder / _folder_name(here), ctx, seed=here.seed)
-        passed = Tried(shortened(here, small, {**FEW, "train": num_train}), folder, ctx).stages()
+        passed = Tried(shortened(here, small, _few(findings, small, num_train)), folder, ctx).stages()
     return Smoke(findings, _in_words(small), passed, _notes(recipe), reckoned)
 
 
@@ -126,10 +127,17 @@ def _enough(recipe: Recipe, task: TaskSpec, train: Sequence[Example]) -> int:
         prompts = prompts_of(recipe.baseline, task, rows, seed=recipe.seed)
         return sum(isinstance(each, Skipped) for each in prompts), len({row.target for row in rows}) > 1
 
-    wanted, number = seen(train), FEW["train"]
+    wanted, number = seen(train), NUM_TRAIN
     while number < len(train) and seen(train[:number]) != wanted:
         number *= 2
     return number
+
+
+def _few(findings: Findings, small: Small, num_train: int) -> dict[str, int]:
+    """How many rows of each split are tried."""
+    of_a_row = max(each.own for each in findings.prompts) * small.vocabulary
+    asked = min(NUM_ASKED, max(2, int(NUM_LOGITS / of_a_row)))
+    return {"train": num_train, "valid": asked, "test": asked}
 
 
 def shortened(recipe: Recipe, small: Small, few: Mapping[str, int]) -> Recipe:

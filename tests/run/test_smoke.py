@@ -273,7 +273,7 @@ def test_what_is_tried_is_the_recipe_but_for_its_size(place: Path) -> None:
             "train.variants={a: {epochs: 9, num_rows: 30, weight_decay: 0.1}, b: {method: full, learning_rate: 1e-9}}",
         ],
     )
-    small = Small(place / "small", (6, 2), (256, 128))
+    small = Small(place / "small", (6, 2), (256, 128), 300)
     tried = shortened(recipe, small, {"train": 20, "valid": 10, "test": 10})
     assert tried.model.path == str(place / "small")
     assert tried.data.limit.model_dump() == {"train": 20, "valid": 4, "test": 10}
