@@ -115,6 +115,27 @@ def snapshot(
     return Path(folder)
 
 
+def listed(repository: Repository) -> list[str]:
+    """The files of a repository, as the hub lists them. Raises MachineError where it does not."""
+    from huggingface_hub import HfApi
+
+    with explained(repository, offline=False):
+        return HfApi().list_repo_files(repository.name, repo_type=repository.kind, revision=repository.revision)
+
+
+def cached(repository: Repository) -> Path | None:
+    """The folder of the commit that a revision meant when it was last asked for, by a look at the cache alone.
+
+    None where there is none.
+    """
+    commit = repository.revision or ""
+    if not _COMMIT.match(commit):
+        reference = _reference(repository)
+        commit = reference.read_text(encoding="utf-8", errors="replace").strip() if reference.is_file() else ""
+    folder = _folder(repository) / "snapshots" / commit
+    return folder if _COMMIT.match(commit) and folder.is_dir() else None
+
+
 def gated(repository: Repository) -> MachineError:
     """The error of a repository whose owner wants to be asked first."""
     from huggingface_hub import constants

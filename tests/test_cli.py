@@ -135,7 +135,7 @@ def test_doctor_tells_versions_and_devices() -> None:
 def test_check_fast_looks_at_schema_and_columns(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     done = ftkit("check", "recipes/quickstart.yaml", "--fast")
-    assert (done.code, done.out, done.err) == (0, "recipes/quickstart.yaml: schema and columns are fine\n", "")
+    assert (done.code, done.out, done.err) == (0, "recipes/quickstart.yaml: schema, columns and files are fine\n", "")
     found = json.loads(ftkit("check", "recipes/quickstart.yaml", "--fast", "--json").out)
     assert found == {"recipe": "quickstart", "source": ["id", "text", "label", "customer", "date"]}
 

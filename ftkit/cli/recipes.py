@@ -89,33 +89,45 @@ def prepare(
 def check(
     recipe: RecipePath,
     overrides: Overrides = None,
-    fast: Annotated[bool, typer.Option("--fast", help="schema and data columns only")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="schema, data columns and files only")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="run every stage on 20 rows with a small random base")] = False,
     offline: Offline = False,
+    trust_remote_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit."""
+    """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit.
+
+    --smoke: then every stage on a few rows, on the CPU; of the base only config and tokenizer are needed.
+    """
+    if fast and smoke:
+        raise RecipeError("--fast and --smoke: one looks at least, the other at most; take one of them")
     if fast:
         from ftkit.recipe.schema import load_data_recipe
 
         rows_only = load_data_recipe(recipe, overrides=overrides or [])
         columns = _columns(rows_only, offline=offline)
+        model = _files(rows_only, offline=offline)
         if as_json:
             print_json({"recipe": rows_only.name, **columns})
         else:
-            show(f"{recipe}: schema and columns are fine")
+            show(f"{recipe}: schema, columns and files are fine" + (f"; {model}" if model else ""))
         return
     loaded = _load(recipe, overrides)
     _columns(loaded, offline=offline)
-    with context(offline=offline) as ctx:
-        from ftkit.run.check import check_recipe, rendered
+    with context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
+        from ftkit.run.check import check_recipe
+        from ftkit.run.smoke import smoke_recipe
 
-        findings = check_recipe(loaded, ctx)
+        found = smoke_recipe(loaded, ctx) if smoke else check_recipe(loaded, ctx)
     if as_json:
-        print_json(findings.as_json())
+        print_json(found.as_json())
         return
+    from ftkit.run import check as checking
+    from ftkit.run import smoke as trying
     from ftkit.run.terminal import print_styled
 
-    for text in rendered(findings):
+    lines = trying.rendered(found) if isinstance(found, trying.Smoke) else checking.rendered(found)
+    for text in lines:
         print_styled(text)
 
 
@@ -123,6 +135,15 @@ def _load(path: Path, overrides: list[str] | None) -> Recipe:
     from ftkit.recipe.schema import load_recipe
 
     return load_recipe(path, overrides=overrides or [])
+
+
+def _files(recipe: DataRecipe, *, offline: bool) -> str:
+    """What a look at the files of base and metrics says; '' for nothing, as of a recipe for prepare alone."""
+    from ftkit.contracts import Context
+    from ftkit.recipe.schema import Recipe
+    from ftkit.run.base import look_at_files
+
+    return look_at_files(recipe, Context(offline=offline)) if isinstance(recipe, Recipe) else ""
 
 
 def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts import Context, Json
-from ftkit.engine.foreign import check_model_files
+from ftkit.engine.foreign import check_model_files, read_object
 from ftkit.errors import MachineError
-from ftkit.hub import Repository, snapshot
+from ftkit.hub import Repository, cached, listed, snapshot
 from ftkit.store import cached_file_digest, file_digest
 
 WEIGHTS = ("*.safetensors",)
 SMALL_FILES = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 IDENTITY = (*WEIGHTS, *SMALL_FILES)
 NO_IDENTITY = ("ftkit.json", "manifest.json")
@@ -54,6 +56,42 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
     out of reach, pickled, or no model at all.
     """
     folder = ctx.resolve(str(spec.path)) if spec.path is not None else _download(spec, ctx, weights=weights)
+    _require_files(folder, weights=weights)
+    return folder
+
+
+def look(spec: ModelSpec, ctx: Context) -> str:
+    """What a look at the files says of a model: '' where they are here. Needs no network and loads no library.
+
+    A hub repository is looked for in the cache. Raises MachineError as `fetch` does, and where no tokenizer is.
+    """
+    folder = ctx.resolve(str(spec.path)) if spec.path is not None else cached(_repository(spec))
+    if folder is None:
+        if ctx.offline:
+            raise MachineError(f"model.hub: {spec.hub}: offline, and it is not in the cache; download it first")
+        return f"model.hub: {spec.hub} is not in the cache: a run downloads it"
+    if spec.hub is not None and not any(folder.glob("*.safetensors")):
+        return f"model.hub: {spec.hub}: its weights are not in the cache: a run downloads them"
+    _require_files(folder, weights=True)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise MachineError(f"{folder}: no tokenizer: tokenizer.json is missing")
+    return ""
+
+
+def refuse_pickled(spec: ModelSpec, ctx: Context) -> None:
+    """Raise MachineError where all weights that there are, here or on the hub, are pickled. None need be there."""
+    if spec.path is not None:
+        folder = ctx.resolve(str(spec.path))
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    else:
+        names = [] if ctx.offline else listed(_repository(spec))
+    pickled = sorted(name for name in names if any(fnmatch(name, pattern) for pattern in PICKLES))
+    if pickled and not any(fnmatch(name, pattern) for name in names for pattern in WEIGHTS):
+        place = f"model.hub: {spec.hub}" if spec.hub is not None else f"model.path: {spec.path}"
+        raise MachineError(f"{place}: {pickled[0]}: pickled weights are refused, and there are no safetensors")
+
+
+def _require_files(folder: Path, *, weights: bool) -> None:
     if not folder.is_dir():
         raise MachineError(
             f"model.path: {folder}: no such folder; give one with config.json, safetensors and tokenizer"
@@ -66,7 +104,20 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
             raise MachineError(f"{folder}: {pickled[0]}: pickled weights are refused; convert to safetensors")
         raise MachineError(f"{folder}: no weights: model.safetensors is missing (pickled weights are refused)")
     check_model_files(folder, weights=weights)
-    return folder
+    if weights:
+        _require_shards(folder)
+
+
+def _require_shards(folder: Path) -> None:
+    """Raise MachineError where one of the files that the weights were cut into is missing."""
+    index = folder / "model.safetensors.index.json"
+    names = read_object(index).get("weight_map") if index.is_file() else None
+    shards = sorted({str(each) for each in names.values()}) if isinstance(names, dict) else []
+    missing = [name for name in shards if not (folder / name).is_file()]
+    if missing:
+        raise MachineError(
+            f"{folder}: {missing[0]} is missing, {len(missing)} of {len(shards)} files of weights; fetch the model anew"
+        )
 
 
 def identify(spec: ModelSpec, ctx: Context, *, cache_path: Path | None = None) -> dict[str, Any]:
@@ -112,10 +163,15 @@ def _download(spec: ModelSpec, ctx: Context, *, weights: bool) -> Path:
         return known
     code = ("*.py",) if runs_own_code(spec, ctx) else ()
     fetched[weights] = snapshot(
-        Repository("model", spec.hub, spec.revision, place=f"model.hub: {spec.hub}", revision_key="model.revision"),
+        _repository(spec),
         next((folder.name for folder in fetched.values()), spec.revision),
         files=[*SMALL_FILES, *code, *(WEIGHTS if weights else ())],
         ignored=OTHER_FORMATS,
         offline=ctx.offline,
     )
     return fetched[weights]
+
+
+def _repository(spec: ModelSpec) -> Repository:
+    assert spec.hub is not None
+    return Repository("model", spec.hub, spec.revision, place=f"model.hub: {spec.hub}", revision_key="model.revision")

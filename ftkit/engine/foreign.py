@@ -145,7 +145,7 @@ def _names(path: Path) -> list[str] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(path), framework="np") as file:
             return list(file.keys())
     except (SafetensorError, OSError, ValueError):
         return None

@@ -108,7 +108,7 @@ def load_renderer(spec: ModelSpec, ctx: Context) -> Renderer:
 
 def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
     """A base model with its renderer, in evaluation mode. Raises MachineError for all that can go wrong."""
-    _quiet_libraries()
+    quiet_libraries()
     device = resolve_device(ctx.machine)
     precision = resolve_precision(spec.precision, device)
     if ctx.machine.threads != "auto":
@@ -124,7 +124,7 @@ def load(spec: ModelSpec, ctx: Context) -> LoadedModel:
 
 def wrap(model: Any, tokenizer: Any, *, chat_template_kwargs: Mapping[str, Any] | None = None) -> LoadedModel:
     """A model that is in memory already, with its tokenizer. Its identity is the hash of its weights."""
-    _quiet_libraries()
+    quiet_libraries()
     parameter = next(model.parameters())
     eos = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     eos_ids = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
@@ -198,7 +198,7 @@ def load_skeleton(spec: ModelSpec, ctx: Context) -> LoadedModel:
     return LoadedModel(model, renderer, "float32", "meta", _context_length(config), identity, spec.quantize)
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """The terminal belongs to ctx.progress: no bars of transformers, no word on kernels bitsandbytes can do without.
 
     Nor on the type that weights take which are quantised no longer.

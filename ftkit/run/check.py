@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.answers.asking import Asker
+from ftkit.answers.asking import NOTHING, Asker
 from ftkit.answers.prompt import Prompter, Skipped
 from ftkit.answers.search import Candidate, prompts_of, require_one, sized
 from ftkit.contracts import Context, TaskSpec, TooLong
@@ -20,6 +20,7 @@ from ftkit.engine.answerer import Tokenizing
 from ftkit.recipe.schema import Recipe
 from ftkit.recipe.train_block import Variant
 from ftkit.records import Example
+from ftkit.run.artifacts import Prepared
 from ftkit.run.fitting import reader_of, require_room, wordings
 from ftkit.run.models import require, task_spec
 from ftkit.run.settling import settled
@@ -51,7 +52,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Learned:
-    """Train under a wording that a variant may be trained under: rows, tokens of the longest with its target.
+    """Train under a wording that a variant may be trained under: rows, their tokens with what is learned, the longest.
 
     `num_over` rows need more than the context has; `too_long` says what becomes of them.
     """
@@ -60,6 +61,7 @@ class Learned:
     label: str
     instruction: str
     num_rows: int
+    num_tokens: int
     longest: int
     num_over: int
     too_long: TooLong
@@ -69,12 +71,15 @@ class Learned:
 class Fit:
     """A prompt that the search tries, on the valid rows it is judged on: tokens of the longest row with its answer.
 
+    `shared` tokens stand around every row, `own` in a row and all that may be answered, in the mean.
     `status` and `detail` are what the run will say of it before it is scored.
     """
 
     label: str
     instruction: str
     longest: int
+    shared: int
+    own: float
     status: str
     detail: str
 
@@ -102,15 +107,18 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     """Prepare, render and count. Raises the same errors a run would raise up to its first prompt."""
     ctx = replace(ctx, machine=recipe.machine)
     require(recipe, ctx)
-    reader = reader_of(recipe, ctx)
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
         prepared = prepare.run(prepare.PrepareConfig.of(recipe), Path(folder), ctx)
-        summary = prepared.summary
-        recipe = settled(recipe, prepared, ctx)
-        task = task_spec(recipe.task, summary.labels)
-        require_room(recipe, prepared, task, ctx)
-        train, valid = prepared.split("train"), prepared.split("valid")
-        sizes = list(Counter(row.group for row in prepared.split("test")).values())
+        return findings_of(settled(recipe, prepared, ctx), prepared, ctx)
+
+
+def findings_of(recipe: Recipe, prepared: Prepared, ctx: Context) -> Findings:
+    """What is found of a settled recipe and its prepared rows."""
+    reader, summary = reader_of(recipe, ctx), prepared.summary
+    task = task_spec(recipe.task, summary.labels)
+    require_room(recipe, prepared, task, ctx)
+    train, valid = prepared.split("train"), prepared.split("valid")
+    sizes = list(Counter(row.group for row in prepared.split("test")).values())
     prompts = prompts_of(recipe.baseline, task, train, seed=recipe.seed)
     judged = valid[: recipe.baseline.max_valid_rows]
     candidates = sized(prompts, recipe.baseline, task, reader, judged)
@@ -131,6 +139,7 @@ def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
         },
         notes=[
             *(each.said for each in candidates if each.detail),
+            *_never_learned(task, train),
             *_search_note(len(judged), sum(each.status == "scored" for each in candidates)),
             _equivalence_note(sizes, margin, level),
         ],
@@ -173,6 +182,7 @@ def _learned(
                     label=prompter.label,
                     instruction=prompter.instruction,
                     num_rows=len(counts),
+                    num_tokens=sum(counts),
                     longest=max(counts),
                     num_over=sum(not asker.has_room(count) for count in counts),
                     too_long=variant.train.too_long,
@@ -191,9 +201,32 @@ def _fits(
     fits = []
     for prompt, candidate in zip(prompts, candidates, strict=True):
         if isinstance(prompt, Prompter) and candidate.status != "over budget":
-            longest = Asker.of_task(reader, prompt, task).longest(judged)
-            fits.append(Fit(prompt.label, prompt.instruction, longest, candidate.status, candidate.detail))
+            asker = Asker.of_task(reader, prompt, task)
+            asked, shared = [asker.ask(row) for row in judged], len(asker.ask(NOTHING).context_ids)
+            answered = [sum(map(len, each.choices_ids)) or asker.num_new_tokens for each in asked]
+            num_tokens = sum(len(each.context_ids) for each in asked) + sum(answered)
+            fits.append(
+                Fit(
+                    label=prompt.label,
+                    instruction=prompt.instruction,
+                    longest=max(map(asker.needed, asked)),
+                    shared=shared,
+                    own=max(num_tokens / len(asked) - shared, 0.0),
+                    status=candidate.status,
+                    detail=candidate.detail,
+                )
+            )
     return fits
+
+
+def _never_learned(task: TaskSpec, train: Sequence[Example]) -> list[str]:
+    """Labels that no row of train has."""
+    seen = {row.target for row in train}
+    missing = [label for label in task.labels if label not in seen]
+    if not missing:
+        return []
+    shown = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return [f"train has no row with the label {shown}: may be chosen, is never learned (task.classify.labels)"]
 
 
 def _search_note(num_valid: int, num_prompts: int) -> list[str]:

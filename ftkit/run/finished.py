@@ -17,9 +17,10 @@ from ftkit.errors import ArtifactError, RecipeError
 from ftkit.recipe.schema import Recipe
 from ftkit.registry import suggest
 from ftkit.run.artifacts import Compared, Evaluated, Prepared, Trained, made_of
+from ftkit.run.base import model_spec
 from ftkit.run.given import TRAIN
 from ftkit.run.latest import place_of, read_latest
-from ftkit.run.models import ArmModel, arm_models, model_spec, task_spec
+from ftkit.run.models import ArmModel, arm_models, task_spec
 from ftkit.store import MANIFEST, verify
 
 

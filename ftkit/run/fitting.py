@@ -23,8 +23,8 @@ from ftkit.recipe.train_block import OwnWording, Variant
 from ftkit.records import Example, Prediction
 from ftkit.registry import Choice
 from ftkit.run.artifacts import Prepared
+from ftkit.run.base import model_spec
 from ftkit.run.guards import no_test_row_in_train
-from ftkit.run.models import model_spec
 
 NUM_RENDERED = 8  # rows that are rendered in any case; the others only where they may be too long
 SPARE_BYTES = 64  # of a turn: what the template writes around it, a target's end-of-turn

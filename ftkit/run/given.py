@@ -14,7 +14,8 @@ from ftkit.engine.files import ModelSpec, identify
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.recipe.train_block import Variant
 from ftkit.run.artifacts import Baseline, Evaluated, Made, Prepared, Trained, made_of
-from ftkit.run.models import model_id, model_spec, task_spec
+from ftkit.run.base import model_spec
+from ftkit.run.models import model_id, task_spec
 from ftkit.run.stages import prepare
 from ftkit.store import Artifact, digest, read_json
 

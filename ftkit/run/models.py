@@ -32,6 +32,7 @@ from ftkit.recipe.schema import Classify, Generate, Recipe, TaskChoice
 from ftkit.records import Message
 from ftkit.registry import Choice
 from ftkit.run.artifacts import Trained
+from ftkit.run.base import model_spec
 from ftkit.store import digest
 from ftkit.training.trainer import method_module
 
@@ -54,19 +55,6 @@ def task_spec(task: TaskChoice, labels: Sequence[str]) -> TaskSpec:
         return TaskSpec("generate", (), options.max_new_tokens, lambda text: options.extract(text))
     assert isinstance(options, Classify)
     return TaskSpec("classify", tuple(labels), 0, lambda text: text)
-
-
-def model_spec(recipe: Recipe, *, quantize: Literal["none", "nf4"] = "none") -> ModelSpec:
-    """The base model of a recipe."""
-    model = recipe.model
-    return ModelSpec(
-        path=Path(model.path) if model.path is not None else None,
-        hub=model.hub,
-        revision=model.revision,
-        precision=model.precision,
-        quantize=quantize,
-        chat_template_kwargs=model.chat_template_kwargs,
-    )
 
 
 def quantization(method: Choice) -> Literal["none", "nf4"]:
@@ -120,11 +108,12 @@ def shipped_precision(spec: ModelSpec, ctx: Context) -> str:
     return resolve_precision(spec.precision, resolve_device(ctx.machine))
 
 
-def require(recipe: Recipe, ctx: Context) -> None:
+def require(recipe: Recipe, ctx: Context, *, weights: bool = True) -> None:
     """Raise what would be raised later: processes, device, precision, packages, code and model files, chat template,
     and what a method finds in no layer of the model, or could not export.
 
-    Says it where the model has no chat template. Loads the tokenizer and no weights.
+    Says it where the model has no chat template. Loads the tokenizer and no weights; `weights=False` does not even
+    look whether there are any.
     """
     refuse_several_processes()
     resolve_precision(recipe.model.precision, resolve_device(ctx.machine))
@@ -135,7 +124,7 @@ def require(recipe: Recipe, ctx: Context) -> None:
         if metric.options.runs_code:
             metric.options.code_id()
     spec = model_spec(recipe)
-    fetch(spec, ctx)
+    fetch(spec, ctx, weights=weights)
     context_length(spec, ctx)
     for variant in recipe.variants:
         variant.method(load_skeleton(replace(spec, quantize=quantization(variant.method)), ctx))

@@ -21,8 +21,9 @@ from tiny_models import save_base
 from ftkit.contracts import Context
 from ftkit.recipe.schema import Recipe
 from ftkit.registry import Choice
+from ftkit.run.base import model_spec
 from ftkit.run.graph import preparing, stages_of
-from ftkit.run.models import model_id, model_spec, quantization
+from ftkit.run.models import model_id, quantization
 from ftkit.run.stages.prepare import input_ids
 from ftkit.store import digest
 
