@@ -119,19 +119,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
 
 
-def described(component: Component) -> str:
-    """What a component does, and each option with its default."""
-    lines = [f"{component.kind}/{component.name}", "", component.doc]
-    fields = component.config_type.model_fields
-    if fields and component.config_type.__doc__:
-        lines += ["", inspect.cleandoc(component.config_type.__doc__)]
-    lines += [""] if fields else []
-    for option, info in fields.items():
-        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        lines.append(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
-    return "\n".join(lines)
-
-
 class Choice(Config):
     """One of several named things: written as `name`, or as `{name: {options}}`.
 
