@@ -33,7 +33,9 @@ COMMANDS = [
     "list",
     "show",
     "schema",
+    "docs",
     "doctor",
+    "help",
 ]
 
 

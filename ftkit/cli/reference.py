@@ -17,7 +17,11 @@ def list_components(
     kind: Annotated[str, typer.Argument(help="sources, cleaning, prompting, …; default: all")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the components a recipe can choose from."""
+    """List the components a recipe can choose from.
+
+    \b
+    ftkit list metrics
+    """
     from ftkit.registry import KINDS, find, names, suggest
 
     if kind and kind not in KINDS:
@@ -35,7 +39,9 @@ def list_components(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="component, block or key of a recipe, or a word")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="component, block or key of a recipe, or a word")
+    ] = "recipe",
 ) -> None:
     """Show a component, or a block or key of recipes. Other words are looked for in names and descriptions.
 
@@ -59,7 +65,12 @@ def show(
 def schema(
     of: Annotated[str, typer.Option(help="recipe, verdict, metrics, summary, training or candidates")] = "recipe",
 ) -> None:
-    """Print the JSON Schema of recipes, or of a file of results."""
+    """Print the JSON Schema of recipes, or of a file of results.
+
+    \b
+    ftkit schema > recipe.schema.json
+    ftkit schema --of verdict
+    """
     from ftkit.recipe.schema import json_schema
     from ftkit.registry import suggest
     from ftkit.run.artifacts import RECORDS
@@ -68,6 +79,16 @@ def schema(
     if of not in schemas:
         raise RecipeError(f"--of {of}: has no schema{suggest(of, schemas)}")
     print_json(schemas[of]())
+
+
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("ftkit-docs"),
+) -> None:
+    """Write the reference as Markdown. Pages on the recipe, on each kind of component, on the commands."""
+    from ftkit.cli.manual import write_manual
+
+    show_text(f"reference: {write_manual(out)[0]}")
 
 
 @app.command()
@@ -82,3 +103,9 @@ def doctor(as_json: AsJson = False) -> None:
     devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in facts["devices"]]
     for name, value in {**facts, "devices": "; ".join(devices) or "no accelerator"}.items():
         show_text(f"{name:16} {value}")
+
+
+@app.command("help")
+def help_on(command: Annotated[str, typer.Argument(help="a command; default: all of them")] = "") -> None:
+    """Show the commands, or what one command takes."""
+    app([*([command] if command else []), "--help"], prog_name="ftkit")

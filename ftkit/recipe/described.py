@@ -68,6 +68,13 @@ def keys_of_block(block: type[BaseModel]) -> list[Described]:
     return [described(name, field) for name, field in block.model_fields.items()]
 
 
+def own_blocks(field: FieldInfo) -> list[type[BaseModel]]:
+    """The blocks that a key holds, under names of the user's own too; components are described by themselves."""
+    inside = [field.annotation, *(get_args(field.annotation) if get_origin(field.annotation) is dict else ())]
+    blocks = [block for each in inside for block in blocks_in(each)]
+    return [block for block in blocks if not issubclass(block, Choice) or not block.kind]
+
+
 def about_block(block: type[BaseModel]) -> str:
     """What a block says of itself."""
     return inspect.cleandoc(block.__doc__ or "")
@@ -76,11 +83,10 @@ def about_block(block: type[BaseModel]) -> str:
 def key_as_text(place: Place, field: FieldInfo) -> str:
     """A key of a recipe: what it is, and the keys that it holds, where those are the recipe's own."""
     key = described(".".join(place), field)
-    own = [block for block in blocks_in(field.annotation) if not issubclass(block, Choice) or not block.kind]
     lines = [key.name]
     if not key.is_block:
         lines += ["", *wrapped(f"{key.value} — {key.about}")]
-    for block in own:
+    for block in own_blocks(field):
         lines += ["", *block_as_lines(block, place)]
     return "\n".join(lines)
 

@@ -24,6 +24,11 @@ class Key:
     field: FieldInfo
 
     @property
+    def is_inside_component(self) -> bool:
+        """Whether it is an option of a component."""
+        return "*" in self.pattern
+
+    @property
     def is_component(self) -> bool:
         """Whether it is the name of a component, which is described by itself."""
         return issubclass(self.block, Choice) and bool(self.block.kind)
