@@ -47,6 +47,11 @@ class Described:
         """What may stand there: type and default."""
         return self.type + (", required" if self.is_required else f", default {self.default}" if self.default else "")
 
+    @property
+    def meaning(self) -> str:
+        """What may stand there, and what it is."""
+        return " — ".join(part for part in (self.value, self.about) if part)
+
 
 def described(name: str, field: FieldInfo) -> Described:
     """A key in words."""
@@ -85,7 +90,7 @@ def key_as_text(place: Place, field: FieldInfo) -> str:
     key = described(".".join(place), field)
     lines = [key.name]
     if not key.is_block:
-        lines += ["", *wrapped(f"{key.value} — {key.about}")]
+        lines += ["", *wrapped(key.meaning)]
     for block in own_blocks(field):
         lines += ["", *block_as_lines(block, place)]
     return "\n".join(lines)
@@ -132,7 +137,7 @@ def _filled(text: str, *, first: str = "", rest: str = "") -> str:
 
 
 def _key_lines(key: Described) -> list[str]:
-    return _filled(f"{key.name}: {key.value} — {key.about}", first="  ", rest="    ").split("\n")
+    return _filled(f"{key.name}: {key.meaning}", first="  ", rest="    ").split("\n")
 
 
 def _in_words(annotation: Any, limits: Sequence[Any] = ()) -> str:

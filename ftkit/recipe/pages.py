@@ -10,24 +10,13 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel
 
-from ftkit.recipe.described import Described, about_block, keys_of_block, own_blocks
+from ftkit.recipe.described import Described, about_block, described, keys_of_block, own_blocks
 from ftkit.recipe.places import Place, keys_of
 from ftkit.recipe.schema import Recipe
 from ftkit.registry import KINDS, Component, find, names
 
 MARK = "<!-- written by `ftkit docs` from the code -->"
 ONE_RULE = "One rule for every choice: `name`, or `{name: {options}}`. Unknown keys are errors."
-KIND_OF = {
-    "sources": "`data.source`, and of splits and benchmarks",
-    "shapes": "`shape` of a source",
-    "cleaning": "`data.clean`",
-    "splitting": "`data.split.by`",
-    "prompting": "`baseline.prompts`",
-    "extractors": "`task.generate.extract`",
-    "methods": "`train.method`",
-    "metrics": "`evaluate.metrics`",
-    "sections": "no key: the sections of the report",
-}
 
 
 def recipe_pages() -> dict[str, str]:
@@ -62,7 +51,9 @@ def _recipe_page() -> str:
 
 
 def _kind_page(kind: str) -> str:
-    parts = [f"Where a recipe names them: {KIND_OF[kind]}."]
+    keys = [key for key in keys_of(Recipe) if described("", key.field).kind == kind]
+    places = dict.fromkeys(f"`{'.'.join(key.pattern)}`" for key in keys)
+    parts = [f"Where a recipe names them: {', '.join(places)}." if places else "A recipe does not choose them."]
     for name in names(kind):
         parts += _component(find(kind, name))
     return page(kind.capitalize(), parts)

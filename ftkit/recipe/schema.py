@@ -45,7 +45,9 @@ class Model(Config):
     path: str | None = Field(None, description="folder with config.json, safetensors and tokenizer")
     hub: str | None = Field(None, description="repository of the hub, as owner/name")
     revision: str | None = Field(None, description="commit, tag or branch of the hub repository")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU that has it")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the weights; auto: bfloat16 on a GPU that has it"
+    )
     chat_template_kwargs: dict[str, bool | int | float | str] = Field(
         {"enable_thinking": False}, description="given to the chat template"
     )
@@ -62,7 +64,9 @@ class Model(Config):
 class Classify(Config):
     """Choose one of `labels` for each input, by the score the model gives to each."""
 
-    labels: Literal["auto"] | list[str] = Field("auto", description="auto: all targets found in train")
+    labels: Literal["auto"] | list[str] = Field(
+        "auto", description="what may be answered; auto: all targets found in train"
+    )
 
     @field_validator("labels")
     @classmethod
@@ -126,7 +130,7 @@ class Evaluate(Config):
         default=[],
         min_length=1,
         exclude_if=lambda metrics: not metrics,
-        description="left out: the defaults of the task; to generate, what the targets are decides",
+        description="scores of answers; left out: those of the task; to generate, what the targets are decides",
     )
 
     @field_validator("metrics")
@@ -207,7 +211,7 @@ def with_defaults_of_task(schema: type[Config], values: Any) -> Any:
 class DataRecipe(Config):
     """What prepare needs of a recipe; `ftkit prepare` takes it alone."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="of the run's folder")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="names the run's folder")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(17, description="all that is drawn by chance follows from it")
     task: TaskChoice = Field(description="what the model is to do")
     data: Data = Field(description="where rows come from, how they are cleaned and split")

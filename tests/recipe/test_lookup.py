@@ -61,6 +61,10 @@ def test_what_may_stand_in_a_key_is_said_in_a_users_words(key: str, value: str) 
     assert described(key, Example.model_fields[key]).value == value
 
 
+def test_a_key_without_a_description_is_shown_without_a_dash() -> None:
+    assert described("folder", Example.model_fields["folder"]).meaning == "text, required"
+
+
 BLOCKS = {
     "train": "  epochs: number above 0 and up to 1000000, default 3.0 — how often each row of\n    train is seen",
     "model": "  hub: text — repository of the hub, as owner/name\n",
