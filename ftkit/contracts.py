@@ -33,14 +33,18 @@ TooLong: TypeAlias = Literal["error", "drop", "cut"]
 class Machine(Config):
     """Where and how wide to compute. Never hashed: it changes results by rounding at most."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where models are computed; auto: CUDA where there is a device, else the CPU"
+    )
     micro_batch: Annotated[int, Field(ge=1, le=2**20)] | Literal["auto"] = Field(
         "auto", description="rows per forward pass"
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; auto: of preparing, all there are"
     )
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="kernel of the model's attention; auto: that of transformers"
+    )
 
     @property
     def num_threads(self) -> int:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_serializer, model_validator
 
 PACKAGES = {
     "sources": "ftkit.prepare.sources",
@@ -64,6 +64,11 @@ class Component:
     config_type: type[Config]
     function: Callable[..., Any]
     doc: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of `doc`."""
+        return self.doc.split("\n")[0]
 
 
 _components: dict[tuple[str, str], Component] = {}
@@ -112,19 +117,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that a word is a slip of, if any."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
-
-
-def described(component: Component) -> str:
-    """What a component does, and each option with its default."""
-    lines = [f"{component.kind}/{component.name}", "", component.doc]
-    fields = component.config_type.model_fields
-    if fields and component.config_type.__doc__:
-        lines += ["", inspect.cleandoc(component.config_type.__doc__)]
-    lines += [""] if fields else []
-    for option, info in fields.items():
-        default = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        lines.append(f"  {option}: {default}" + (f" — {info.description}" if info.description else ""))
-    return "\n".join(lines)
 
 
 class Choice(Config):
@@ -177,7 +169,10 @@ class Choice(Config):
 @cache
 def choice_of(kind: str) -> type[Choice]:
     """The Choice type over all components of a kind."""
-    fields: dict[str, Any] = {name: (find(kind, name).config_type | None, None) for name in names(kind)}
+    found = [find(kind, name) for name in names(kind)]
+    fields: dict[str, Any] = {
+        each.name: (each.config_type | None, Field(None, description=each.summary)) for each in found
+    }
     with warnings.catch_warnings():  # of a component called as a method that pydantic calls deprecated: json
         warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
         choice = create_model(f"{kind.capitalize()}Choice", __base__=Choice, **fields)
@@ -202,10 +197,9 @@ def name_or_object(known: list[str]) -> Callable[[dict[str, Any]], None]:
     def rewrite(schema: dict[str, Any]) -> None:
         as_object = {**schema, "minProperties": 1, "maxProperties": 1}
         as_object["properties"] = {
-            name: {"anyOf": list(value.get("anyOf", [value]))} for name, value in schema["properties"].items()
+            name: {key: inside for key, inside in value.items() if key != "default"}
+            for name, value in schema["properties"].items()
         }
-        for value in as_object["properties"].values():
-            value.pop("default", None)
         schema.clear()
         schema["anyOf"] = [{"enum": known}, as_object]
 

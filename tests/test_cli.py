@@ -35,7 +35,9 @@ COMMANDS = [
     "list",
     "show",
     "schema",
+    "docs",
     "doctor",
+    "help",
 ]
 
 
@@ -99,17 +101,19 @@ def test_list_names_every_component_with_what_it_does() -> None:
     lines = done.out.splitlines()
     for kind in KINDS:
         below = lines[lines.index(kind) + 1 :]
-        assert [line.split()[0] for line in below[: len(names(kind))]] == list(names(kind))
-    assert "  lora               Low-rank adapters on the frozen base (Hu et al. 2021, arXiv 2106.09685)." in lines
+        listed = [line.split()[0] for line in below if re.match(r"  \w", line)]
+        assert listed[: len(names(kind))] == list(names(kind))
+    assert "  zero_shot  The instruction alone, without demonstrations." in lines
+    assert max(map(len, lines)) <= 80
     assert json.loads(ftkit("list", "methods", "--json").out).keys() == {"methods"}
 
 
 def test_show_gives_options_with_their_defaults() -> None:
     done = ftkit("show", "lora")
     assert done.out.startswith("methods/lora\n\nLow-rank adapters on the frozen base")
-    assert "  rank: default 16\n" in done.out
+    assert "\n  rank: whole number from 1 to 16384, default 16 — inner size of an adapter:\n" in done.out
     assert ftkit("show", "cleaning/near_dedup").out.startswith("cleaning/near_dedup\n")
-    assert "  path: required — file" in ftkit("show", "jsonl").out
+    assert "\n  path: text, required — file, folder, or pattern" in ftkit("show", "jsonl").out
 
 
 @pytest.mark.parametrize("name", [f"{kind}/{name}" for kind in KINDS for name in names(kind)])
@@ -117,7 +121,8 @@ def test_every_component_can_be_shown_without_stray_indents(name: str) -> None:
     done = ftkit("show", name)
     assert done.code == 0
     assert done.out.startswith(f"{name}\n\n")
-    assert not re.search(r"^ {3,}\S", done.out, flags=re.MULTILINE)
+    assert not re.search(r"^( {3}| {5,})\S", done.out, flags=re.MULTILINE)  # 2: an option; 4: what goes on of it
+    assert max(map(len, done.out.splitlines())) <= 80
 
 
 # --- doctor and check

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from types import FrameType
@@ -116,6 +118,46 @@ def test_a_run_comes_to_the_files_of_the_readme_in_the_order_it_tells(
         sys.setprofile(None)
     places = {(str(root / "ftkit" / path), function): (path, function) for path, function in told}
     assert [places[each] for each in entered if each in places] == told
+
+
+FOR = {"RECIPE": "recipe.yaml", "RUN": "runs/small", "runs/…": "runs/small", "DIR": "exported", "NAME": "lora"}
+FOR |= {"A": "runs/small", "B": "runs/small#base+zero_shot"}  # what stands for the reader's own
+ELSEWHERE = {  # commands that take long, and the test that runs them
+    ("run", "recipes/quickstart.yaml"): "test_the_python_of_the_readme_runs, and scripts/test -m slow",
+    ("chat",): "test_a_chat_answers_what_is_typed_and_keeps_it",
+    ("export",): "test_export_writes_a_model_that_transformers_loads",
+}
+
+
+def commands_of(readme: str) -> list[list[str]]:
+    """The words of every command that the README gives, behind `ftkit`; a second line goes on with the first."""
+    text = re.sub(r"\\\n\s+", "", readme)
+    inline = re.findall(r"`ftkit\s([^`]+)`", text)
+    lines = re.findall(r"^    (?:scripts/)?ftkit ([^#\n]+)", text, flags=re.MULTILINE)
+    table = text.split("## Commands")[1].split("`--json`")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    cells = re.findall(r"`(.*?)`", " ".join(rows))
+    commands = [*inline, *lines, *(re.sub(r" \[.*?\]", "", cell) for cell in cells)]
+    return [[FOR.get(word, word) for word in shlex.split(command)] for command in commands]
+
+
+def test_every_command_of_the_readme_is_run(
+    readme: str, ran: SetUp, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(ran.folder, tmp_path / "place")
+    for name in ("data", "recipes"):
+        (place / name).symlink_to(root / name)
+    commands = [words for words in commands_of(readme) if words[0] != "--install-completion"]
+    assert {words[0] for words in commands} == {each.name or each.callback.__name__ for each in app.registered_commands}
+    left = {of: [words for words in commands if tuple(words[: len(of)]) == of] for of in ELSEWHERE}
+    now = [words for words in commands if not any(words in some for some in left.values())]
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for words in now:
+        done = ftkit(*words)
+        assert done.code == 0, (words, done.err)
+    for words in left["run", "recipes/quickstart.yaml"]:  # of what takes a GPU or minutes: what can be known before
+        assert ftkit("check", "--fast", *words[1:]).code == 0
 
 
 @pytest.mark.slow

@@ -19,7 +19,12 @@ def predict(
     on_error: Annotated[str, typer.Option(help="a row that cannot be asked: report it, or stop")] = "report",
     offline: Offline = False,
 ) -> None:
-    """Answer new rows with the arm to ship. JSONL, CSV or parquet in; JSON lines or CSV to stdout."""
+    """Answer new rows with the arm to ship. JSONL, CSV or parquet in; JSON lines or CSV to stdout.
+
+    \b
+    ftkit predict runs/quickstart rows.jsonl > answers.jsonl
+    ftkit predict runs/quickstart - --format csv < rows.jsonl
+    """
     from ftkit.run.predicting import predict_rows
 
     with context(offline=offline) as ctx:
@@ -34,7 +39,11 @@ def export(
     arm: Annotated[str, typer.Option(help="arm to export; default: the one to ship")] = "",
     offline: Offline = False,
 ) -> None:
-    """Write the model of the arm to ship. Merged safetensors, tokenizer, chat template, prompt."""
+    """Write the model of the arm to ship. Merged safetensors, tokenizer, chat template, prompt.
+
+    \b
+    ftkit export runs/quickstart --arm lora+zero_shot --out shipped
+    """
     from ftkit.run.exporting import export_model
 
     with context(offline=offline) as ctx:

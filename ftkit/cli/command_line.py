@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ORDER = ("run", "check", "prepare", "report", "runs", "compare", "duplicates", "try", "chat", "predict", "export")
 """Commands as help lists them: as they are met on the way from rows to a model in use; then what says what there is."""
-REFERENCE = ("list", "show", "schema", "doctor")
+REFERENCE = ("list", "show", "schema", "docs", "doctor", "help")
 
 
 class InOrder(TyperGroup):
@@ -37,9 +37,11 @@ class InOrder(TyperGroup):
         return sorted(super().list_commands(ctx), key=(*ORDER, *REFERENCE).index)
 
 
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}  # of the application, and so of its commands
+
 app = typer.Typer(
     cls=InOrder,
-    add_completion=False,
+    context_settings=CONTEXT,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -38,7 +38,12 @@ def run(
     trust_remote_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe from raw rows to a verdict. What is already published is reused."""
+    """Run a recipe from raw rows to a verdict. What is already published is reused.
+
+    \b
+    ftkit run recipes/quickstart.yaml
+    ftkit run recipe.yaml --set train.epochs=5 --until train
+    """
     if until not in STAGES:
         from ftkit.registry import suggest
 
@@ -68,7 +73,11 @@ def prepare(
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Clean, deduplicate and split the rows; nothing else. The recipe needs no model."""
+    """Clean, deduplicate and split the rows; nothing else. The recipe needs no model.
+
+    \b
+    ftkit prepare recipe.yaml --set data.clean='[exact_dedup]'
+    """
     from ftkit.recipe.schema import load_data_recipe
 
     loaded = load_data_recipe(recipe, overrides=overrides or [])
@@ -98,6 +107,9 @@ def check(
     """Check a recipe before it costs anything. Schema and columns; then prompts, loss masks, rows that do not fit.
 
     --smoke: then every stage on a few rows, on the CPU; of the base only config and tokenizer are needed.
+
+    \b
+    ftkit check recipe.yaml --fast
     """
     if fast and smoke:
         raise RecipeError("--fast and --smoke: one looks at least, the other at most; take one of them")

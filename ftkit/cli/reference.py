@@ -17,40 +17,60 @@ def list_components(
     kind: Annotated[str, typer.Argument(help="sources, cleaning, prompting, …; default: all")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the components a recipe can choose from."""
+    """List the components a recipe can choose from.
+
+    \b
+    ftkit list metrics
+    """
     from ftkit.registry import KINDS, find, names, suggest
 
     if kind and kind not in KINDS:
         raise RecipeError(f"list: {kind!r} is no kind of component{suggest(kind, KINDS)}")
     kinds = [kind] if kind else KINDS
-    components_of = {each: {name: find(each, name).doc.split("\n")[0] for name in names(each)} for each in kinds}
+    components_of = {each: {name: find(each, name).summary for name in names(each)} for each in kinds}
     if as_json:
         print_json(components_of)
         return
+    from ftkit.recipe.described import as_list
+
     for each, components in components_of.items():
-        show_text(each)
-        for name, doc in components.items():
-            show_text(f"  {name:18} {doc}")
+        show_text("\n".join([each, *as_list(components)]))
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="name, or kind/name")]) -> None:
-    """Show one component: what it does and its options."""
-    from ftkit.registry import KINDS, described, find, names, suggest
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="component, block or key of a recipe, or a word")
+    ] = "recipe",
+) -> None:
+    """Show a component, or a block or key of recipes. Other words are looked for in names and descriptions.
 
-    kind, slash, short = name.rpartition("/")
-    matching = [each for each in KINDS if (not slash or each == kind) and short in names(each)]
-    if not matching:
-        known = [each for kinds in KINDS for each in names(kinds)]
-        raise RecipeError(f"show: no component is called {name!r}{suggest(short, known)}")
-    show_text("\n\n".join(described(find(each, short)) for each in matching))
+    \b
+    ftkit show train                  the keys of a block
+    ftkit show train.learning_rate    one key
+    ftkit show lora                   a component and its options
+    ftkit show f1                     what has f1 in its name or description
+    """
+    from ftkit.recipe.lookup import look_up, nearest_name
+
+    found = look_up(name)
+    if found is None:
+        near = nearest_name(name)
+        hint = f"did you mean {near!r}?" if near else "`ftkit list` has the components, `ftkit show recipe` the keys"
+        raise RecipeError(f"show: no component or key is called {name!r}; {hint}")
+    show_text(found.as_text())
 
 
 @app.command()
 def schema(
     of: Annotated[str, typer.Option(help="recipe, verdict, metrics, summary, training or candidates")] = "recipe",
 ) -> None:
-    """Print the JSON Schema of recipes, or of a file of results."""
+    """Print the JSON Schema of recipes, or of a file of results.
+
+    \b
+    ftkit schema > recipe.schema.json
+    ftkit schema --of verdict
+    """
     from ftkit.recipe.schema import json_schema
     from ftkit.registry import suggest
     from ftkit.run.artifacts import RECORDS
@@ -59,6 +79,16 @@ def schema(
     if of not in schemas:
         raise RecipeError(f"--of {of}: has no schema{suggest(of, schemas)}")
     print_json(schemas[of]())
+
+
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("ftkit-docs"),
+) -> None:
+    """Write the reference as Markdown. Pages on the recipe, on each kind of component, on the commands."""
+    from ftkit.cli.manual import write_manual
+
+    show_text(f"reference: {write_manual(out)[0]}")
 
 
 @app.command()
@@ -73,3 +103,9 @@ def doctor(as_json: AsJson = False) -> None:
     devices = [f"{each['device']} ({each['name']}, {each['memory_gib']:.0f} GiB)" for each in facts["devices"]]
     for name, value in {**facts, "devices": "; ".join(devices) or "no accelerator"}.items():
         show_text(f"{name:16} {value}")
+
+
+@app.command("help")
+def help_on(command: Annotated[str, typer.Argument(help="a command; default: all of them")] = "") -> None:
+    """Show the commands, or what one command takes."""
+    app([*([command] if command else []), "--help"], prog_name="ftkit")

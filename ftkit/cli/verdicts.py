@@ -51,7 +51,12 @@ def compare(
     seed: Annotated[int, typer.Option(help="of the resampling")] = 17,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the arms of two runs, or two files of predictions. They must hold the same rows; nothing is trained."""
+    """Compare the arms of two runs, or two files of predictions. They must hold the same rows; nothing is trained.
+
+    \b
+    ftkit compare runs/a runs/b
+    ftkit compare runs/a runs/a#base+zero_shot --metric macro_f1
+    """
     from ftkit.report.wording import one_sentence
     from ftkit.run.side_by_side import compare as compare_sides
 
@@ -68,7 +73,11 @@ def duplicates(
     min_score: Annotated[Optional[float], typer.Option(help="only pairs at least as similar")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show rows side by side with those they gave way to. The least alike come first."""
+    """Show rows side by side with those they gave way to. The least alike come first.
+
+    \b
+    ftkit duplicates runs/quickstart --step near_dedup --limit 5
+    """
     from rich.console import Console
     from rich.text import Text
 

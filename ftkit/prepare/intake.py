@@ -26,7 +26,7 @@ from ftkit.prepare.sources import FileSource, SourceConfig
 from ftkit.prepare.unused import Unused
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.templates import names_in
-from ftkit.registry import Choice, choice_of, nearest, suggest
+from ftkit.registry import Choice, choice_of, nearest
 from ftkit.store import stamp
 
 if TYPE_CHECKING:
@@ -243,15 +243,15 @@ class _Reading:
     def _no_columns(self, missing: Sequence[_Named], seen: Sequence[Batch], *, is_all: bool) -> DataError:
         """A line for each, and the columns that are likely meant where an input or target is no mere slip."""
         known = own_columns(seen[-1].table)
-        lines = [self._no_column(each, known, seen, is_all=is_all) for each in missing]
         is_lost = any(each.is_input_or_target and nearest(each.column, known) is None for each in missing)
-        if is_lost and (meant := likely(known)):
+        meant = likely(known) if is_lost else ""
+        hints = [_listed(known) if meant and each.is_input_or_target else _hint(each.column, known) for each in missing]
+        lines = [self._no_column(each, hint, seen, is_all=is_all) for each, hint in zip(missing, hints, strict=True)]
+        if meant:
             lines.append(f"data.{self.name}: likely {meant}")
         return DataError("\n".join(lines))
 
-    def _no_column(self, named: _Named, known: Sequence[str], seen: Sequence[Batch], *, is_all: bool) -> str:
-        hint = suggest(named.column, known)
-        hint += f" the columns are {', '.join(known)}" if hint.startswith("; did") else ""
+    def _no_column(self, named: _Named, hint: str, seen: Sequence[Batch], *, is_all: bool) -> str:
         num_rows = sum(batch.table.height for batch in seen)
         where = "" if is_all else f" in its first {num_rows:,} rows"
         later = "" if is_all else "; where a later row has it, give it to the first row too, as null"
@@ -379,6 +379,16 @@ def _stop_at(faults: Mapping[str, str]) -> None:
     shown = f"; the first {SHOWN_FAULTS} are shown" if len(places) >= SHOWN_FAULTS else ""
     more = "; on_error: drop in data leaves such rows out and lists them in the ledger"
     raise DataError("\n".join(lines) + shown + more)
+
+
+def _listed(known: Sequence[str]) -> str:
+    return f"; known: {', '.join(known)}"
+
+
+def _hint(column: str, known: Sequence[str]) -> str:
+    """The column that a name is a slip of, and all there are."""
+    near = nearest(column, known)
+    return _listed(known) if near is None else f"; did you mean {near!r}? the columns are {', '.join(known)}"
 
 
 def _as_events(faults: Mapping[str, str]) -> Table:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from ftkit.recipe.places import Place
 from ftkit.registry import Choice, names, suggest
 
 if TYPE_CHECKING:
     from ftkit.recipe.schema import DataRecipe, Recipe
     from ftkit.recipe.train_block import WordingChoice
-
-Place: TypeAlias = tuple[str, ...]
 
 
 class AcrossError(ValueError):

@@ -36,8 +36,8 @@ Count: TypeAlias = Annotated[int, Field(ge=1)]
 class Split(Config):
     """How rows become valid and test: a share of the rows, or a source of their own. The rest is train."""
 
-    valid: ShareOrSource = 0.1
-    test: ShareOrSource = 0.2
+    valid: ShareOrSource = Field(0.1, description="rows that choices are made on: a share, or a source of its own")
+    test: ShareOrSource = Field(0.2, description="rows that the verdict rests on: a share, or a source of its own")
     by: SplittingChoice = Field(
         default_factory=lambda: SplittingChoice.model_validate("stratified"), description="how shares are dealt"
     )
@@ -72,20 +72,22 @@ class Decontaminate(Config):
 class Limit(Config):
     """At most so many rows of each split are kept, the first in the order of the split."""
 
-    train: Count | None = None
-    valid: Count | None = None
-    test: Count | None = None
+    train: Count | None = Field(None, description="rows of train at most; left out: all")
+    valid: Count | None = Field(None, description="rows of valid at most; left out: all")
+    test: Count | None = Field(None, description="rows of test at most; left out: all")
 
 
 class Data(Config):
     """Where rows come from, how they are cleaned and split."""
 
-    source: Annotated[list[SourceChoice], one_or_more(SourceChoice), Field(min_length=1)]
+    source: Annotated[list[SourceChoice], one_or_more(SourceChoice), Field(min_length=1)] = Field(
+        description="where rows are read from; of several, each with its share or none"
+    )
     on_error: Literal["stop", "drop"] = Field("stop", description="drop: malformed rows go to the ledger")
     clean: list[CleaningChoice] = Field(default=[], description="steps in order; left out: the task's defaults")
-    split: Split = Field(default_factory=Split)
-    decontaminate: Decontaminate = Decontaminate()
-    limit: Limit = Limit()
+    split: Split = Field(default_factory=Split, description="which rows become valid and test")
+    decontaminate: Decontaminate = Field(Decontaminate(), description="which train rows are too near to held-out ones")
+    limit: Limit = Field(Limit(), description="how many rows of each split are kept")
 
     @field_validator("source")
     @classmethod

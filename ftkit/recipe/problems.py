@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ftkit.recipe import words
-from ftkit.recipe.across import AcrossError, Place
+from ftkit.recipe.across import AcrossError
+from ftkit.recipe.places import Place
 from ftkit.recipe.yaml_tree import KeyPath, Tree, YamlValue
 from ftkit.registry import Config, nearest, suggest
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ftkit.recipe.across import Place
+from ftkit.recipe.places import Place
 from ftkit.recipe.train_block import type_of
 from ftkit.registry import Choice, Config
 

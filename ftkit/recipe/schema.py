@@ -45,7 +45,9 @@ class Model(Config):
     path: str | None = Field(None, description="folder with config.json, safetensors and tokenizer")
     hub: str | None = Field(None, description="repository of the hub, as owner/name")
     revision: str | None = Field(None, description="commit, tag or branch of the hub repository")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU that has it")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the weights; auto: bfloat16 on a GPU that has it"
+    )
     chat_template_kwargs: dict[str, bool | int | float | str] = Field(
         {"enable_thinking": False}, description="given to the chat template"
     )
@@ -62,7 +64,9 @@ class Model(Config):
 class Classify(Config):
     """Choose one of `labels` for each input, by the score the model gives to each."""
 
-    labels: Literal["auto"] | list[str] = Field("auto", description="auto: all targets found in train")
+    labels: Literal["auto"] | list[str] = Field(
+        "auto", description="what may be answered; auto: all targets found in train"
+    )
 
     @field_validator("labels")
     @classmethod
@@ -75,8 +79,11 @@ class Classify(Config):
 class Generate(Config):
     """Write an answer; `extract` takes what is compared out of the answer and of the target."""
 
-    max_new_tokens: Count = 256
-    extract: ExtractorChoice = Field(default_factory=lambda: ExtractorChoice.model_validate("exact"))
+    max_new_tokens: Count = Field(256, description="tokens of an answer at most")
+    extract: ExtractorChoice = Field(
+        default_factory=lambda: ExtractorChoice.model_validate("exact"),
+        description="what is taken out of answer and target to compare them",
+    )
 
 
 class TaskChoice(Choice):
@@ -84,8 +91,8 @@ class TaskChoice(Choice):
 
     model_config = ConfigDict(json_schema_extra=name_or_object(["classify", "generate"]))
 
-    classify: Classify | None = None
-    generate: Generate | None = None
+    classify: Classify | None = Field(None, description="choose one of the labels")
+    generate: Generate | None = Field(None, description="write an answer")
 
 
 class Search(Config):
@@ -97,7 +104,8 @@ class Search(Config):
         "conversations, else the task's own",
     )
     prompts: list[PromptChoice] = Field(
-        default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")]
+        default_factory=lambda: [PromptChoice.model_validate(name) for name in ("zero_shot", "few_shot")],
+        description="prompt strategies, each tried with each instruction",
     )
     normalize: list[Literal["sum", "mean", "calibrated"]] = Field(
         default=["sum", "mean", "calibrated"], min_length=1, description="of label scores; classify only"
@@ -122,7 +130,7 @@ class Evaluate(Config):
         default=[],
         min_length=1,
         exclude_if=lambda metrics: not metrics,
-        description="left out: the defaults of the task; to generate, what the targets are decides",
+        description="scores of answers; left out: those of the task; to generate, what the targets are decides",
     )
 
     @field_validator("metrics")
@@ -149,9 +157,9 @@ class Compare(Config):
     primary: str = Field(
         "", exclude_if=lambda name: not name, description="metric that decides; left out: the first of evaluate.metrics"
     )
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    prices: Prices = Prices()
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="difference of the metric that would matter")
+    level: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.95, description="confidence level of the intervals")
+    prices: Prices = Field(Prices(), description="what an hour and a million tokens cost")
 
 
 def _first_metric(values: dict[str, Any]) -> Any:
@@ -203,11 +211,11 @@ def with_defaults_of_task(schema: type[Config], values: Any) -> Any:
 class DataRecipe(Config):
     """What prepare needs of a recipe; `ftkit prepare` takes it alone."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="of the run's folder")]
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
-    task: TaskChoice
-    data: Data
-    machine: Machine = Machine()
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="names the run's folder")]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(17, description="all that is drawn by chance follows from it")
+    task: TaskChoice = Field(description="what the model is to do")
+    data: Data = Field(description="where rows come from, how they are cleaned and split")
+    machine: Machine = Field(Machine(), description="where and how wide to compute; changes no result but by rounding")
 
     _text: str = PrivateAttr("")
 
@@ -236,11 +244,11 @@ class DataRecipe(Config):
 class Recipe(DataRecipe):
     """One question to answer: is fine-tuning worth it for this task?"""
 
-    model: Model
-    baseline: Search = Field(default_factory=Search)
-    train: Train = Field(default_factory=Train)
-    evaluate: Evaluate = Evaluate()
-    compare: Compare = Compare()
+    model: Model = Field(description="the base model")
+    baseline: Search = Field(default_factory=Search, description="the search for the best prompt")
+    train: Train = Field(default_factory=Train, description="which models are tuned, and how")
+    evaluate: Evaluate = Field(Evaluate(), description="what is measured on test")
+    compare: Compare = Field(Compare(), description="what decides, and by how much")
 
     @property
     def primary(self) -> Choice:
@@ -335,5 +343,12 @@ def _all_mistakes(tree: Tree, error: ValidationError, schema: type[AnyRecipe]) -
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a recipe, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
+    """The JSON Schema of a recipe, for editors; as for `load_data_recipe`, one about rows alone needs no model."""
+    whole = Recipe.model_json_schema()
+    about_models = [name for name in Recipe.model_fields if name not in DataRecipe.model_fields and name != "model"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "required": [name for name in whole["required"] if name != "model"],
+        "dependentRequired": {name: ["model"] for name in about_models},
+    }

@@ -45,8 +45,8 @@ class WordingChoice(Choice):
 
     model_config = ConfigDict(json_schema_extra=name_or_object(["best_zero_shot", "instruction"]))
 
-    best_zero_shot: NoOptions | None = None
-    instruction: OwnWording | None = None
+    best_zero_shot: NoOptions | None = Field(None, description="that of the best zero-shot prompt on valid")
+    instruction: OwnWording | None = Field(None, description="a wording of your own")
 
 
 class Tuning(Config):
@@ -56,15 +56,25 @@ class Tuning(Config):
         default_factory=lambda: WordingChoice.model_validate("best_zero_shot"),
         description="the prompt that training uses",
     )
-    epochs: Annotated[float, Field(gt=0, le=1e6)] = 3.0
+    epochs: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        3.0, description="how often each row of train is seen; may be a fraction"
+    )
     max_steps: Count | None = Field(None, description="optimizer steps at most")
-    learning_rate: Annotated[float, Field(gt=0, le=1e3)] | None = None
-    weight_decay: Annotated[float, Field(ge=0, le=1e3)] | None = None
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    learning_rate: Annotated[float, Field(gt=0, le=1e3)] | None = Field(
+        None, description="highest rate, after the warmup; left out: that of the method"
+    )
+    weight_decay: Annotated[float, Field(ge=0, le=1e3)] | None = Field(
+        None, description="of AdamW; left out: that of the method"
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="of the learning rate after the warmup: how it goes down to 0, or that it stays"
+    )
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
     global_batch_size: Count = Field(32, description="rows per optimizer step")
-    max_grad_norm: Positive = 1.0
-    gradient_checkpointing: bool = False
+    max_grad_norm: Positive = Field(1.0, description="longer gradients are scaled down to this norm")
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice instead of keeping them: slower, in less memory"
+    )
     num_evals: Count = Field(6, description="evaluations on valid, evenly spaced; the last one ends the training")
     patience: Count | None = Field(
         None, description="evaluations without improvement before training stops; null: never"
@@ -115,7 +125,8 @@ class Train(Tuning):
     """Which models are tuned, and how. A list of methods trains one model each; `variants` names several trainings."""
 
     method: Annotated[list[MethodChoice], one_or_more(MethodChoice), Field(min_length=1)] = Field(
-        default_factory=lambda: [MethodChoice.model_validate("lora")]
+        default_factory=lambda: [MethodChoice.model_validate("lora")],
+        description="which weights are trained; a list trains one model with each",
     )
     variants: dict[VariantLabel, Change] = Field({}, description="trainings by name, each a change of this block")
 

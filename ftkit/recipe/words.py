@@ -5,17 +5,13 @@ Knows the schema it is given and no text of a recipe. In a place, * is the name 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias, get_args, get_origin
 
-from pydantic import BaseModel
-
+from ftkit.recipe.places import Place, keys_of
 from ftkit.recipe.yaml_tree import YamlValue
-from ftkit.registry import Choice, Config
-
-Place: TypeAlias = tuple[str, ...]
+from ftkit.registry import Config
 
 AXOLOTL, FACTORY, TRL, PEFT = "Axolotl", "LLaMA-Factory", "TRL", "PEFT"
 UNSLOTH, OPENAI, TORCH = "Unsloth", "OpenAI", "PyTorch"
@@ -225,30 +221,6 @@ def _depth(place: Place, value: YamlValue) -> int:
 def _by_pattern(schema: type[Config]) -> dict[str, dict[str, list[Place]]]:
     """Of each key of a schema its places, those that differ in components under one pattern."""
     found: dict[str, dict[str, list[Place]]] = {}
-    for place, pattern in _places(schema, (), (), set()):
-        found.setdefault(place[-1], {}).setdefault(".".join(pattern), []).append(place)
+    for key in keys_of(schema):
+        found.setdefault(key.place[-1], {}).setdefault(".".join(key.pattern), []).append(key.place)
     return found
-
-
-def _places(
-    schema: type[BaseModel], at: Place, pattern: Place, seen: set[type[BaseModel]]
-) -> Iterator[tuple[Place, Place]]:
-    """Every key and its pattern. Components of a kind are gone into where they may first stand."""
-    is_choice = issubclass(schema, Choice)
-    for name, info in schema.model_fields.items():
-        here = (*at, name)
-        inner = (*pattern, "*" if is_choice else name)
-        yield here, (*pattern, name)
-        for block in _blocks(info.annotation):
-            if block not in seen:
-                seen |= {block} if issubclass(block, Choice) else set()
-                yield from _places(block, here, inner, seen)
-
-
-def _blocks(annotation: object) -> Iterator[type[BaseModel]]:
-    """The models of a field, but those under keys of the user's own."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) is not dict:
-        for part in get_args(annotation):
-            yield from _blocks(part)

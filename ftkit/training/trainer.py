@@ -21,6 +21,7 @@ from ftkit.recipe.train_block import MethodChoice, Train
 from ftkit.records import Example, read_jsonl
 from ftkit.registry import Choice, suggest
 from ftkit.store import derive_seed, locked, refuse_links
+from ftkit.training.keywords import unknown_keyword
 
 if TYPE_CHECKING:
     from ftkit.engine.load import LoadedModel
@@ -48,10 +49,6 @@ class TrainOptions(TypedDict, total=False):
 
 
 WRITTEN = (".lock", "checkpoints", "steps.jsonl", "adapter", "model")
-ONLY_A_RECIPES = {
-    "wording": "only a recipe has it; give the text as `instruction`",
-    "variants": "only a recipe has them; a Trainer trains one model",
-}
 
 
 @dataclass(frozen=True)
@@ -289,8 +286,7 @@ def _block(options: Mapping[str, Any]) -> Train:
     known = TrainOptions.__annotations__
     unknown = [key for key in options if key not in known]
     if unknown:
-        reasons = {key: ONLY_A_RECIPES.get(key, f"unknown{suggest(key, known)}") for key in unknown}
-        raise RecipeError(*(f"Trainer: train.{key}: {reason}" for key, reason in reasons.items()))
+        raise RecipeError(*(f"Trainer: {unknown_keyword(key, known)}" for key in unknown))
     block: Train = _validated(Train, options, "train")
     return block
 

@@ -44,6 +44,33 @@ def test_wrong_columns_are_named_all_at_once_with_the_likely_ones(columns: str, 
     assert (done.code, errors(done)) == (3, said)
 
 
+def test_of_two_sources_each_is_named_with_its_own_likely_columns(place: Path) -> None:
+    Path("more.csv").write_text("message,intent\nhello,greeting\nbye,parting\n", encoding="utf-8")
+    first, second = "jsonl: {path: rows.jsonl, input: text, target: lable}", "csv: {path: more.csv, input: text}"
+    done = refused(f"data.source=[{{{first}}}, {{{second}}}]", "data.source.1.csv.target=label", command="check")
+    no_header = "; where the first row is no header, name the columns of the source: columns: […]"
+    assert (done.code, errors(done)) == (
+        3,
+        [
+            "data.source.0: target: source.0 has no column 'lable'; did you mean 'label'? the columns are text, label, "
+            "customer",
+            f"data.split.group: source.1 has no column 'customer'; known: message, intent{no_header}",
+            f"data.source.1: input: source.1 has no column 'text'; known: message, intent{no_header}",
+            f"data.source.1: target: source.1 has no column 'label'; known: message, intent{no_header}",
+            "data.source.1: likely input: message, target: intent",
+        ],
+    )
+
+
+def test_a_hint_at_a_slip_does_not_contradict_the_likely_columns(place: Path) -> None:
+    done = refused("data.source={jsonl: {path: rows.jsonl, input: question, target: texts}}")
+    assert errors(done) == [
+        "data.source: input: source has no column 'question'; known: text, label, customer",
+        "data.source: target: source has no column 'texts'; known: text, label, customer",
+        "data.source: likely input: text, target: label",
+    ]
+
+
 @pytest.mark.parametrize(
     ("columns", "meant"),
     [

@@ -73,7 +73,7 @@ def test_a_metric_script_that_is_not_there_is_named_before_anything_is_made(plac
         (("report", "base"), "base: not a run directory (no latest.json); expected something like runs/quickstart"),
         (("run", "recipe.yaml", "--until", "trian"), "--until trian: no such stage; did you mean 'train'?"),
         (("list", "metric"), "list: 'metric' is no kind of component; did you mean 'metrics'?"),
-        (("show", "near_dedupe"), "show: no component is called 'near_dedupe'; did you mean 'near_dedup'?"),
+        (("show", "near_dedupe"), "show: no component or key is called 'near_dedupe'; did you mean 'near_dedup'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

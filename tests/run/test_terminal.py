@@ -36,7 +36,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "list": ("list",),
     "show": ("show", f"lo{HOSTILE}ra"),
     "schema": ("schema", "--of", f"rec{HOSTILE}ipe"),
+    "docs": ("docs", "--out", f"pa{HOSTILE}ges"),
     "doctor": ("doctor",),
+    "help": ("help", f"ru{HOSTILE}n"),
 }
 
 

@@ -308,6 +308,37 @@ def test_what_only_a_recipe_has_is_refused(key: str, sentence: str, tmp_path: Pa
     assert str(raised.value) == f"Trainer: {sentence}"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "said"),
+    [
+        ("lr", "here it is learning_rate (lr: PyTorch)"),
+        ("num_train_epochs", "here it is epochs (num_train_epochs: TRL, LLaMA-Factory)"),
+        ("warmup_ratio", "here it is warmup: a share of the steps (warmup_ratio: TRL, Axolotl, LLaMA-Factory)"),
+        ("train_dataset", "here it is rows (train_dataset: TRL, transformers)"),
+        ("eval_dataset", "here it is valid_rows (eval_dataset: LLaMA-Factory, TRL)"),
+        ("processing_class", "here it is tokenizer (processing_class: TRL, transformers)"),
+        ("peft_config", "here it is method (peft_config: PEFT, TRL)"),
+        ("lora_r", "here it is an option of the method: method={'lora': {'rank': …}} (lora_r: Axolotl, TRL)"),
+        ("bf16", "here it is precision (bf16: TRL, Axolotl, LLaMA-Factory)"),
+        (
+            "per_device_train_batch_size",
+            "here it is ctx=Context(machine=Machine(micro_batch=…)), both of ftkit.contracts "
+            "(per_device_train_batch_size: TRL, LLaMA-Factory)",
+        ),
+        ("compute_metrics", "only a recipe has it, as evaluate.metrics (compute_metrics: transformers)"),
+        (
+            "optim",
+            "not a keyword here: the optimizer is AdamW, set by train.learning_rate and train.weight_decay "
+            "(optim: TRL, LLaMA-Factory)",
+        ),
+    ],
+)
+def test_keywords_of_other_tools_are_answered_with_ours(keyword: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as raised:
+        Trainer("nowhere", "lora", ROWS, output_dir=tmp_path, **{keyword: 1})  # type: ignore[arg-type]
+    assert str(raised.value) == f"Trainer: {keyword}: {said}"
+
+
 def test_rows_are_checked_before_a_model_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^rows\[0\]: 'target' is missing"):
         Trainer("nowhere", "lora", [{"input": "a"}], output_dir=tmp_path).fit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from ftkit.registry import Config, component
 
@@ -12,7 +12,7 @@ from ftkit.registry import Config, component
 class Regex(Config):
     """`pattern` is a Python regular expression; `.` does not match line breaks."""
 
-    pattern: str
+    pattern: str = Field(description="Python regular expression; its first group, where it has one, is the answer")
 
     @field_validator("pattern")
     @classmethod

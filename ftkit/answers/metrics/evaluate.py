@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ftkit.errors import MachineError
 from ftkit.records import Prediction
@@ -22,10 +22,10 @@ class Evaluate(Config):
 
     runs_code: ClassVar[bool] = True
 
-    path: str | None = None
-    hub: str | None = None
-    revision: str | None = None
-    key: str | None = None
+    path: str | None = Field(None, description="local script, or a folder with one")
+    hub: str | None = Field(None, description="name on the hub, as accuracy or owner/name")
+    revision: str | None = Field(None, description="commit, tag or branch; needed with hub")
+    key: str | None = Field(None, description="which of the values that it computes; left out: the first")
 
     @model_validator(mode="after")
     def _one_pinned_place(self) -> Evaluate:

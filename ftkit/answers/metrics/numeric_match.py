@@ -17,7 +17,7 @@ from ftkit.registry import component
 class NumericMatch(ReadsNumbers):
     """`tolerance` is relative: |answer − reference| ≤ tolerance × |reference|; 0 compares exactly."""
 
-    tolerance: float = Field(0.0, ge=0)
+    tolerance: float = Field(0.0, ge=0, description="share of the reference by which an answer may be off")
 
     def number_of(self, text: str, reading: Reading) -> Number | None:
         """The number that a text is."""

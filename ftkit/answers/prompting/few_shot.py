@@ -67,9 +67,13 @@ class FewShot(Strategy):
 
     prompter = Demonstrating
 
-    k: Annotated[list[Count], one_or_more(Count), Field(min_length=1)] = Field(default=[4])
-    select: Literal["random", "balanced"] = "balanced"
-    draws: int = Field(1, ge=1)
+    k: Annotated[list[Count], one_or_more(Count), Field(min_length=1)] = Field(
+        default=[4], description="how many demonstrations; each number is tried"
+    )
+    select: Literal["random", "balanced"] = Field(
+        "balanced", description="rows of train by chance, or each label in turn"
+    )
+    draws: int = Field(1, ge=1, description="how often each k is tried, each time with other rows")
 
 
 @component

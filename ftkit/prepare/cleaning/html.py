@@ -24,6 +24,7 @@ class Html(MendingStep):
     """What is done with markup in inputs, and in messages that are no answers.
 
     strip: tags, comments and scripts go, ends of blocks become line breaks, entities are decoded, blanks become one.
+
     unescape: entities such as `&amp;` are decoded, tags stay.
     """
 

@@ -30,10 +30,10 @@ class Language(RowStep):
     """
 
     keep: list[str] = Field(min_length=1, description="such as [en, de]")
-    min_probability: float = Field(0.5, gt=0, le=1)
+    min_probability: float = Field(0.5, gt=0, le=1, description="how probable a language must be to count")
     unsure: Literal["keep", "flag", "drop"] = Field("keep", description="texts of which no language is likely enough")
     field: Literal["input", "target", "either"] = Field("input", description="either: a row goes if one of both should")
-    action: Literal["drop", "flag"] = "drop"
+    action: Literal["drop", "flag"] = Field("drop", description="flag: such rows stay, and the ledger lists them")
 
     @field_validator("keep")
     @classmethod

@@ -33,14 +33,16 @@ class Length(RowStep):
     In scripts that are written without it, such as Chinese, Japanese and Thai, each character is a word.
     """
 
-    min_chars: int = Field(1, ge=1)
-    max_chars: int | None = Field(None, ge=1)
-    min_words: int = Field(0, ge=0)
-    max_words: int | None = Field(None, ge=1)
-    target_min_chars: int = Field(1, ge=1)
-    target_max_chars: int | None = Field(None, ge=1)
-    target_min_words: int = Field(0, ge=0)
-    target_max_words: int | None = Field(None, ge=1)
+    min_chars: int = Field(1, ge=1, description="characters an input has at least")
+    max_chars: int | None = Field(None, ge=1, description="characters an input has at most; left out: any number")
+    min_words: int = Field(0, ge=0, description="words an input has at least")
+    max_words: int | None = Field(None, ge=1, description="words an input has at most; left out: any number")
+    target_min_chars: int = Field(1, ge=1, description="characters a target has at least")
+    target_max_chars: int | None = Field(
+        None, ge=1, description="characters a target has at most; left out: any number"
+    )
+    target_min_words: int = Field(0, ge=0, description="words a target has at least")
+    target_max_words: int | None = Field(None, ge=1, description="words a target has at most; left out: any number")
 
     @model_validator(mode="after")
     def _bounds_leave_room(self) -> Length:

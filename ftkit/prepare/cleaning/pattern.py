@@ -23,8 +23,10 @@ class Pattern(RowStep):
 
     drop: str | None = Field(None, description="regular expression of what goes")
     keep: str | None = Field(None, description="regular expression of what stays")
-    field: Literal["input", "target", "either"] = "input"
-    action: Literal["drop", "flag"] = "drop"
+    field: Literal["input", "target", "either"] = Field(
+        "input", description="where the expression is looked for; either: in one of both"
+    )
+    action: Literal["drop", "flag"] = Field("drop", description="flag: such rows stay, and the ledger lists them")
 
     @field_validator("drop", "keep")
     @classmethod

@@ -37,8 +37,10 @@ class PersonalData(RowStep):
 
     changes_texts: ClassVar[bool] = True
 
-    action: Literal["mask", "drop", "flag"] = "mask"
-    kinds: list[Kind] = Field(default=_KINDS, min_length=1)
+    action: Literal["mask", "drop", "flag"] = Field(
+        "mask", description="put a mask in its place, drop the row, or keep the row and list it in the ledger"
+    )
+    kinds: list[Kind] = Field(default=_KINDS, min_length=1, description="what is looked for")
 
 
 @component

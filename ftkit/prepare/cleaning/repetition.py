@@ -33,28 +33,31 @@ class Repetition(RowStep):
     code are no prose.
     """
 
-    min_words: int = Field(100, ge=1)
-    max_duplicate_lines: Share = 0.30
-    max_duplicate_line_chars: Share = 0.20
-    max_duplicate_paragraphs: Share = 0.30
-    max_duplicate_paragraph_chars: Share = 0.20
+    min_words: int = Field(100, ge=1, description="texts of fewer words are not judged")
+    max_duplicate_lines: Share = Field(0.30, description="share of lines that repeat an earlier one")
+    max_duplicate_line_chars: Share = Field(0.20, description="share of characters in such lines")
+    max_duplicate_paragraphs: Share = Field(0.30, description="share of paragraphs that repeat an earlier one")
+    max_duplicate_paragraph_chars: Share = Field(0.20, description="share of characters in such paragraphs")
     max_top_grams: list[Share] = Field(
-        default=[0.20, 0.18, 0.16], min_length=3, max_length=3, description="characters in the top 2-, 3- and 4-gram"
+        default=[0.20, 0.18, 0.16],
+        min_length=3,
+        max_length=3,
+        description="share of characters in the top 2-, 3- and 4-gram of words",
     )
     max_duplicate_grams: list[Share] = Field(
         default=[0.15, 0.14, 0.13, 0.12, 0.11, 0.10],
         min_length=6,
         max_length=6,
-        description="characters in repeated 5- to 10-grams of words",
+        description="share of characters in repeated 5- to 10-grams of words",
     )
-    min_mean_word_length: float = Field(3.0, ge=0)
-    max_mean_word_length: float = Field(10.0, ge=0)
-    max_symbols_per_word: float = Field(0.1, ge=0, description="'#' and ellipses")
-    max_ellipsis_lines: Share = 0.30
-    max_bullet_lines: Share = 0.90
-    min_alphabetic_words: Share = 0.80
+    min_mean_word_length: float = Field(3.0, ge=0, description="characters a word has at least, on average")
+    max_mean_word_length: float = Field(10.0, ge=0, description="characters a word has at most, on average")
+    max_symbols_per_word: float = Field(0.1, ge=0, description="'#' and ellipses for each word")
+    max_ellipsis_lines: Share = Field(0.30, description="share of lines that end in an ellipsis")
+    max_bullet_lines: Share = Field(0.90, description="share of lines that begin with a bullet")
+    min_alphabetic_words: Share = Field(0.80, description="share of words with a letter")
     field: Literal["input", "target", "either"] = Field("input", description="either: a row goes if one of both should")
-    action: Literal["drop", "flag"] = "drop"
+    action: Literal["drop", "flag"] = Field("drop", description="flag: such rows stay, and the ledger lists them")
 
     @model_validator(mode="after")
     def _bounds_leave_room(self) -> Repetition:

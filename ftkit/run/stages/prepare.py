@@ -117,9 +117,15 @@ def check(config: PrepareConfig, ctx: Context) -> dict[str, list[str]]:
     shares(config.data)
     columns, first_rows, sources = {}, {}, sources_of(config.data)
     refuse_one_source_twice(config.data, lambda name: _local_id(name, sources[name], ctx))
+    wrong = []
     for name, source in sources.items():
         if not options_of(source).is_remote:
-            columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
+            try:
+                columns[name], first_rows[name] = columns_of(config.data, name, source, ctx, num_rows=CHECKED_ROWS)
+            except DataError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise DataError("\n".join(wrong))
     labelled = {name: rows for name, rows in first_rows.items() if not name.startswith("against.")}
     refuse_unlabelled(config.task, {name: rows.columns for name, rows in labelled.items()})
     if isinstance(config.task.options, Classify) and config.task.options.labels != "auto":

@@ -23,12 +23,18 @@ ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.j
 
 
 class LowRank(Config):
-    """Options of low-rank adapters. `all-linear` is every linear layer but the output head."""
+    """Options of low-rank adapters."""
 
-    rank: int = Field(16, ge=1, le=2**14)
+    rank: int = Field(16, ge=1, le=2**14, description="inner size of an adapter: more is more to learn with")
     alpha: Annotated[float, Field(gt=0, le=1e6)] = Field(32, description="the update is scaled by alpha / rank")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of an adapter's inputs that a step leaves out"
+    )
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = Field(
+        "all-linear",
+        description="layers that get an adapter: all linear ones but the head, or by the ends of their names, as "
+        "[q_proj, v_proj]",
+    )
 
 
 def low_rank(config: LowRank, base: LoadedModel) -> Trainable:

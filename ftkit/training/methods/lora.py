@@ -16,7 +16,7 @@ QUANTIZE = "none"
 
 
 class Lora(LowRank):
-    """Options of lora."""
+    """How large the adapters are, and which layers get one."""
 
 
 @component

@@ -16,7 +16,7 @@ QUANTIZE = "nf4"
 
 
 class Qlora(LowRank):
-    """Options of qlora."""
+    """How large the adapters are, and which layers get one."""
 
 
 @component
