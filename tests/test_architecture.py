@@ -108,8 +108,8 @@ def test_no_file_is_over_400_lines_and_no_function_over_60(path: Path) -> None:
 
 def test_the_package_has_few_rooms_and_few_files() -> None:
     places = [path.relative_to(PACKAGE).parts for path in PACKAGE.rglob("*.*") if "__pycache__" not in path.parts]
-    assert len({parts[0] for parts in places if len(parts) > 1}) <= 9
-    assert len({parts[0] for parts in places if len(parts) == 1}) <= 11
+    assert len({parts[0] for parts in places if len(parts) > 1}) <= 10
+    assert len({parts[0] for parts in places if len(parts) == 1}) <= 10
 
 
 def modules_after(code: str) -> set[str]:
