@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("report", "runs/small"),
     "runs": ("runs", "runs"),
     "compare": ("compare", "runs/small", "runs/small#base+zero_shot"),
+    "try": ("try", "runs/small", f"te{HOSTILE}xt"),
+    "chat": ("chat", "runs/small", "--arm", f"li{HOSTILE}near"),
     "predict": ("predict", "runs/small", "rows.jsonl"),
     "export": ("export", "runs/small", "--out", "out", "--arm", f"ba{HOSTILE}se"),
     "list": ("list",),
