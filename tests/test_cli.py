@@ -21,6 +21,7 @@ from ftkit.registry import KINDS, names
 from ftkit.store import read_json
 
 COMMANDS = [
+    "init",
     "run",
     "check",
     "prepare",

@@ -121,9 +121,10 @@ def test_a_run_comes_to_the_files_of_the_readme_in_the_order_it_tells(
 
 
 FOR = {"RECIPE": "recipe.yaml", "RUN": "runs/small", "runs/…": "runs/small", "DIR": "exported", "NAME": "lora"}
-FOR |= {"A": "runs/small", "B": "runs/small#base+zero_shot"}  # what stands for the reader's own
+FOR |= {"FILE": "rows.csv", "A": "runs/small", "B": "runs/small#base+zero_shot"}  # what stands for the reader's own
 ELSEWHERE = {  # commands that take long, and the test that runs them
     ("run", "recipes/quickstart.yaml"): "test_the_python_of_the_readme_runs, and scripts/test -m slow",
+    ("run", "tickets.yaml"): "test_the_recipe_of_a_chat_is_run_to_a_verdict",
     ("chat",): "test_a_chat_answers_what_is_typed_and_keeps_it",
     ("export",): "test_export_writes_a_model_that_transformers_loads",
 }
@@ -147,6 +148,9 @@ def test_every_command_of_the_readme_is_run(
     place = shutil.copytree(ran.folder, tmp_path / "place")
     for name in ("data", "recipes"):
         (place / name).symlink_to(root / name)
+    rows = [f"words of row {number},{'ab'[number % 2]}" for number in range(40)]
+    for name in ("tickets.csv", "rows.csv"):
+        (place / name).write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     commands = [words for words in commands_of(readme) if words[0] != "--install-completion"]
     assert {words[0] for words in commands} == {each.name or each.callback.__name__ for each in app.registered_commands}
     left = {of: [words for words in commands if tuple(words[: len(of)]) == of] for of in ELSEWHERE}

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
 import typer
 from typer.core import TyperGroup
 
-from ftkit.errors import READER_GONE, FtkitError, MachineError, is_out_of_memory, visible
+from ftkit.errors import READER_GONE, FtkitError, MachineError, RecipeError, is_out_of_memory, visible
 
 if TYPE_CHECKING:
     from ftkit.contracts import Context
 
-ORDER = ("run", "check", "prepare", "report", "runs", "compare", "duplicates", "try", "chat", "predict", "export")
+ORDER = (
+    *("init", "run", "check", "prepare", "report", "runs", "compare", "duplicates"),
+    *("try", "chat", "predict", "export"),
+)
 """Commands as help lists them: as they are met on the way from rows to a model in use; then what says what there is."""
 REFERENCE = ("list", "show", "schema", "docs", "doctor", "help")
 
@@ -47,7 +50,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)")]
+
+def _refuse_rows(path: Path) -> Path:
+    """A recipe's path. Raises RecipeError for a file of rows, which could become one."""
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        from ftkit.service.sight import is_rows
+
+        if is_rows(path):
+            raise RecipeError(f"{path}: holds rows, and is no recipe; write one for it: ftkit init {path}")
+    return path
+
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="recipe file (YAML)", callback=_refuse_rows)]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run directory, e.g. runs/quickstart")]
 Overrides = Annotated[
     Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="override one key of the recipe")

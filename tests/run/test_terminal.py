@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("run", "recipe.yaml"),
     "prepare": ("prepare", "recipe.yaml"),
     "duplicates": ("duplicates", "runs/small"),
+    "init": ("init", "rows.jsonl", "--yes", "--base", "base"),
     "check": ("check", "recipe.yaml"),
     "report": ("report", "runs/small"),
     "runs": ("runs", "runs"),
