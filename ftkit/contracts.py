@@ -67,9 +67,12 @@ class Bar(Protocol):
 
 
 class Progress(Protocol):
-    """Where a stage says what it does: a bar for what takes long, a line for what must be known."""
+    """Where a stage says what it does: a bar for what takes long, a line for what must be known.
 
-    def bar(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]: ...
+    `done`: units that an earlier attempt had done, which are no work of this one.
+    """
+
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> AbstractContextManager[Bar]: ...
 
     def say(self, text: str) -> None: ...
 
@@ -81,7 +84,7 @@ class Quiet:
         self.said: list[str] = []
 
     @contextmanager
-    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> Iterator[Bar]:
         """A bar nobody sees."""
         yield self
 

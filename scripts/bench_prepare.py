@@ -300,10 +300,10 @@ class Clock(Quiet):
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> Iterator[Bar]:
         """A bar nobody sees."""
         begun = time.perf_counter()
-        with super().bar(description, total, unit) as bar:
+        with super().bar(description, total, unit, done) as bar:
             yield bar
         self.seconds[description] = time.perf_counter() - begun
 

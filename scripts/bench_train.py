@@ -237,9 +237,9 @@ class Clocked(Quiet):
         self.times: list[float] = []
 
     @contextmanager
-    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> Iterator[Bar]:
         """A bar nobody sees."""
-        with super().bar(description, total, unit) as bar:
+        with super().bar(description, total, unit, done) as bar:
             self.times.append(clock(self.device))
             yield bar
 

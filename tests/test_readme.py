@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from commands import ftkit
-from small_runs import SetUp, run_here
+from small_runs import SetUp, make_rows, run_here
 
 from ftkit.cli import app, main
 from ftkit.recipe.schema import parse_recipe
@@ -148,7 +148,7 @@ def test_every_command_of_the_readme_is_run(
     place = shutil.copytree(ran.folder, tmp_path / "place")
     for name in ("data", "recipes"):
         (place / name).symlink_to(root / name)
-    rows = [f"words of row {number},{'ab'[number % 2]}" for number in range(40)]
+    rows = [f"{row['text']},{row['label']}" for row in make_rows()[:60]]
     for name in ("tickets.csv", "rows.csv"):
         (place / name).write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     commands = [words for words in commands_of(readme) if words[0] != "--install-completion"]

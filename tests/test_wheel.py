@@ -59,7 +59,7 @@ def test_a_recipe_reaches_its_verdict_with_the_installed_wheel_and_says_nothing_
     assert done.stdout.endswith(f"report: {report.relative_to(place.folder)}\n")
     own = re.compile(
         r"(prepare|baseline|train-qlora|evaluate|compare): (started|done, )|source: |[a-z_]+: \d+ rows, |rows: |"
-        r"\d+ prompts, |best (zero|few)_shot: |arms frozen on valid: "
+        r"\d+ prompts, |best (zero|few)_shot: |arms frozen on valid: |  |next:$"
     )
     assert [line for line in done.stderr.splitlines() if not own.match(line)] == []
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
 
@@ -71,6 +73,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="machine-readable result on
 TrustCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="run code that a model or metric brings; needs a pinned revision")
 ]
+IsQuiet = Annotated[bool, typer.Option("--quiet", help="no progress, only results and errors")]
+EventsFile = Annotated[
+    Optional[Path], typer.Option("--events", metavar="FILE", help="append progress to a file, as lines of JSON")
+]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="where run directories are kept")]
 
 
@@ -122,24 +128,42 @@ def show(text: object, *, to: TextIO | None = None) -> None:
         sys.exit(READER_GONE)
 
 
+def wrapped(text: str) -> str:
+    """A long line, wrapped at words where stdout is a terminal."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
 def print_json(value: Any) -> None:
     show(json.dumps(value, ensure_ascii=False, indent=1))
 
 
 @contextmanager
-def context(*, offline: bool = False, trust_remote_code: bool = False) -> Iterator[Context]:
-    """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set."""
-    from ftkit.contracts import Context
+def context(
+    *, offline: bool = False, trust_remote_code: bool = False, quiet: bool = False, events: Path | None = None
+) -> Iterator[Context]:
+    """Progress on the terminal, and a stop flag that SIGTERM and the first Ctrl-C set.
+
+    `quiet`: no progress. `events`: a file that progress is appended to, as lines of JSON.
+    """
+    from ftkit.contracts import Context, Progress, Quiet
     from ftkit.hub import libraries_offline
+    from ftkit.run.events import Events
     from ftkit.run.terminal import Terminal
     from ftkit.stop import stop_flag
 
     for library in ("bitsandbytes", "transformers", "peft"):  # they warn of what no user of ftkit can change
         logging.getLogger(library).setLevel(logging.ERROR)
-    with libraries_offline(offline), Terminal().shown() as terminal, stop_flag() as check_stop:
+    with ExitStack() as stack:
+        stack.enter_context(libraries_offline(offline))
+        progress: Progress = Quiet() if quiet else stack.enter_context(Terminal().shown())
+        if events is not None:
+            progress = stack.enter_context(Events(progress, events))
         yield Context(
-            progress=terminal,
-            check_stop=check_stop,
+            progress=progress,
+            check_stop=stack.enter_context(stop_flag()),
             cache_dir=Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ftkit",
             offline=offline,
             trust_remote_code=trust_remote_code,

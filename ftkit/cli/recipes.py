@@ -9,6 +9,8 @@ import typer
 
 from ftkit.cli.command_line import (
     AsJson,
+    EventsFile,
+    IsQuiet,
     Offline,
     Overrides,
     RecipePath,
@@ -18,6 +20,7 @@ from ftkit.cli.command_line import (
     context,
     print_json,
     show,
+    wrapped,
 )
 from ftkit.errors import RecipeError
 
@@ -35,6 +38,8 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="make every stage anew")] = False,
     offline: Offline = False,
     runs_dir: RunsDir = Path("runs"),
+    quiet: IsQuiet = False,
+    events: EventsFile = None,
     trust_remote_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +56,7 @@ def run(
     loaded = _load(recipe, overrides)
     from ftkit.run.pipeline import run as run_recipe
 
-    with context(offline=offline, trust_remote_code=trust_remote_code) as ctx:
+    with context(offline=offline, trust_remote_code=trust_remote_code, quiet=quiet, events=events) as ctx:
         result = run_recipe(loaded, runs_dir=runs_dir, until=until, fresh=fresh, ctx=ctx)  # type: ignore[arg-type]
     if as_json:
         paths = {name: str(artifact.path) for name, artifact in result.artifacts.items()}
@@ -60,7 +65,7 @@ def run(
     elif result.verdict is None:
         show(f"ended after {until}: {result.artifacts[list(result.artifacts)[-1]].path}")
     else:
-        show(result.verdict.sentence)
+        show(wrapped(result.verdict.sentence))
         show(f"report: {result.artifacts['compare'].path / 'report.html'}")
 
 
@@ -71,6 +76,8 @@ def prepare(
     fresh: Annotated[bool, typer.Option("--fresh", help="prepare anew")] = False,
     offline: Offline = False,
     runs_dir: RunsDir = Path("runs"),
+    quiet: IsQuiet = False,
+    events: EventsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Clean, deduplicate and split the rows; nothing else. The recipe needs no model.
@@ -84,7 +91,7 @@ def prepare(
     from ftkit.run.artifacts import Prepared
     from ftkit.run.pipeline import prepare_rows
 
-    with context(offline=offline) as ctx:
+    with context(offline=offline, quiet=quiet, events=events) as ctx:
         result = prepare_rows(loaded, runs_dir=runs_dir, fresh=fresh, ctx=ctx)
     made = Prepared(result.artifacts["prepare"].path)
     if as_json:

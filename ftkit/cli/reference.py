@@ -63,7 +63,9 @@ def show(
 
 @app.command()
 def schema(
-    of: Annotated[str, typer.Option(help="recipe, verdict, metrics, summary, training or candidates")] = "recipe",
+    of: Annotated[
+        str, typer.Option(help="recipe, verdict, metrics, summary, training, candidates or events")
+    ] = "recipe",
 ) -> None:
     """Print the JSON Schema of recipes, or of a file of results.
 
@@ -74,8 +76,10 @@ def schema(
     from ftkit.recipe.schema import json_schema
     from ftkit.registry import suggest
     from ftkit.run.artifacts import RECORDS
+    from ftkit.run.events import Event
 
     schemas = {"recipe": json_schema, **{name: kind.json_schema for name, kind in RECORDS.items()}}
+    schemas["events"] = Event.json_schema
     if of not in schemas:
         raise RecipeError(f"--of {of}: has no schema{suggest(of, schemas)}")
     print_json(schemas[of]())

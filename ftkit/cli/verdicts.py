@@ -10,10 +10,15 @@ from typing import Annotated, Optional
 import typer
 
 from ftkit.cli.command_line import AsJson, RunPath, app, context, print_json, show
+from ftkit.errors import visible
 
 
 @app.command()
-def report(run_dir: RunPath, as_json: AsJson = False) -> None:
+def report(
+    run_dir: RunPath,
+    opens: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the report of a finished run."""
     from ftkit.run.finished import open_run
 
@@ -21,8 +26,20 @@ def report(run_dir: RunPath, as_json: AsJson = False) -> None:
     if as_json:
         print_json(compared.verdict.as_json())
         return
-    show((compared.path / "report.md").read_text(encoding="utf-8"))
-    show(f"report: {compared.path / 'report.html'}", to=sys.stderr)
+    text, page = (compared.path / "report.md").read_text(encoding="utf-8"), compared.path / "report.html"
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(visible(text), hyperlinks=False))
+    else:
+        show(text)
+    show(f"report: {page}", to=sys.stderr)
+    if opens:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            show("no browser is here; open that file where there is one", to=sys.stderr)
 
 
 @app.command()

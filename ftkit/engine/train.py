@@ -85,8 +85,7 @@ def fit(
         loop.resume()
         if settings.gradient_checkpointing:
             _recompute_activations(model, on=True)
-        with ctx.progress.bar("training", loop.schedule.num_steps, unit="steps") as bar:
-            bar.advance(loop.state.step)
+        with ctx.progress.bar("training", loop.schedule.num_steps, unit="steps", done=loop.state.step) as bar:
             while loop.advance(bar):
                 pass
     finally:

@@ -19,6 +19,7 @@ from ftkit.prepare.sources import SourceConfig
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.records import write_jsonl
+from ftkit.run import closing
 from ftkit.run.artifacts import Compared, Made, Prepared, made_of
 from ftkit.run.given import TRAIN, Given
 from ftkit.run.graph import Stage, preparing, stages_of
@@ -84,7 +85,10 @@ def run(
                 if _place(stage.name) > STAGES.index(until):
                     break
                 this.publish(stage)
-        return Result(run_dir, dict(this.artifacts))
+        result = Result(run_dir, dict(this.artifacts))
+        for line in closing.next_steps(run_dir, result.verdict) if result.verdict is not None else ():
+            ctx.progress.say(line)
+        return result
 
 
 def _place(stage: str) -> int:
@@ -197,6 +201,8 @@ class _Run:
             self.ctx.progress.say(f"{stage.name}: done, {artifact.path.name}")
         self.artifacts[stage.name] = artifact
         note_latest(self.run_dir, self.artifacts)
+        for line in closing.lines_of(stage.name, artifact, self.given.asked):
+            self.ctx.progress.say(line)
 
     def _require_once(self) -> None:
         """Before the first stage that is made: what can be known to fail later, known now."""

@@ -33,9 +33,9 @@ class RunLog:
             self._write(f"{type(error).__name__}: {error}")
         self._file.close()
 
-    def bar(self, description: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> AbstractContextManager[Bar]:
         """A bar of the wrapped progress."""
-        return self._progress.bar(description, total, unit)
+        return self._progress.bar(description, total, unit, done)
 
     def say(self, text: str) -> None:
         """Show a line and write it down."""

@@ -38,14 +38,16 @@ class _Piped(Console):
 class TerminalBar:
     """One bar; shown once it has lasted two seconds."""
 
-    def __init__(self, terminal: Terminal, description: str, total: int, unit: str) -> None:
+    def __init__(self, terminal: Terminal, description: str, total: int, unit: str, done: int) -> None:
         self._terminal = terminal
         self._description = visible(description)
         self._total = total
         self._unit = unit
-        self._done = 0
+        self._done = self._before = done
         self._begun = self._last = time.monotonic()
-        self._task = terminal.bars.add_task(escape(visible(description)), total=total, visible=False, note="")
+        self._task = terminal.bars.add_task(
+            escape(visible(description)), total=total, completed=done, visible=False, note=""
+        )
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Count units done; show the rate, the time left and a note."""
@@ -55,11 +57,12 @@ class TerminalBar:
         if elapsed < SHOW_AFTER_S:
             self._terminal.bars.update(self._task, completed=self._done)
             return
-        text = f"{self._done / elapsed:,.1f} {self._unit}/s" + (f" · {visible(note)}" if note else "")
+        made = self._done - self._before
+        text = f"{made / elapsed:,.1f} {self._unit}/s" + (f" · {visible(note)}" if note else "")
         self._terminal.bars.update(self._task, completed=self._done, visible=True, note=escape(text))
         if not self._terminal.console.is_terminal and now - self._last > LINE_EVERY_S:
             self._last = now
-            left = elapsed / self._done * (self._total - self._done)
+            left = elapsed / made * (self._total - self._done) if made else 0.0
             print(f"{self._description}: {self._done}/{self._total}, {text}, {left:.0f} s left", file=sys.stderr)
 
     def close(self) -> None:
@@ -90,9 +93,9 @@ class Terminal:
             yield self
 
     @contextmanager
-    def bar(self, description: str, total: int, unit: str = "rows") -> Iterator[TerminalBar]:
+    def bar(self, description: str, total: int, unit: str = "rows", done: int = 0) -> Iterator[TerminalBar]:
         """A bar for one piece of work."""
-        bar = TerminalBar(self, description, total, unit)
+        bar = TerminalBar(self, description, total, unit, done)
         try:
             yield bar
         finally:
