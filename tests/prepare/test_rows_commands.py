@@ -43,9 +43,10 @@ def test_prepare_needs_no_model_and_prints_where_the_rows_are(place: Path, tmp_p
     assert done.err.startswith("prepare: started\nsource: 126 rows read\nfix_text: 126 rows, ")
     counts = {name: len((folder / f"{name}.jsonl").read_bytes().splitlines()) for name in ("train", "valid", "test")}
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
-    assert done.err.endswith(f"rows: {shown}\nprepare: done, {folder.name}\n")
+    came = f"  rows: {shown}; 3 labels; 8 dropped\n"
+    assert done.err.endswith(f"prepare: done, {folder.name}\n{came}")
     again = ftkit("prepare", "rows-only.yaml", "--runs-dir", tmp_path, "--json")
-    assert again.err == f"prepare: reused, {folder.name}\n"
+    assert again.err == f"prepare: reused, {folder.name}\n{came}"
     assert json.loads(again.out) == {"folder": str(folder), **read_json(folder / "summary.json")}
     assert json.loads(again.out)["rows"] == counts
 
@@ -55,7 +56,7 @@ def test_what_prepare_made_is_reused_by_a_run_of_the_same_recipe(place: Path, tm
     assert done.code == 0, done.err
     ran = ftkit("run", "recipe.yaml", "--until", "prepare", "--runs-dir", tmp_path)
     (folder,) = tmp_path.glob("small/prepare-*")
-    assert (ran.out, ran.err) == (f"ended after prepare: {folder}\n", f"prepare: reused, {folder.name}\n")
+    assert (ran.out, ran.err.splitlines()[0]) == (f"ended after prepare: {folder}\n", f"prepare: reused, {folder.name}")
     fresh = ftkit("prepare", "recipe.yaml", "--fresh", "--runs-dir", tmp_path)
     assert fresh.err.startswith("prepare: started\n")
 

@@ -361,7 +361,6 @@ def _refuse_another_test(config: PrepareConfig, found: str) -> None:
 def _say_result(summary: Summary, groups: Mapping[str, NDArray[np.uint64]], ctx: Context) -> None:
     import numpy as np
 
-    ctx.progress.say("rows: " + ", ".join(f"{name} {count:,}" for name, count in summary.rows.items()))
     for name in ("valid", "test"):
         if shared := int(np.isin(groups[name], groups["train"]).sum()):
             ctx.progress.say(f"{shared:,} groups stand in train and in the given {name} rows")
