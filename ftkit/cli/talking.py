@@ -108,6 +108,8 @@ def _said() -> Iterator[str]:
         try:
             line = input(("... " if lines else "> ") if sys.stdin.isatty() else "")
         except EOFError:
+            if sys.stdin.isatty():
+                show("", to=sys.stderr)
             break
         lines.append(line.removesuffix("\\"))
         if not line.endswith("\\"):

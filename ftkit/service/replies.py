@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -31,8 +32,14 @@ def in_words(reply: Reply) -> list[str]:
     hidden = len(reply.labels) - len(shown)
     rest = sum(share for _, share in reply.labels[len(shown) :])
     lines += [f"{hidden} other labels  {rest:.1%}"] if hidden and rest >= LEAST_SHARE else []
-    unsure = "not sure: needs more context, or a look by somebody"
-    return [*([] if reply.is_sure else [unsure]), *lines, *noted]
+    return [*([] if reply.is_sure else [_unsure(reply.sure_from or 0.0)]), *lines, *noted]
+
+
+def _unsure(sure_from: float) -> str:
+    if sure_from > 1:
+        return "not sure: on valid this arm was wrong more often than right, however sure"
+    above = math.ceil(sure_from * 1000) / 1000  # or a share just below it would read the same
+    return f"not sure (below {above:.1%}): needs more context, or a look by somebody"
 
 
 def prompt_in_words(messages: Sequence[Message], num_tokens: int) -> list[str]:

@@ -28,7 +28,7 @@ class Reply:
     """What an arm answered to a text.
 
     `messages` are the prompt, `text` what was written, `answer` what the recipe makes of it (None: nothing). Of labels:
-    `labels`, each with its share, the likeliest first, and whether the answer `is_sure`.
+    `labels`, each with its share, the likeliest first, and the share from which on an answer is sure.
     """
 
     arm: str
@@ -38,7 +38,12 @@ class Reply:
     flags: tuple[str, ...]
     prompt_tokens: int
     labels: tuple[tuple[str, float], ...] = ()
-    is_sure: bool | None = None
+    sure_from: float | None = None
+
+    @property
+    def is_sure(self) -> bool | None:
+        """Whether the likeliest label is to be relied on; None of a text that was written."""
+        return None if self.sure_from is None else self.labels[0][1] >= self.sure_from
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; shares stand under `labels`, and the first of them is the confidence."""
@@ -83,7 +88,7 @@ class Speaker:
         (of_labels,) = scores.of_labels(self.arm.prompter.normalize)
         shares = zip(self.task.labels, self.confidence.shares(of_labels), strict=True)
         labels = tuple(sorted(shares, key=lambda each: -each[1]))
-        return self._reply(row, example, labels, labels[0][1] >= self.confidence.threshold)
+        return self._reply(row, example, labels, self.confidence.threshold)
 
     def example(self, text: str, turns: Sequence[Message], ctx: Context) -> Example:
         """The text as a row of the run: under its system turns, and cleaned as test rows are."""
@@ -103,10 +108,10 @@ class Speaker:
         row: Prediction,
         example: Example,
         labels: tuple[tuple[str, float], ...] = (),
-        is_sure: bool | None = None,
+        sure_from: float | None = None,
     ) -> Reply:
         messages = self.arm.prompter.messages(example)
-        return Reply(self.arm.name, messages, row.raw, row.parsed, row.flags, row.prompt_tokens, labels, is_sure)
+        return Reply(self.arm.name, messages, row.raw, row.parsed, row.flags, row.prompt_tokens, labels, sure_from)
 
 
 def open_speakers(run: FinishedRun, names: Sequence[str], ctx: Context, *, system: str | None = None) -> list[Speaker]:
