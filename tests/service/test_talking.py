@@ -12,6 +12,9 @@ import pytest
 from commands import ftkit
 from small_runs import SetUp, run_here
 
+from ftkit.service.replies import in_words
+from ftkit.service.speaking import Reply
+
 TEXT = "parcel courier late street"
 
 
@@ -80,13 +83,25 @@ def test_what_is_tried_is_what_predict_answers(run_dir: Path) -> None:
     assert [each["answer"] for each in tried] == [each["answer"] for each in predicted]
 
 
-def test_in_words_every_line_fits_the_terminal_and_an_arm_is_named_once(run_dir: Path) -> None:
+def test_in_words_the_arm_comes_first_then_prompt_and_answer_within_80_columns(run_dir: Path) -> None:
     lines = ftkit("try", run_dir, TEXT, "--arm", "lora+zero_shot").out.splitlines()
-    assert lines[0] == "lora+zero_shot" and lines[-4:][0] in (
-        "answer",
-        "  not sure: needs more context, or a look by somebody",
-    )
+    assert lines[0] == "lora+zero_shot" and lines[1].startswith("prompt, ") and "answer" in lines
+    assert f"    {TEXT}" in lines[: lines.index("answer")]
     assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("sure_from", "said"),
+    [
+        (0.5, []),
+        (0.6434, ["not sure (below 64.4%): needs more context, or a look by somebody"]),
+        (1.1, ["not sure: on valid this arm was wrong more often than right, however sure"]),
+    ],
+)
+def test_an_answer_below_the_threshold_is_said_to_be_unsure(sure_from: float, said: list[str]) -> None:
+    labels = (("late", 0.6), ("lost", 0.396), ("other", 0.004))
+    lines = in_words(Reply("base", [], "late", "late", (), 3, labels, sure_from))
+    assert lines == [*said, "late   60.0%  ############", "lost   39.6%  ########"]
 
 
 def test_a_chat_answers_what_is_typed_and_keeps_it(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
