@@ -54,12 +54,13 @@ def test_run_can_be_called_though_a_room_has_its_name(made: SetUp, tmp_path: Pat
         (ftkit.load_recipe, "(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe"),
         (
             ftkit.prepare_rows,
-            "(recipe: DataRecipe, rows: Iterable[Mapping[str, Any]] | None = None, *, "
-            "runs_dir: Path = PosixPath('runs'), fresh: bool = False, ctx: Context | None = None) -> Result",
+            "(recipe: DataRecipe, rows: Any = None, *, runs_dir: str | Path = 'runs', fresh: bool = False, "
+            "quiet: bool = False, ctx: Context | None = None) -> Result",
         ),
         (
             ftkit.run,
-            "(recipe: Recipe, *, runs_dir: Path = PosixPath('runs'), until: Until = 'compare', fresh: bool = False, "
+            "(recipe: Recipe | str | Path | Mapping[str, Any], *, runs_dir: str | Path = 'runs', "
+            "until: Until = 'compare', fresh: bool = False, overrides: Sequence[str] = (), quiet: bool = False, "
             "ctx: Context | None = None) -> Result",
         ),
         (

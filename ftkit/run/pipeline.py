@@ -5,22 +5,26 @@ Knows no stage by name but their order; what a stage reads and does is declared 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftkit.contracts import Context
 from ftkit.errors import DataError, RecipeError
+from ftkit.prepare.given_rows import rows_of
 from ftkit.prepare.intake import options_of
 from ftkit.prepare.sources import SourceConfig
 from ftkit.recipe.data_block import Data
 from ftkit.recipe.schema import DataRecipe, Recipe
 from ftkit.records import write_jsonl
+from ftkit.registry import suggest
 from ftkit.run import closing
-from ftkit.run.artifacts import Compared, Made, Prepared, made_of
+from ftkit.run.artifacts import Compared, Evaluated, Made, Prepared, made_of
+from ftkit.run.asked import recipe_of, shown
 from ftkit.run.given import TRAIN, Given
 from ftkit.run.graph import Stage, preparing, stages_of
 from ftkit.run.latest import note_latest
@@ -42,13 +46,16 @@ from ftkit.store import (
     write_bytes,
     write_json,
 )
-from ftkit.verdict.results import Verdict
+from ftkit.verdict.results import Metrics, Verdict
+
+if TYPE_CHECKING:
+    import polars
 
 STAGES = ("prepare", "baseline", "train", "evaluate", "compare")
 Until = Literal["prepare", "baseline", "train", "evaluate", "compare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run has published, by stage. `verdict` is None where it was told to end before compare."""
 
@@ -61,27 +68,70 @@ class Result:
         compared = self.artifacts.get("compare")
         return Compared(compared.path).verdict if compared else None
 
+    @property
+    def metrics(self) -> Metrics:
+        """Every metric of every arm, as in `metrics.json`. Raises RecipeError where the run ended before compare."""
+        return Compared(self._made("compare")).metrics
+
+    @property
+    def report(self) -> Path:
+        """The page `report.html`. Raises RecipeError where the run ended before compare."""
+        return self._made("compare") / "report.html"
+
+    def frame(self) -> polars.DataFrame:
+        """Every arm's answer to every test row, as in `predictions.jsonl`; a column for each metric of a row.
+
+        Raises RecipeError where the run ended before evaluate.
+        """
+        import polars
+
+        rows = [asdict(row) for row in Evaluated(self._made("evaluate")).predictions]
+        return polars.DataFrame([{**row, **row.pop("scores")} for row in rows], infer_schema_length=None)
+
+    def _made(self, stage: str) -> Path:
+        if stage not in self.artifacts:
+            raise RecipeError(f"{self.run_dir}: ended before {stage}; run it without `until`")
+        return self.artifacts[stage].path
+
+    def __repr__(self) -> str:
+        verdict = self.verdict
+        said = f"ended after {list(self.artifacts)[-1]}" if verdict is None else verdict.sentence
+        return f"<Result of {self.run_dir}: {said}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, and a link to the report."""
+        if self.verdict is None:
+            return f"<p>{escape(repr(self))}</p>"
+        link = escape(self.report.resolve().as_uri())
+        return f'<p>{escape(self.verdict.sentence)}</p><p><a href="{link}">report</a></p>'
+
 
 def run(
-    recipe: Recipe,
+    recipe: Recipe | str | Path | Mapping[str, Any],
     *,
-    runs_dir: Path = Path("runs"),
+    runs_dir: str | Path = "runs",
     until: Until = "compare",
     fresh: bool = False,
+    overrides: Sequence[str] = (),
+    quiet: bool = False,
     ctx: Context | None = None,
 ) -> Result:
-    """Run a recipe up to a stage, reusing every stage whose key is already published and verified.
+    """Run a recipe (or the one in a file, or of a dict) up to a stage, reusing what is already published and verified.
 
-    The same call continues an interrupted run. Raises the errors of `ftkit.errors`; nothing finished is lost.
+    The same call continues an interrupted run. Progress shows on stderr, unless `quiet` or where a `ctx` has its own.
+    Raises the errors of `ftkit.errors`; nothing finished is lost.
     """
-    with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
-        refuse_code(recipe, ctx)
-        this = _Run(run_dir, Given(recipe, ctx), require=lambda: require(recipe, ctx), fresh=fresh)
-        this.publish(preparing(recipe))
+    if until not in STAGES:
+        raise RecipeError(f"until {until!r}: no such stage{suggest(str(until), STAGES)}")
+    asked = recipe_of(recipe, overrides)
+    with shown(ctx, quiet=quiet) as ctx, _held(asked, Path(runs_dir), ctx) as (run_dir, ctx):
+        refuse_code(asked, ctx)
+        this = _Run(run_dir, Given(asked, ctx), require=lambda: require(asked, ctx), fresh=fresh)
+        this.publish(preparing(asked))
         if until != "prepare":
-            this.given.asked = recipe = settled(recipe, Prepared(this.artifacts["prepare"].path), ctx)
-            write_json(run_dir / "recipe.resolved.json", recipe.resolved())
-            for stage in stages_of(recipe)[1:]:
+            this.given.asked = asked = settled(asked, Prepared(this.artifacts["prepare"].path), ctx)
+            write_json(run_dir / "recipe.resolved.json", asked.resolved())
+            for stage in stages_of(asked)[1:]:
                 if _place(stage.name) > STAGES.index(until):
                     break
                 this.publish(stage)
@@ -98,36 +148,37 @@ def _place(stage: str) -> int:
 
 def prepare_rows(
     recipe: DataRecipe,
-    rows: Iterable[Mapping[str, Any]] | None = None,
+    rows: Any = None,
     *,
-    runs_dir: Path = Path("runs"),
+    runs_dir: str | Path = "runs",
     fresh: bool = False,
+    quiet: bool = False,
     ctx: Context | None = None,
 ) -> Result:
     """Run prepare alone: no model is looked at, and the recipe needs to name none.
 
-    `rows` (dicts, or a `datasets.Dataset`) stand in for the recipe's source, whose input, target, id, shape and weight
-    hold for them; they are kept in the run directory.
+    `rows` (dicts, a `datasets.Dataset`, a frame of pandas or polars) stand in for the recipe's source, whose input,
+    target, id, shape and weight hold for them; they are kept in the run directory.
     """
-    with _held(recipe, runs_dir, ctx or Context()) as (run_dir, ctx):
+    with shown(ctx, quiet=quiet) as ctx, _held(recipe, Path(runs_dir), ctx) as (run_dir, ctx):
         recipe = recipe if rows is None else _with_rows(recipe, rows, run_dir.absolute())
         this = _Run(run_dir, Given(recipe, ctx), require=_nothing, fresh=fresh)
         this.publish(preparing(recipe))
         return Result(run_dir, dict(this.artifacts))
 
 
-def _with_rows(recipe: DataRecipe, rows: Iterable[Mapping[str, Any]], run_dir: Path) -> DataRecipe:
+def _with_rows(recipe: DataRecipe, rows: Any, run_dir: Path) -> DataRecipe:
     common = set(SourceConfig.model_fields)
     if len(recipe.data.source) != 1:
         raise RecipeError("data.source: rows stand in for one source; the recipe has several")
     named = options_of(recipe.data.source[0]).model_dump(mode="json", include=common, exclude_none=True)
-    kind = "parquet" if hasattr(rows, "to_parquet") else "jsonl"
+    kind = "parquet" if type(rows).__module__.startswith("datasets.") and hasattr(rows, "to_parquet") else "jsonl"
     path = run_dir / f"rows.{kind}"
     if kind == "parquet":
-        rows.to_parquet(str(path))  # type: ignore[attr-defined]
+        rows.to_parquet(str(path))
     else:
         try:
-            write_jsonl(path, rows)
+            write_jsonl(path, rows_of(rows, "rows"))
         except (TypeError, ValueError) as error:  # a date, a NaN, half of a surrogate pair, or no dict at all
             raise DataError(f"rows: not rows of plain JSON values: {error}") from None
     data = {**recipe.data.model_dump(mode="json"), "source": {kind: {**named, "path": str(path)}}}

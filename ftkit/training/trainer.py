@@ -17,6 +17,7 @@ from ftkit.answers.asking import Asker, emptied, learnable, mean_loss
 from ftkit.answers.prompt import Prompter
 from ftkit.contracts import Context, MethodDefaults, TooLong
 from ftkit.errors import DataError, RecipeError
+from ftkit.prepare.given_rows import rows_of
 from ftkit.recipe.train_block import MethodChoice, Train
 from ftkit.records import Example, read_jsonl
 from ftkit.registry import Choice, suggest
@@ -118,8 +119,8 @@ class Trainer:
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.rows = list(rows)
-        self.valid_rows = None if valid_rows is None else list(valid_rows)
+        self.rows = rows_of(rows, "rows")
+        self.valid_rows = None if valid_rows is None else rows_of(valid_rows, "valid_rows")
         self.instruction = instruction
         self.output_dir = Path(output_dir)
         self.revision = revision
