@@ -219,14 +219,14 @@ def score_requests(job: Facts) -> Facts:
 
 def continue_texts(job: Facts) -> Facts:
     """Seconds of greedy generation, reading ids from texts and texts from ids included, and the texts."""
-    from ftkit.engine.generate import generate
+    from ftkit.engine.generate import Writing, generate
 
     loaded, ctx = _loaded(job["model"], job["device"], job["dtype"])
     texts = json.loads(Path(job["requests"]).read_text())[: job["num_rows"]]
     tokenizer = loaded.renderer.tokenizer
     begun = clock(job["device"])
     contexts = [tokenizer(text)["input_ids"] for text in texts]
-    found = generate(loaded, contexts, max_new_tokens=job["num_new"], ctx=ctx)
+    found = generate(loaded, contexts, Writing(job["num_new"]), ctx=ctx)
     answers = [tokenizer.decode(each.ids, skip_special_tokens=True) for each in found]
     seconds = clock(job["device"]) - begun
     written = [(context, each.ids) for context, each in zip(contexts, found, strict=True)]

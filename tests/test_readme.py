@@ -172,7 +172,8 @@ def test_the_python_of_the_readme_runs(
         (tmp_path / folder).symlink_to(root / folder)
     monkeypatch.chdir(tmp_path)
     exec(blocks(readme, "python")[0], {})
-    verdict, trained = capsys.readouterr().out.strip().splitlines()
+    verdict, *frame, trained = capsys.readouterr().out.strip().splitlines()
+    assert any("lora+zero_shot" in line for line in frame)
     assert verdict.split()[0] in ("fine_tuned", "inconclusive")
     assert trained.startswith("out/adapter ")
 
