@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from glob import iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
@@ -105,21 +106,38 @@ class Context:
     """What surrounds a computation without being part of it.
 
     `check_stop` raises StoppedError or InterruptedRunError once the user asked to stop; call it between units of
-    work that can be resumed. Relative paths of a recipe start at `base_dir`. `offline` forbids the network.
-    `cache_dir` keeps hashes of large files.
+    work that can be resumed. Relative paths of a recipe start at `base_dir`, or else at `recipe_dir`, where the recipe
+    lies. `offline` forbids the network. `cache_dir` keeps hashes of large files.
     """
 
     progress: Progress = field(default_factory=Quiet)
     check_stop: Callable[[], None] = _never
     machine: Machine = field(default_factory=Machine)
     base_dir: Path = Path()
+    recipe_dir: Path | None = None
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/ftkit").expanduser())
     offline: bool = False
     trust_remote_code: bool = False
 
     def resolve(self, path: str) -> Path:
-        """A path of the recipe as a path of this process."""
-        return self.base_dir / Path(path).expanduser()
+        """A path or pattern of the recipe as one of this process: beside the recipe where nothing else is there."""
+        here, beside = self._places(path)
+        return beside if not _is_there(here) and _is_there(beside) else here
+
+    def elsewhere(self, path: str) -> str:
+        """Where else `resolve` looks, to go on with in an error behind 'no such file'; '' where there is one place."""
+        here, beside = self._places(path)
+        return "" if beside.absolute() == here.absolute() else f", nor beside the recipe: {beside}"
+
+    def _places(self, path: str) -> tuple[Path, Path]:
+        asked = Path(path).expanduser()
+        here = self.base_dir / asked
+        return here, here if self.recipe_dir is None else self.recipe_dir / asked
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file or folder, or one that a pattern means."""
+    return path.exists() or any(iglob(str(path), recursive=True))  # noqa: PTH207 - of any text
 
 
 @dataclass(frozen=True)

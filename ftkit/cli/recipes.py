@@ -162,7 +162,7 @@ def _files(recipe: DataRecipe, *, offline: bool) -> str:
     from ftkit.recipe.schema import Recipe
     from ftkit.run.base import look_at_files
 
-    return look_at_files(recipe, Context(offline=offline)) if isinstance(recipe, Recipe) else ""
+    return look_at_files(recipe, recipe.around(Context(offline=offline))) if isinstance(recipe, Recipe) else ""
 
 
 def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
@@ -170,4 +170,4 @@ def _columns(recipe: DataRecipe, *, offline: bool) -> dict[str, list[str]]:
     from ftkit.contracts import Context
     from ftkit.run.stages.prepare import PrepareConfig, check
 
-    return check(PrepareConfig.of(recipe), Context(offline=offline))
+    return check(PrepareConfig.of(recipe), recipe.around(Context(offline=offline)))

@@ -56,7 +56,7 @@ def fetch(spec: ModelSpec, ctx: Context, *, weights: bool = True) -> Path:
     out of reach, pickled, or no model at all.
     """
     folder = ctx.resolve(str(spec.path)) if spec.path is not None else _download(spec, ctx, weights=weights)
-    _require_files(folder, weights=weights)
+    _require_files(folder, weights=weights, elsewhere=_elsewhere(spec, ctx))
     return folder
 
 
@@ -72,7 +72,7 @@ def look(spec: ModelSpec, ctx: Context) -> str:
         return f"model.hub: {spec.hub} is not in the cache: a run downloads it"
     if spec.hub is not None and not any(folder.glob("*.safetensors")):
         return f"model.hub: {spec.hub}: its weights are not in the cache: a run downloads them"
-    _require_files(folder, weights=True)
+    _require_files(folder, weights=True, elsewhere=_elsewhere(spec, ctx))
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise MachineError(f"{folder}: no tokenizer: tokenizer.json is missing")
     return ""
@@ -91,10 +91,14 @@ def refuse_pickled(spec: ModelSpec, ctx: Context) -> None:
         raise MachineError(f"{place}: {pickled[0]}: pickled weights are refused, and there are no safetensors")
 
 
-def _require_files(folder: Path, *, weights: bool) -> None:
+def _elsewhere(spec: ModelSpec, ctx: Context) -> str:
+    return ctx.elsewhere(str(spec.path)) if spec.path is not None else ""
+
+
+def _require_files(folder: Path, *, weights: bool, elsewhere: str) -> None:
     if not folder.is_dir():
         raise MachineError(
-            f"model.path: {folder}: no such folder; give one with config.json, safetensors and tokenizer"
+            f"model.path: {folder}: no such folder{elsewhere}; give one with config.json, safetensors and tokenizer"
         )
     if not (folder / "config.json").exists():
         raise MachineError(f"{folder}: config.json is missing; a model folder as transformers saves it is expected")

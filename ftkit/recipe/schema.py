@@ -6,6 +6,7 @@ Knows which components exist (by listing their folders) and no stage, model or r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -18,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ftkit.contracts import Machine
+from ftkit.contracts import Context, Machine
 from ftkit.errors import RecipeError
 from ftkit.recipe.across import AcrossError, mistakes_across
 from ftkit.recipe.data_block import Count, Data
@@ -218,11 +219,16 @@ class DataRecipe(Config):
     machine: Machine = Field(Machine(), description="where and how wide to compute; changes no result but by rounding")
 
     _text: str = PrivateAttr("")
+    _folder: Path | None = PrivateAttr(None)
 
     @property
     def text(self) -> str:
         """The recipe as its author wrote it, overrides as comments before it; empty where it was made in Python."""
         return self._text
+
+    def around(self, ctx: Context) -> Context:
+        """The context with what the recipe says of it: the machine, and the folder where its paths are looked for."""
+        return replace(ctx, machine=self.machine, recipe_dir=self._folder or ctx.recipe_dir)
 
     def resolved(self) -> dict[str, Any]:
         """The recipe as plain values, every default written out but what is left to the targets."""
@@ -261,9 +267,12 @@ class Recipe(DataRecipe):
         return variants_of(self.train, seed=self.seed)
 
 
+AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)
+
+
 def load_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
     """Read, override and check a recipe. Raises RecipeError that lists every mistake, each with its place."""
-    return parse_recipe(_text_of(Path(path)), name=str(path), overrides=overrides)
+    return _lying_at(Path(path), parse_recipe(_text_of(Path(path)), name=str(path), overrides=overrides))
 
 
 def load_data_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> DataRecipe:
@@ -271,12 +280,17 @@ def load_data_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Data
     text = _text_of(Path(path))
     tree = _tree(text, str(path), overrides)
     is_whole = bool(tree.keys & (set(Recipe.model_fields) - set(DataRecipe.model_fields)))
-    return _checked(tree, Recipe if is_whole else DataRecipe, text, overrides)
+    return _lying_at(Path(path), _checked(tree, Recipe if is_whole else DataRecipe, text, overrides))
 
 
 def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Recipe:
     """`load_recipe` on a text; `name` stands where the file's name would."""
     return _checked(_tree(text, name, overrides), Recipe, text, overrides)
+
+
+def _lying_at(path: Path, recipe: AnyRecipe) -> AnyRecipe:
+    recipe._folder = path.parent
+    return recipe
 
 
 def _text_of(path: Path) -> str:
@@ -318,9 +332,6 @@ def _give_way(tree: Tree, key: str) -> None:
     for other in GIVES_WAY.get(name, ()):
         if not tree.places.get((block, other), "").startswith("--set"):
             model.pop(other, None)
-
-
-AnyRecipe = TypeVar("AnyRecipe", bound=DataRecipe)
 
 
 def _checked(tree: Tree, schema: type[AnyRecipe], text: str, overrides: Sequence[str]) -> AnyRecipe:

@@ -23,6 +23,14 @@ def model_spec(recipe: Recipe, *, quantize: Literal["none", "nf4"] = "none") -> 
     )
 
 
+def with_base_found(recipe: Recipe, ctx: Context) -> Recipe:
+    """The recipe with the folder of its base as it was found, so that who opens the run later needs no recipe."""
+    path = recipe.model.path
+    if path is None or (found := recipe.around(ctx).resolve(path)) == ctx.resolve(path):
+        return recipe
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"path": str(found)})})
+
+
 def look_at_files(recipe: Recipe, ctx: Context) -> str:
     """What is to be said of the files that the base and the metrics are made of; '' where all are here.
 

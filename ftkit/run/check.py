@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ class Findings:
 
 def check_recipe(recipe: Recipe, ctx: Context) -> Findings:
     """Prepare, render and count. Raises the same errors a run would raise up to its first prompt."""
-    ctx = replace(ctx, machine=recipe.machine)
+    ctx = recipe.around(ctx)
     require(recipe, ctx)
     with tempfile.TemporaryDirectory(prefix="ftkit-check-") as folder:
         prepared = prepare.run(prepare.PrepareConfig.of(recipe), Path(folder), ctx)

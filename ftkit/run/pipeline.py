@@ -25,6 +25,7 @@ from ftkit.registry import suggest
 from ftkit.run import closing
 from ftkit.run.artifacts import Compared, Evaluated, Made, Prepared, made_of
 from ftkit.run.asked import recipe_of, shown
+from ftkit.run.base import with_base_found
 from ftkit.run.given import TRAIN, Given
 from ftkit.run.graph import Stage, preparing, stages_of
 from ftkit.run.latest import note_latest
@@ -123,7 +124,7 @@ def run(
     """
     if until not in STAGES:
         raise RecipeError(f"until {until!r}: no such stage{suggest(str(until), STAGES)}")
-    asked = recipe_of(recipe, overrides)
+    asked = with_base_found(recipe_of(recipe, overrides), ctx or Context())
     with shown(ctx, quiet=quiet) as ctx, _held(asked, Path(runs_dir), ctx) as (run_dir, ctx):
         refuse_code(asked, ctx)
         this = _Run(run_dir, Given(asked, ctx), require=lambda: require(asked, ctx), fresh=fresh)
@@ -194,7 +195,7 @@ def _held(recipe: DataRecipe, runs_dir: Path, ctx: Context) -> Iterator[tuple[Pa
         sweep(run_dir)
         write_bytes(run_dir / "recipe.yaml", recipe.text.encode())
         write_json(run_dir / "recipe.resolved.json", recipe.resolved())
-        yield run_dir, replace(ctx, machine=recipe.machine, progress=progress)
+        yield run_dir, replace(recipe.around(ctx), progress=progress)
 
 
 def refuse_code(recipe: Recipe, ctx: Context) -> None:

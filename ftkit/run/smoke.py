@@ -72,7 +72,7 @@ class Smoke:
 def smoke_recipe(recipe: Recipe, ctx: Context) -> Smoke:
     """Check the recipe on all its rows, then run it on a few. Raises what a run would raise; says in which stage."""
     here = _here(recipe)
-    ctx = replace(ctx, machine=here.machine)
+    ctx = here.around(ctx)
     refuse_code(here, ctx)
     require(here, ctx, weights=False)
     refuse_pickled(model_spec(here), ctx)

@@ -65,7 +65,8 @@ class SemanticDedup(StepWithContent):
         """The folder's hash, or 'repository@commit'. Raises MachineError where it is missing or cannot be asked for."""
         if self.model is None:
             return f"{self.hub}@{commit_of(self.on_hub, offline=ctx.offline)}"
-        return folder_id(ctx.resolve(self.model), cache_path=ctx.cache_dir / "hashes.json")
+        found, cache_path = ctx.resolve(self.model), ctx.cache_dir / "hashes.json"
+        return folder_id(found, cache_path=cache_path, elsewhere=ctx.elsewhere(self.model))
 
     @property
     def on_hub(self) -> Repository:

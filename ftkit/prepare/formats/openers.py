@@ -64,19 +64,20 @@ class SourceFile:
     name: str
 
 
-def files_of(path: Path, *, endings: Sequence[str]) -> list[SourceFile]:
+def files_of(path: Path, *, endings: Sequence[str], elsewhere: str = "") -> list[SourceFile]:
     """The files that a path means, sorted by name: itself, those of a folder with these endings, or those of a glob.
 
-    Hidden files are none of a folder or glob. Raises DataError where there is no file, or an empty one.
+    Hidden files are none of a folder or glob. Raises DataError where there is no file, or an empty one; `elsewhere` is
+    what `Context.elsewhere` says of it.
     """
     if path.is_dir():
         files = _files_in(path, endings)
     elif not path.exists() and _GLOB.search(str(path)):
-        files = _files_like(path)
+        files = _files_like(path, elsewhere)
     else:
         files = [SourceFile(path, path.name)]
     for file in files:
-        _check(file.path)
+        _check(file.path, elsewhere)
     return files
 
 
@@ -179,12 +180,12 @@ def _files_in(folder: Path, endings: Sequence[str]) -> list[SourceFile]:
     return _inside(folder, files)
 
 
-def _files_like(pattern: Path) -> list[SourceFile]:
+def _files_like(pattern: Path, elsewhere: str) -> list[SourceFile]:
     parts = pattern.parts
     fixed = next(place for place, part in enumerate(parts) if _GLOB.search(part))
     base = Path(*parts[:fixed])
     if not base.is_dir():
-        raise DataError(f"{pattern}: the folder {base} does not exist (path of the source in the recipe)")
+        raise DataError(f"{pattern}: the folder {base} does not exist{elsewhere} (path of the source in the recipe)")
     try:
         paths = [path for path in base.glob(str(Path(*parts[fixed:]))) if path.is_file()]
     except ValueError as error:
@@ -192,7 +193,7 @@ def _files_like(pattern: Path) -> list[SourceFile]:
     names = sorted(path.relative_to(base).as_posix() for path in paths)
     files = [SourceFile(base / name, name) for name in names if not re.search(r"(^|/)\.", name)]
     if not files:
-        raise DataError(f"{pattern}: no file has a name like this (path of the source in the recipe)")
+        raise DataError(f"{pattern}: no file has a name like this{elsewhere} (path of the source in the recipe)")
     return _inside(base, files)
 
 
@@ -206,11 +207,11 @@ def _inside(folder: Path, files: list[SourceFile]) -> list[SourceFile]:
     return files
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, elsewhere: str = "") -> None:
     if not path.exists():
         folder = path.parent
         hint = _near(path.name, folder) if folder.is_dir() else f"; the folder {folder} does not exist either"
-        raise DataError(f"{path}: no such file (path of the source in the recipe){hint}")
+        raise DataError(f"{path}: no such file{elsewhere} (path of the source in the recipe){hint}")
     if not path.is_file():
         raise DataError(f"{path}: is neither a file nor a folder (path of the source in the recipe)")
     if path.stat().st_size == 0:

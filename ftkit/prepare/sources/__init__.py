@@ -91,7 +91,7 @@ class SourceConfig(Config):
 class FileSource(SourceConfig):
     """Base of a source of local files."""
 
-    path: str = Field(description="file, folder, or pattern such as data/*.jsonl, where the recipe's paths start")
+    path: str = Field(description="file, folder, or pattern such as data/*.jsonl; else beside the recipe")
 
     endings: ClassVar[tuple[str, ...]] = ()
     """What names of files end in, that a folder is searched for."""
@@ -103,7 +103,7 @@ class FileSource(SourceConfig):
 
     def files(self, ctx: Context) -> list[SourceFile]:
         """The files, sorted by name. Raises DataError where there are none, or one is empty."""
-        return files_of(ctx.resolve(self.path), endings=self.endings)
+        return files_of(ctx.resolve(self.path), endings=self.endings, elsewhere=ctx.elsewhere(self.path))
 
 
 class TextSource(FileSource):
@@ -119,7 +119,7 @@ class TextSource(FileSource):
     def files(self, ctx: Context) -> list[SourceFile]:
         """The files, sorted by name, packed ones included."""
         packed = tuple(ending + packing for ending in self.endings for packing in openers.PACKED)
-        return files_of(ctx.resolve(self.path), endings=(*self.endings, *packed))
+        return files_of(ctx.resolve(self.path), endings=(*self.endings, *packed), elsewhere=ctx.elsewhere(self.path))
 
 
 @dataclass(frozen=True)

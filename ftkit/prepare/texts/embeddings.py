@@ -39,10 +39,11 @@ def load_embedder(folder: Path, *, device: str | None = None) -> Embed:
     return _static(*static) if static else _sentence_transformer(folder, device)
 
 
-def folder_id(folder: Path, *, cache_path: Path) -> str:
+def folder_id(folder: Path, *, cache_path: Path, elsewhere: str = "") -> str:
     """SHA-256 over the names and bytes of the folder's files, README and hidden ones left out."""
     if not folder.is_dir():
-        raise MachineError(f"{folder}: no such folder; give one as model2vec or sentence-transformers saves it")
+        hint = "give one as model2vec or sentence-transformers saves it"
+        raise MachineError(f"{folder}: no such folder{elsewhere}; {hint}")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
     names = {path.relative_to(folder): path for path in files}
     plain = {name.as_posix(): path for name, path in names.items() if not any(part[0] == "." for part in name.parts)}
