@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import textwrap
@@ -42,20 +43,35 @@ def init(
         raise RecipeError(f"{out}: is there already; name another file with --out, or take it away")
     asks = not yes and sys.stdin.isatty()
     chosen = base_of(base) if base else None
-    with context() as ctx:
-        sight = _sight(look(rows, ctx), asks=asks)
+    with context() as ctx:  # and no longer: progress would be drawn over the questions
+        file = look(rows, ctx)
+    sight = _sight(file, asks=asks)
     for line in in_words(sight):
         _say(line)
     classifies, group = _choices(sight, asks=asks)
     chosen = chosen or _base(fitting_base(), asks=asks)
     text = recipe_text(sight, name=name, classifies=classifies, group=group, base=chosen)
-    with out.open("x", encoding="utf-8") as file:
-        file.write(text)
+    with out.open("x", encoding="utf-8") as written:
+        written.write(text)
+    _schema_beside(out)
     if chosen.is_for_trying:
         _say(f"base: {chosen.name}, a tiny one, for trying only: its verdict says nothing about real models")
     if len(sight.targets) < 300:
         _say(f"{len(sight.targets)} rows are few: the verdict may well be that more are needed")
     show(f"recipe: {out}\nnext:\n  ftkit check {shlex.quote(str(out))}\n  ftkit run {shlex.quote(str(out))}")
+
+
+def _schema_beside(recipe: Path) -> None:
+    """What the recipe's first line names, so that editors complete keys and show mistakes; one that is there stays."""
+    from ftkit.recipe.schema import json_schema
+    from ftkit.service.init import SCHEMA
+
+    place, schema = recipe.parent / SCHEMA, json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
+    if not place.exists():
+        place.write_text(schema, encoding="utf-8")
+        _say(f"{place}: for editors, which complete keys by it; nothing else reads it")
+    elif place.read_bytes() != schema.encode():
+        _say(f"{place}: is there already and stays; `ftkit schema > {place}` makes it anew")
 
 
 def _say(line: str) -> None:
@@ -75,9 +91,10 @@ def _sight(file: File, *, asks: bool) -> Sight:
         columns = ", ".join(file.columns) or "none"
         raise DataError(f"{file.path}: no columns that could be input and target (columns: {columns})")
     if asks and len(file.texts) > 2:
-        roles = {role: _asked(f"which column is the {role}", file.texts, roles[role]) for role in roles}
-    if roles["input"] == roles["target"]:
-        raise RecipeError(f"{roles['input']!r} cannot be both input and target")
+        roles["input"] = _asked("which column is the input", file.texts, roles["input"])
+        others = [name for name in file.texts if name != roles["input"]]
+        likely = roles["target"] if roles["target"] in others else others[0]
+        roles["target"] = _asked("which column is the target", others, likely)
     return seen(file, "columns", roles)
 
 
@@ -98,8 +115,14 @@ def _base(base: Base, *, asks: bool) -> Base:
 
     if not asks:
         return base
-    answer = str(typer.prompt("base model (a folder, or owner/name)", default=base.name, err=True))
-    return base if answer == base.name else base_of(answer)
+    while True:
+        answer = str(typer.prompt("base model (a folder, or owner/name)", default=base.name, err=True))
+        if answer == base.name:
+            return base
+        try:
+            return base_of(answer)
+        except RecipeError as error:
+            show(error, to=sys.stderr)
 
 
 def _asked(question: str, known: Sequence[str], default: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -58,8 +59,9 @@ def _refuse_rows(path: Path) -> Path:
     if path.suffix.lower() not in (".yaml", ".yml"):
         from ftkit.service.sight import is_rows
 
-        if is_rows(path):
-            raise RecipeError(f"{path}: holds rows, and is no recipe; write one for it: ftkit init {path}")
+        if path.exists() and is_rows(path):
+            how = f"ftkit init {shlex.quote(str(path))}"
+            raise RecipeError(f"{path}: holds rows, and is no recipe; write one for it: {how}")
     return path
 
 

@@ -7,13 +7,17 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from ftkit.errors import RecipeError
+from ftkit.errors import RecipeError, visible
 from ftkit.service.sight import Sight
 
+BRIEF = 20  # words
+WRITES = {"summary": "Summarise the text.", "headline": "Write a headline for the text.", "title": "Give it a title."}
 FEW_LABELS = 20  # that an instruction lists
 SMALL = 500  # rows, of which larger shares are held out
 HUB = ((6, "Qwen/Qwen3-0.6B"), (16, "Qwen/Qwen3-1.7B"), (40, "Qwen/Qwen3-4B"))  # GiB of a GPU, and what LoRA fits there
+SCHEMA = "recipe.schema.json"  # beside the recipe
 TINY = Path("data", "tiny-base")
 CHARACTERS_PER_TOKEN = 2.5  # few, so that answers have room
 
@@ -57,9 +61,11 @@ def fitting_base() -> Base:
 
 def recipe_text(sight: Sight, *, name: str, classifies: bool, group: str, base: Base) -> str:
     """A recipe in YAML, with comments that say why and what else could be chosen."""
+    rows = visible(" ".join(str(sight.file.path).split()))  # in a comment, that a line break would end
     parts = [
-        f"# Made by `ftkit init {sight.file.path}`. `ftkit show` explains every key; what is left out has a default.",
-        f"name: {name}",
+        f"# yaml-language-server: $schema={SCHEMA}",
+        f"# Made by `ftkit init {rows}`. `ftkit show` explains every key; what is left out has a default.",
+        f"name: {_quoted(name)}",
         "",
         *_model(base),
         *_task(sight, classifies=classifies),
@@ -92,6 +98,8 @@ def _model(base: Base) -> list[str]:
 def _task(sight: Sight, *, classifies: bool) -> list[str]:
     if classifies:
         return ["task: {classify: {labels: auto}}   # decided by accuracy; or name the labels in a list"]
+    if _end_in_numbers(sight):
+        return ["task: {generate: {max_new_tokens: 400, extract: last_number}}   # the number behind #### counts"]
     longest = max(len(target) for target in sight.targets)
     room = min(1024, max(16, math.ceil(longest / CHARACTERS_PER_TOKEN / 16) * 16))
     return [
@@ -123,10 +131,23 @@ def _baseline(sight: Sight, *, classifies: bool) -> list[str]:
     if classifies:
         some = ["Classify the text."]
         some += ["Which of these fits best? {labels}"] if len(sight.labels) <= FEW_LABELS else []
+    elif _end_in_numbers(sight):
+        some = ["Solve the problem step by step. End with #### and the number."]
+    elif sight.roles.get("target", "").lower() in WRITES:
+        some = [WRITES[sight.roles["target"].lower()]]
     else:
-        some = ["Answer.", "Answer as briefly as you can."]
+        some = ["Answer.", "Answer as briefly as you can." if _are_brief(sight) else "Answer in full."]
     wordings = "".join(f"\n    - {_quoted(each)}" for each in some)
     return [f"baseline:\n  instructions:   # wordings to try; the best on valid is kept{wordings}", ""]
+
+
+def _end_in_numbers(sight: Sight) -> bool:
+    """Whether answers are solutions as of GSM8K, of which the last number counts."""
+    return all(re.search(r"####\s*[-\d.,$ ]+$", target) for target in sight.targets)
+
+
+def _are_brief(sight: Sight) -> bool:
+    return median(len(target.split()) for target in sight.targets) <= BRIEF
 
 
 def name_of(path: Path) -> str:

@@ -6,6 +6,7 @@ Reads the file, writes nothing, and decides nothing about a recipe.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +22,21 @@ from ftkit.prepare.row_keys import identities
 from ftkit.prepare.shapes import as_text, is_plain, own_columns, recognise
 from ftkit.prepare.sources import FileSource
 from ftkit.registry import choice_of, find, names
+from ftkit.report.markup import counted
 
 if TYPE_CHECKING:
     from ftkit.contracts import Table
 
 LOOKED_AT = 20_000  # rows
+SCRIPTS_OF = 1_000  # texts, evenly drawn
 GROUPS = (
     *("customer", "client", "user", "author", "account", "patient", "speaker", "session", "thread", "conversation"),
     *("document", "doc", "group", "company", "product", "subject", "sender", "ticket", "order"),
 )
 DATES = re.compile(r"(date|time|created|updated|timestamp|_at)$", re.IGNORECASE)
 NUMBER = re.compile(r"^[-+−]?[\d.,\s]*\d\s?%?$")
+CLASSES = ("label", "labels", "class", "category", "intent", "topic", "tag")  # columns of which numbers are names
+MOST_NUMBERS = 11  # of a scale from 0 to 10; where there are more, numbers are answers
 LEAST_GROUPS = 20  # fewer cannot be dealt into three splits that say anything
 
 
@@ -61,7 +66,8 @@ class Sight:
     """What the rows of a file are, once it is known which columns count.
 
     `shape` is a shape's name, or `columns` with `roles`. `groups` are columns whose values mark rows that belong
-    together, `dates` such that hold dates. `faults`: rows that hold no example.
+    together, `dates` such that hold dates. `faults`: rows that hold no example; `num_blank`: rows without an input or a
+    target, which count nowhere else.
     """
 
     file: File
@@ -69,6 +75,7 @@ class Sight:
     roles: Mapping[str, str]
     inputs: Sequence[str]
     targets: Sequence[str]
+    num_blank: int
     num_duplicates: int
     groups: Sequence[str]
     dates: Sequence[str]
@@ -84,7 +91,20 @@ class Sight:
         """Whether targets look like classes: short, and each there more than once on average."""
         labels = self.labels
         is_short = all(len(label) <= 60 and "\n" not in label for label, _ in labels)
+        if self.are_numbers and len(labels) > MOST_NUMBERS and self.roles.get("target", "").lower() not in CLASSES:
+            return False
         return is_short and 2 <= len(labels) <= 200 and len(self.targets) >= 2 * len(labels) and any(self.inputs)
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether nearly all targets are numbers."""
+        return sum(bool(NUMBER.match(target)) for target in self.targets) > 0.9 * len(self.targets)
+
+    @property
+    def unused(self) -> list[str]:
+        """Columns beside those that count."""
+        used = {name.strip("{}") for name in self.roles.values()}
+        return [name for name in self.file.columns if self.roles and name not in used]
 
     @property
     def are_conversations(self) -> bool:
@@ -127,10 +147,11 @@ def likely_roles(file: File) -> dict[str, str]:
     """Columns that are likely the input and the target: by their names, else by what they hold; {} where none are."""
     named = re.fullmatch(r"input: (?P<input>.*), target: (?P<target>.*)", likely(file.texts))
     if named:
-        return {role: _as_text(file, column) for role, column in named.groupdict().items()}
+        return named.groupdict()
     if len(file.texts) < 2:
         return {}
-    lengths = {name: _mean_length(file, name) for name in file.texts}
+    lengths = {name: _mean_length(file, name) for name in file.texts if _is_language(file, name)}
+    lengths = lengths or {name: _mean_length(file, name) for name in file.texts}
     longest = max(lengths, key=lambda name: lengths[name])
     distinct = {name: file.table[name].n_unique() for name in file.texts if name != longest}
     several = {name: number for name, number in distinct.items() if number > 1} or distinct
@@ -140,11 +161,16 @@ def likely_roles(file: File) -> dict[str, str]:
 def _as_text(file: File, column: str) -> str:
     """The column, or where it holds lists or objects a template that writes them as JSON."""
     is_nested = as_text(file.table, column).is_null() & file.table[column].is_not_null()
+    if set(column) & (set("{}[]!:") if is_nested.any() else set("{}")):
+        raise DataError(f"{file.path}: column {column!r}: signs of its name are a template's in a recipe; rename it")
     return f"{{{column}}}" if is_nested.any() else column
 
 
-def seen(file: File, shape: str, roles: Mapping[str, str]) -> Sight:
-    """The rows under a shape. Raises DataError where they have another one."""
+def seen(file: File, shape: str, columns: Mapping[str, str]) -> Sight:
+    """The rows under a shape, of `columns` by role. Raises DataError where they have another one."""
+    import polars
+
+    roles = {role: _as_text(file, column) for role, column in columns.items()}
     options: dict[str, Any] = dict(roles) if shape == "columns" else {}
     shaped = choice_of("shapes").model_validate({shape: options})(file.table)
     faults = {**file.places, **shaped.faults}
@@ -152,13 +178,21 @@ def seen(file: File, shape: str, roles: Mapping[str, str]) -> Sight:
     if not rows.height:
         reason = next(iter(faults.values()), "none was found")
         raise DataError(f"{file.path}: no row holds an example: {reason}")
-    used = {*roles.values()}
+    used = {*columns.values()}
+    asked = [name for name in ("input", "target") if name in rows.columns and (rows[name] != "").any()]
+    is_blank = polars.any_horizontal(
+        polars.lit(False), *(polars.col(name).fill_null("").str.strip_chars() == "" for name in asked)
+    )
+    rows = (every := rows).filter(~is_blank)
+    if not rows.height:
+        raise DataError(f"{file.path}: every row is without an input or without a target")
     return Sight(
         file,
         shape,
         roles,
         rows["input"].to_list() if "input" in rows.columns else [""] * rows.height,
         rows["target"].to_list(),
+        every.height - rows.height,
         rows.height - identities(rows).n_unique(),
         [name for name in file.texts if name not in used and _is_group(file, name)],
         [name for name in file.texts if name not in used and DATES.search(name)],
@@ -175,20 +209,29 @@ def in_words(sight: Sight) -> list[str]:
     if sight.faults:
         place, reason = next(iter(sight.faults.items()))
         lines.append(f"{len(sight.faults):,} rows hold no example, the first: {place}: {reason}")
+    if sight.num_blank:
+        lines.append(f"{counted(sight.num_blank, 'row')} without input or target: a run drops what is not counted here")
     if sight.are_labels:
-        rarest = ", ".join(f"{label} ({count})" for label, count in sight.labels[-3:])
-        lines.append(f"labels: {len(sight.labels)}, the rarest {rarest}")
+        (most, number), *others = sight.labels
+        rarest = ", ".join(f"{label} ({count})" for label, count in others[-3:])
+        lines.append(f"labels: {len(sight.labels)}, the commonest {most} ({number}), the rarest {rarest}")
+    elif len(sight.labels) == 1:
+        lines.append("answers: all are the same: there is nothing to learn from them")
     else:
-        share = sum(bool(NUMBER.match(target)) for target in sight.targets) / num_rows
-        kind = "numbers" if share > 0.9 else f"texts of {_words(sight.targets)}"
+        kind = "numbers" if sight.are_numbers else f"texts of {_words(sight.targets)}"
         lines.append(f"answers: {len(sight.labels):,} different, {kind}")
     if any(sight.inputs):
         lines.append(f"inputs: {_words(sight.inputs)}")
+    scripts = _scripts([*sight.inputs, *sight.targets])
+    if {*scripts} - {"Latin"}:
+        lines.append(f"letters: {', '.join(f'{name} {share:.0%}' for name, share in scripts.items())}")
     if sight.num_duplicates:
         rows = "1 row asks" if sight.num_duplicates == 1 else f"{sight.num_duplicates:,} rows ask"
         lines.append(f"duplicates: {rows} what another one asks; one of each is kept")
     if sight.groups:
         lines.append(f"groups: rows of one {sight.groups[0]!r} stay in one split, or test would know them from train")
+    if sight.unused:
+        lines.append(f"neither input nor target: {', '.join(sight.unused)}")
     if sight.dates:
         lines.append(f"dates: {sight.dates[0]!r}; `ftkit show splitting/time` tests on the newest rows")
     return lines
@@ -222,6 +265,23 @@ def _is_group(file: File, column: str) -> bool:
     return any(word in GROUPS for word in words) and LEAST_GROUPS <= number < 0.95 * file.table.height
 
 
+def _is_language(file: File, column: str) -> bool:
+    """Whether a column holds words: of addresses, hashes and keys few have a blank, or a sign beyond ASCII."""
+    import polars
+
+    texts = file.table[column].cast(polars.String).drop_nulls()
+    return bool(texts.len()) and float(texts.str.contains(r"\s|[^\x00-\x7F]").mean() or 0) > 0.1  # type: ignore[arg-type]
+
+
+def _scripts(texts: Sequence[str]) -> dict[str, float]:
+    """Shares of the alphabets of letters, in some of the texts; those under 2 % are left out."""
+    letters = Counter(sign for text in texts[:: len(texts) // SCRIPTS_OF + 1] for sign in text if sign.isalpha())
+    by_script = Counter[str]()
+    for sign, count in letters.items():
+        by_script[unicodedata.name(sign, "other").split()[0].capitalize().replace("Cjk", "Han")] += count
+    return {name: count / letters.total() for name, count in by_script.most_common() if count > 0.02 * letters.total()}
+
+
 def _mean_length(file: File, column: str) -> float:
     import polars
 
@@ -230,4 +290,4 @@ def _mean_length(file: File, column: str) -> float:
 
 def _words(texts: Sequence[str]) -> str:
     counts = [len(text.split()) for text in texts]
-    return f"{median(counts):,.0f} words in the middle, {max(counts):,} at most"
+    return f"{counted(round(median(counts)), 'word')} in the middle, {max(counts):,} at most"
